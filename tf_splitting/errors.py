@@ -1,0 +1,33 @@
+"""Errors the toolkit raises for input it cannot work with.
+
+Every message says what came, what was expected and what to do. All derive from
+`SplittingError`, itself a `ValueError`.
+"""
+
+
+class SplittingError(ValueError):
+    """Base of every error that this package raises on purpose."""
+
+
+class ModelError(SplittingError):
+    """The model cannot be traced, trained or grown."""
+
+
+class DataError(SplittingError):
+    """The dataset does not fit the model, is empty or cannot be read."""
+
+
+class BudgetError(SplittingError):
+    """The target cannot be reached from where the model stands."""
+
+
+class PlanError(SplittingError):
+    """A split plan does not fit the model it is applied to."""
+
+
+class UnknownNameError(SplittingError):
+    """A name (of a model, a cost, a solver, ...) that nothing is registered under."""
+
+
+class NonFiniteLossError(SplittingError):
+    """The loss became NaN or infinite."""

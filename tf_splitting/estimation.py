@@ -1,0 +1,136 @@
+"""`estimate`: scores every neuron of a model on a sample of a dataset."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from tf_splitting.errors import ModelError
+from tf_splitting.estimators.base import Estimator
+from tf_splitting.estimators.problem import SplittingProblem, flat_inputs
+from tf_splitting.estimators.rayleigh import Rayleigh
+from tf_splitting.graph import ChannelGraph
+from tf_splitting.progress import Bar
+from tf_splitting.sampling import Sample, draw_sample
+from tf_splitting.scores import SpaceScores, SplittingScores, slices
+from tf_splitting.tracing import trace
+
+DEFAULT_STEP = 0.03
+DEFAULT_SAMPLE_SIZE = 1024
+
+
+def estimate(
+    model: keras.Model,
+    dataset: Any,
+    *,
+    estimator: Estimator | None = None,
+    loss: Any = None,
+    sample_size: int = DEFAULT_SAMPLE_SIZE,
+    batch_size: int | None = None,
+    epsilon: float = DEFAULT_STEP,
+    seed: int = 0,
+    jit_compile: bool = False,
+    verbose: int = 1,
+) -> SplittingScores:
+    """Measures for every neuron how much the loss would fall if it were split.
+
+    Args:
+        model: a built Functional or Sequential model. It is read in inference mode.
+        dataset: what `model.fit` takes: `(x, y)` arrays, tf.data, PyDataset. It is
+            read at most as far as the sample needs.
+        estimator: `Rayleigh(...)` (the default), `Exact()`, or one of your own.
+        loss: a Keras loss or its name; default: the one the model is compiled with.
+        sample_size: number of examples.
+        batch_size: examples per batch; default: the dataset's own, 32 for arrays.
+        epsilon: relative step of the finite difference that stands for the second
+            derivative, and the step that `gain` is predicted for.
+        seed: seed of the draw and of the start directions.
+        jit_compile: compile with XLA: for TPUs and GPUs; slower on CPUs.
+        verbose: 0 is silent, 1 shows a progress line.
+
+    Returns:
+        `SplittingScores`: by space name the splitting index `[width]`, the gain
+        `[width]` and the directions.
+
+    Raises:
+        ModelError: no graph, no loss, or nothing that can grow.
+        DataError: the dataset is empty or does not fit the model.
+        NonFiniteLossError: the loss on the sample is NaN or infinite.
+
+    Example:
+        >>> scores = tf_splitting.estimate(model, (x, y), sample_size=2000)
+        >>> print(scores)
+
+    Source: Wang et al., arXiv 1910.03103; Liu, Wu, Wang, arXiv 1910.02366.
+    """
+    graph = trace(model)
+    check_growable(graph)
+    sample = draw_sample(dataset, size=sample_size, batch_size=batch_size, seed=seed)
+    return estimate_sample(
+        model,
+        graph,
+        sample,
+        estimator=estimator or Rayleigh(),
+        loss=loss,
+        epsilon=epsilon,
+        seed=seed,
+        jit_compile=jit_compile,
+        verbose=verbose,
+    )
+
+
+def estimate_sample(
+    model: keras.Model,
+    graph: ChannelGraph,
+    sample: Sample,
+    *,
+    estimator: Estimator,
+    loss: Any,
+    epsilon: float,
+    seed: int,
+    jit_compile: bool,
+    verbose: int,
+) -> SplittingScores:
+    """`estimate` on a graph and a sample that are at hand already."""
+    flat_inputs(model, sample.batches[0].x)
+    bar = Bar("estimating", verbose=verbose)
+    problem = SplittingProblem(
+        model,
+        graph,
+        sample,
+        loss=loss,
+        epsilon=epsilon,
+        outgoing=estimator.outgoing,
+        jit_compile=jit_compile,
+        on_product=bar.advance,
+    )
+    bar.total = estimator.products(problem)
+    values, vectors = estimator.solve(problem, seed)
+    bar.close()
+    neurons = problem.neurons
+    spaces = {}
+    for space in graph.growable:
+        index = neurons.of(space.name, values)
+        incoming, outgoing = slices(neurons, vectors, space.name)
+        spaces[space.name] = SpaceScores(
+            splitting_index=index,
+            gain=-0.5 * epsilon**2 * index,
+            incoming=incoming,
+            outgoing=outgoing,
+        )
+    return SplittingScores(spaces, epsilon, problem.loss, sample.size, repr(estimator))
+
+
+def check_growable(graph: ChannelGraph) -> None:
+    """Raises if nothing can grow.
+
+    Raises:
+        ModelError: every space is frozen; the message lists the reasons.
+    """
+    if not graph.growable:
+        reasons = "; ".join(f"{s.name!r}: {s.frozen}" for s in graph.spaces)
+        raise ModelError(
+            f"Nothing in model {graph.name!r} can grow; every channel space is frozen "
+            f"({reasons})."
+        )

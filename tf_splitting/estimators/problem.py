@@ -1,0 +1,180 @@
+"""A splitting problem: a model, a fixed sample, and the product S·d for any field d."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from tf_splitting.errors import DataError, ModelError, NonFiniteLossError
+from tf_splitting.estimators.gradients_tensorflow import make_product
+from tf_splitting.graph import ChannelGraph
+from tf_splitting.neurons import Field, Neurons, as_numpy
+from tf_splitting.sampling import Batch, Sample
+
+
+class SplittingProblem:
+    """What an estimator works on.
+
+    Everything is in relative units (`neurons`): a unit direction changes a neuron's
+    weights by their norm.
+
+    Attributes:
+        neurons: the model's neurons and their weights.
+        sample: the fixed sample.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        graph: ChannelGraph,
+        sample: Sample,
+        *,
+        loss: Any = None,
+        epsilon: float,
+        outgoing: bool,
+        jit_compile: bool = False,
+        on_product: Callable[[], None] | None = None,
+    ) -> None:
+        self.neurons = Neurons(graph, outgoing=outgoing)
+        self.sample = sample
+        self._model = model
+        self._norms = self.neurons.norms()
+        self._dtypes = [as_numpy(s.variable).dtype for s in self.neurons.slots]
+        self._on_product = on_product or (lambda: None)
+        self._losses: dict[int, float] = {}
+        self._product = make_product(
+            graph,
+            _loss_function(model, loss),
+            [(slot.weight, slot.role) for slot in self.neurons.slots],
+            epsilon,
+            jit_compile,
+        )
+
+    @property
+    def batches(self) -> int:
+        """Number of batches of the sample."""
+        return len(self.sample.batches)
+
+    @property
+    def loss(self) -> float:
+        """Loss on the sample, as far as products have been taken of it."""
+        done = self._losses
+        sizes = {i: self.sample.batches[i].size for i in done}
+        return sum(done[i] * sizes[i] for i in done) / sum(sizes.values())
+
+    def product(self, field: Field, batches: Sequence[int] | None = None) -> Field:
+        """S·d for every neuron, averaged over the sample or some of its batches.
+
+        Args:
+            field: the direction d of every neuron.
+            batches: numbers of the batches to use; default: all.
+
+        Raises:
+            NonFiniteLossError: the loss of a batch is NaN or infinite.
+        """
+        batches = range(self.batches) if batches is None else batches
+        tangents = self._rescaled(field)
+        examples = sum(self.sample.batches[i].size for i in batches)
+        totals: Field = [np.zeros_like(tangent) for tangent in tangents]
+        for index in batches:
+            batch = self.sample.batches[index]
+            loss, products = self._product(
+                batch.x,
+                flat_inputs(self._model, batch.x),
+                batch.y,
+                batch.sample_weight,
+                tangents,
+            )
+            self._losses[index] = self._finite(float(loss), index)
+            for total, part in zip(totals, products, strict=True):
+                total += np.asarray(part) * (batch.size / examples)
+            self._on_product()
+        return self._rescaled(totals)
+
+    def _rescaled(self, field: Field) -> Field:
+        return [
+            (x * slot.broadcast(norm)).astype(dtype)
+            for slot, x, norm, dtype in zip(
+                self.neurons.slots, field, self._norms, self._dtypes, strict=True
+            )
+        ]
+
+    def _finite(self, loss: float, batch: int) -> float:
+        if not np.isfinite(loss):
+            raise NonFiniteLossError(
+                f"The loss of batch {batch} of the estimation sample is {loss}. Check "
+                "the data for NaN, or train with a smaller learning rate."
+            )
+        return loss
+
+
+def flat_inputs(model: keras.Model, x: Any) -> list[Any]:
+    """A batch's inputs in the order of the model's inputs.
+
+    Raises:
+        DataError: there are more or fewer, or their shapes do not fit.
+    """
+    names = [tensor.name for tensor in model.inputs]
+    if isinstance(x, dict):
+        missing = [name for name in names if name not in x]
+        if missing:
+            raise DataError(
+                f"The dataset's inputs are named {sorted(x)}; the model also needs "
+                f"{missing}."
+            )
+        arrays = [x[name] for name in names]
+    else:
+        arrays = keras.tree.flatten(x)
+    if len(arrays) != len(names):
+        raise DataError(
+            f"The dataset has {len(arrays)} inputs, the model {len(names)}: {names}."
+        )
+    for array, tensor in zip(arrays, model.inputs, strict=True):
+        shape = np.shape(array)
+        fits = len(shape) == len(tensor.shape) and all(
+            b is None or a == b for a, b in zip(shape[1:], tensor.shape[1:])
+        )
+        if not fits:
+            raise DataError(
+                f"The dataset yields inputs of shape {shape}; the model's input "
+                f"{tensor.name!r} takes {tuple(tensor.shape)}. Resize the data, or "
+                "build the model for this shape."
+            )
+    return [
+        keras.ops.convert_to_tensor(array, dtype=tensor.dtype)
+        for array, tensor in zip(arrays, model.inputs, strict=True)
+    ]
+
+
+def _loss_function(model: keras.Model, loss: Any) -> Callable[..., Any]:
+    if loss is not None:
+        function = keras.losses.get(loss)
+
+        def given(x: Any, y: Any, outputs: list[Any], sample_weight: Any) -> Any:
+            (output,) = outputs
+            if isinstance(function, keras.losses.Loss):
+                return function(y, output, sample_weight)
+            values = function(y, output)
+            if sample_weight is not None:
+                values = values * keras.ops.cast(sample_weight, values.dtype)
+            return keras.ops.mean(values)
+
+        return given
+    if not model.compiled or model.loss is None:
+        raise ModelError(
+            f"Model {model.name!r} is not compiled with a loss. Call "
+            "model.compile(optimizer, loss) first, or pass loss=..."
+        )
+    structure = model.output
+
+    def compiled(x: Any, y: Any, outputs: list[Any], sample_weight: Any) -> Any:
+        y_pred = keras.tree.pack_sequence_as(structure, outputs)
+        return model.compute_loss(x, y, y_pred, sample_weight, training=False)
+
+    return compiled
+
+
+__all__ = ["Batch", "SplittingProblem", "flat_inputs"]

@@ -1,0 +1,164 @@
+"""Minimum eigenvectors by descent on the Rayleigh quotient, all neurons at once.
+
+Two solvers:
+
+`"lobpcg"`: each pass over the sample computes one product S·r with the residual of the
+current Rayleigh quotient and then minimises the quotient, for every neuron on its own,
+over the span of everything multiplied so far. One product a pass, like LOBPCG with
+block size one (Knyazev, "Toward the Optimal Preconditioned Eigensolver", 2001), but
+over all previous directions in place of the last one, which needs no further product.
+
+`"rmsprop"`: stochastic descent on the quotient with one mini-batch product a step and
+RMSprop step sizes, as the paper has it (Wang et al., arXiv 1910.03103, section 3), and
+a last pass that measures the quotient.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+import numpy as np
+
+from tf_splitting.errors import SplittingError, UnknownNameError
+from tf_splitting.estimators.base import Eigenpairs
+from tf_splitting.estimators.problem import SplittingProblem
+from tf_splitting.neurons import Field, Neurons
+
+
+@dataclass(frozen=True)
+class Rayleigh:
+    """The fast estimator: Rayleigh-quotient descent on products with S.
+
+    Args:
+        solver: `"lobpcg"` (default) or `"rmsprop"`.
+        passes: passes over the sample; each costs about one training epoch of it.
+        outgoing: let directions move a neuron's outgoing weights too, without which
+            a neuron with a linear tail cannot gain.
+        learning_rate: step of `"rmsprop"`.
+
+    Raises:
+        UnknownNameError: there is no such solver.
+        SplittingError: `passes` or `learning_rate` is not positive.
+
+    Example:
+        >>> scores = tf_splitting.estimate(
+        ...     model, (x, y), estimator=tf_splitting.Rayleigh(passes=8)
+        ... )
+    """
+
+    solver: str = "lobpcg"
+    passes: int = 5
+    outgoing: bool = True
+    learning_rate: float = 0.01
+
+    def __post_init__(self) -> None:
+        if self.solver not in _SOLVERS:
+            near = difflib.get_close_matches(str(self.solver), _SOLVERS, 1, 0)[0]
+            raise UnknownNameError(
+                f"Got solver={self.solver!r}; expected one of {sorted(_SOLVERS)}. The "
+                f"nearest name is {near!r}."
+            )
+        if self.passes < 1 or self.learning_rate <= 0:
+            raise SplittingError(
+                f"Got passes={self.passes}, learning_rate={self.learning_rate}; "
+                "expected at least one pass and a positive learning rate."
+            )
+
+    def solve(self, problem: SplittingProblem, seed: int) -> Eigenpairs:
+        """Minimum eigenpairs of all splitting matrices of the problem."""
+        start = problem.neurons.random(np.random.default_rng(seed))
+        return _SOLVERS[self.solver](self, problem, start, seed)
+
+    def products(self, problem: SplittingProblem) -> int:
+        """How many batch products `solve` will take."""
+        extra = 1 if self.solver == "rmsprop" else 0
+        return (self.passes + extra) * problem.batches
+
+
+def _lobpcg(
+    settings: Rayleigh, problem: SplittingProblem, start: Field, seed: int
+) -> Eigenpairs:
+    neurons = problem.neurons
+    basis = [start]
+    images = [problem.product(start)]
+    matrix = neurons.inner(start, images[0])[:, None, None]
+    while True:
+        values, vectors = np.linalg.eigh(matrix)
+        weights = vectors[:, :, 0]
+        direction = _combine(neurons, basis, weights)
+        if len(basis) == settings.passes:
+            return Eigenpairs(values[:, 0], neurons.normalized(direction))
+        image = _combine(neurons, images, weights)
+        residual = [
+            s - d
+            for s, d in zip(image, neurons.scaled(direction, values[:, 0]), strict=True)
+        ]
+        residual, found = _orthonormal(neurons, basis, residual, image)
+        basis.append(residual)
+        images.append(problem.product(residual))
+        size = len(basis)
+        grown = np.zeros((neurons.count, size, size))
+        grown[:, :-1, :-1] = matrix
+        for i, member in enumerate(basis):
+            grown[:, i, -1] = grown[:, -1, i] = neurons.inner(member, images[-1])
+        # The zero direction must not look like a better eigenvalue of zero.
+        grown[found, -1, -1] = np.abs(grown[found]).max(axis=(1, 2)) + 1
+        matrix = grown
+
+
+def _orthonormal(
+    neurons: Neurons, basis: list[Field], residual: Field, image: Field
+) -> tuple[Field, np.ndarray]:
+    """The part of the residual outside the basis, at unit length.
+
+    Also returns which neurons are `found`: nothing but round-off is left outside, and
+    their part is zero.
+    """
+    # Twice is enough (Kahan, Parlett): round-off would otherwise let directions that
+    # are already in the basis come back.
+    for _ in range(2):
+        for member in basis:
+            overlap = neurons.scaled(member, neurons.inner(member, residual))
+            residual = [r - o for r, o in zip(residual, overlap, strict=True)]
+    left = neurons.inner(residual, residual)
+    noise = np.sqrt(np.finfo(residual[0].dtype).eps)
+    found = left <= noise**2 * neurons.inner(image, image)
+    return neurons.normalized(neurons.scaled(residual, ~found)), found
+
+
+def _combine(neurons: Neurons, fields: list[Field], weights: np.ndarray) -> Field:
+    total = neurons.scaled(fields[0], weights[:, 0])
+    for i, member in enumerate(fields[1:], start=1):
+        part = neurons.scaled(member, weights[:, i])
+        total = [t + p for t, p in zip(total, part, strict=True)]
+    return total
+
+
+def _rmsprop(
+    settings: Rayleigh, problem: SplittingProblem, start: Field, seed: int
+) -> Eigenpairs:
+    neurons = problem.neurons
+    generator = np.random.default_rng(seed + 1)
+    direction = start
+    square = [np.zeros_like(x) for x in start]
+    for _ in range(settings.passes):
+        for batch in generator.permutation(problem.batches):
+            image = problem.product(direction, [int(batch)])
+            value = neurons.inner(direction, image)
+            along = neurons.scaled(direction, value)
+            gradient = [s - d for s, d in zip(image, along, strict=True)]
+            square = [
+                0.99 * s + 0.01 * np.square(g)
+                for s, g in zip(square, gradient, strict=True)
+            ]
+            moved = [
+                d - settings.learning_rate * g / (np.sqrt(s) + 1e-8)
+                for d, g, s in zip(direction, gradient, square, strict=True)
+            ]
+            direction = neurons.normalized(moved)
+    image = problem.product(direction)
+    return Eigenpairs(neurons.inner(direction, image), direction)
+
+
+_SOLVERS = {"lobpcg": _lobpcg, "rmsprop": _rmsprop}

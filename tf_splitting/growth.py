@@ -1,0 +1,124 @@
+"""What a plan does to every axis: gathers, copies and signs, and to every weight.
+
+A neuron split into m copies becomes `(θ + ε c_k v, (b + ε c_k γ) / m)` for k = 1..m,
+with coefficients c_k that sum to zero and whose squares average 1: for two copies +1
+and -1, for more evenly spaced ones. To second order in ε the loss changes by
+`½ ε² λ`, whatever m is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tf_splitting import layout as lay
+from tf_splitting.graph import ChannelGraph, WeightUse
+from tf_splitting.neurons import Field, Neurons
+from tf_splitting.plan import SplitPlan
+
+
+@dataclass(frozen=True)
+class Growth:
+    """A plan worked out for every space of a graph.
+
+    Attributes:
+        widths: width of each space before.
+        gathers: old neuron of every new one, `[new width]`.
+        copies: into how many copies that neuron was split, `[new width]`.
+        signs: the coefficient c_k of each copy, 0 where nothing was split.
+    """
+
+    widths: dict[str, int]
+    gathers: dict[str, np.ndarray]
+    copies: dict[str, np.ndarray]
+    signs: dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, graph: ChannelGraph, plan: SplitPlan) -> Growth:
+        """Works out a plan that fits the graph."""
+        gathers, copies, signs = {}, {}, {}
+        for space in graph.spaces:
+            added = np.asarray(plan.splits.get(space.name, []), np.int64)
+            gather = np.concatenate([np.arange(space.width), added])
+            counts = np.bincount(gather, minlength=space.width)
+            gathers[space.name] = gather
+            copies[space.name] = counts[gather]
+            signs[space.name] = _signs(gather, counts)
+        return cls(graph.widths, gathers, copies, signs)
+
+    @property
+    def new_widths(self) -> dict[str, int]:
+        """Width of each space afterwards."""
+        return {space: len(gather) for space, gather in self.gathers.items()}
+
+    def expand(self, array: np.ndarray, weight: WeightUse) -> np.ndarray:
+        """An array shaped like a weight, gathered along all its channel axes."""
+        for use in weight.axes:
+            index = lay.sources(use.layout, self.widths, self.gathers)
+            array = np.take(array, index, use.axis)
+        return array
+
+    def along(
+        self, weight: WeightUse, axis: int, values: dict[str, np.ndarray]
+    ) -> np.ndarray:
+        """Per-neuron values of an axis of the new weight, ready to multiply it."""
+        (layout,) = {use.layout for use in weight.axes if use.axis == axis}
+        shape = [1] * len(weight.variable.shape)
+        shape[axis] = -1
+        return lay.spread(layout, values).reshape(shape)
+
+    def weight(self, value: np.ndarray, weight: WeightUse) -> np.ndarray:
+        """A weight after the split at ε = 0: copied, and divided where consumed."""
+        grown = self.expand(value, weight)
+        for use in weight.axes:
+            if use.role == "consumed":
+                grown = grown / self.along(weight, use.axis, self.copies)
+        return grown.astype(value.dtype)
+
+    def gradient_like(
+        self, value: np.ndarray, weight: WeightUse, degree: int
+    ) -> np.ndarray:
+        """What becomes of a quantity that scales as the gradient to a power.
+
+        Copies of a neuron see 1/m of its gradient, because its outgoing weight is
+        divided; gradients of outgoing weights stay what they were.
+        """
+        grown = self.expand(value, weight)
+        for use in weight.axes:
+            if use.role != "consumed":
+                copies = self.along(weight, use.axis, self.copies)
+                grown = grown / copies.astype(np.float64) ** degree
+        return grown.astype(value.dtype)
+
+
+def offsets(growth: Growth, neurons: Neurons, directions: Field) -> dict:
+    """What ε = 1 adds to each grown kernel, by kernel name.
+
+    Args:
+        growth: the plan.
+        neurons: the model's neurons.
+        directions: relative directions, a field of unit vectors.
+
+    Returns:
+        Kernel name to an array of the grown kernel's shape. An offset is halved on
+        duplicated inputs exactly as the kernel is; otherwise the step would be up to
+        twice too long.
+    """
+    total: dict[str, np.ndarray] = {}
+    for slot, norm, direction in zip(
+        neurons.slots, neurons.norms(), directions, strict=True
+    ):
+        weight = neurons.graph.weight(slot.weight)
+        offset = growth.weight(direction * slot.broadcast(norm), weight)
+        offset = offset * growth.along(weight, slot.axis, growth.signs)
+        total[slot.weight] = total.get(slot.weight, 0) + offset
+    return total
+
+
+def _signs(gather: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    signs = np.zeros(len(gather))
+    for neuron in np.flatnonzero(counts > 1):
+        spaced = np.linspace(1, -1, counts[neuron])
+        signs[gather == neuron] = spaced / np.sqrt(np.mean(np.square(spaced)))
+    return signs

@@ -1,0 +1,161 @@
+"""Reads the calls of a Functional or Sequential model, nested models inlined.
+
+The one place that touches private Keras API: `Functional._nodes_by_depth` and
+`Sequential._functional`. The public `clone_model(call_function=...)` shows the same
+calls but leaves a new node on every layer of the user's model each time, and runs
+every layer's shape inference again. `tests/test_keras_graph.py` fails when Keras
+changes what is used here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from tf_splitting.errors import ModelError
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a layer or operation in the flattened graph.
+
+    `inputs` and `outputs` are tensor numbers, `shapes` those of the outputs with the
+    batch axis first; `path` is the layer's name behind the names of the nested models
+    around it. `run` computes the output structure from the input tensors.
+    """
+
+    operation: Any
+    path: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    shapes: tuple[tuple[int | None, ...], ...]
+    run: Callable[..., Any]
+    plain: bool  # called on tensors alone, no further arguments
+
+
+@dataclass(frozen=True)
+class FlatGraph:
+    """A model as a list of calls in order of execution."""
+
+    calls: tuple[Call, ...]
+    inputs: tuple[int, ...]
+    input_names: tuple[str, ...]
+    outputs: tuple[int, ...]
+    shapes: dict[int, tuple[int | None, ...]]
+
+
+def flatten(model: keras.Model) -> FlatGraph:
+    """Lists every call of a built Functional or Sequential model.
+
+    Raises:
+        ModelError: the model is subclassed (it has no graph) or not built.
+    """
+    reader = _Reader()
+    functional = _functional(model)
+    inputs = [reader.number(tensor.shape) for tensor in functional.inputs]
+    outputs = reader.read(functional, inputs, prefix="")
+    return FlatGraph(
+        calls=tuple(reader.calls),
+        inputs=tuple(inputs),
+        input_names=tuple(tensor.name for tensor in functional.inputs),
+        outputs=tuple(outputs),
+        shapes=reader.shapes,
+    )
+
+
+def _functional(model: keras.Model) -> keras.Model:
+    if isinstance(model, keras.Sequential):
+        if not model.built or model._functional is None:
+            raise ModelError(
+                f"Sequential model {model.name!r} has not been built: its layer "
+                "widths are unknown. Start it with `keras.Input(shape=...)` or call "
+                "`model.build(input_shape)`."
+            )
+        return model._functional
+    if hasattr(model, "_nodes_by_depth"):
+        return model
+    raise ModelError(
+        f"Got {type(model).__name__} {getattr(model, 'name', '')!r}; expected a "
+        "Functional or Sequential keras.Model. A subclassed model hides its graph "
+        "inside `call`: rebuild it as `keras.Model(inputs, outputs)`, for example "
+        "by calling its layers on a `keras.Input`."
+    )
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.shapes: dict[int, tuple[int | None, ...]] = {}
+
+    def number(self, shape: tuple[int | None, ...]) -> int:
+        index = len(self.shapes)
+        self.shapes[index] = tuple(shape)
+        return index
+
+    def read(
+        self, functional: keras.Model, inputs: list[int], prefix: str
+    ) -> list[int]:
+        numbers = {id(t): i for t, i in zip(functional.inputs, inputs, strict=True)}
+        for depth in sorted(functional._nodes_by_depth, reverse=True):
+            for node in functional._nodes_by_depth[depth]:
+                if node.is_input:
+                    continue
+                arguments = [numbers[id(t)] for t in node.input_tensors]
+                for tensor, index in zip(
+                    node.outputs,
+                    self._call(node, arguments, prefix),
+                    strict=True,
+                ):
+                    numbers[id(tensor)] = index
+        return [numbers[id(tensor)] for tensor in functional.outputs]
+
+    def _call(self, node: Any, inputs: list[int], prefix: str) -> list[int]:
+        operation = node.operation
+        path = prefix + operation.name
+        if isinstance(operation, keras.Sequential) or hasattr(
+            operation, "_nodes_by_depth"
+        ):
+            return self.read(_functional(operation), inputs, path + "/")
+        outputs = [self.number(tensor.shape) for tensor in node.outputs]
+        self.calls.append(
+            Call(
+                operation=operation,
+                path=path,
+                inputs=tuple(inputs),
+                outputs=tuple(outputs),
+                shapes=tuple(tuple(tensor.shape) for tensor in node.outputs),
+                run=_runner(node),
+                plain=_is_plain(node),
+            )
+        )
+        return outputs
+
+
+def _is_plain(node: Any) -> bool:
+    """Whether the call passed its tensors and nothing else that matters here."""
+    extras = list(node.arguments.args[1:])
+    extras += [v for k, v in node.arguments.kwargs.items() if k != "training"]
+    return all(extra is None for extra in extras)
+
+
+def _runner(node: Any) -> Callable[..., Any]:
+    """A function of the call's tensors, its other arguments filled in."""
+    order = {id(t): i for i, t in enumerate(node.input_tensors)}
+    operation, arguments = node.operation, node.arguments
+    is_layer = isinstance(operation, keras.layers.Layer)
+
+    def run(*tensors: Any) -> Any:
+        def fill(value: Any) -> Any:
+            return tensors[order[id(value)]] if id(value) in order else value
+
+        args, kwargs = keras.tree.map_structure(
+            fill, (arguments.args, dict(arguments.kwargs))
+        )
+        if is_layer:
+            kwargs["training"] = False
+        return operation(*args, **kwargs)
+
+    return run

@@ -1,0 +1,72 @@
+"""Activations: layers, and the functions fused into dense and convolution layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from tf_splitting.layers.registry import register
+from tf_splitting.tracer import Signal, Tracer
+
+_ELEMENTWISE_NAMES = (
+    "celu elu exponential gelu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh "
+    "leaky_relu linear log_sigmoid mish relu relu6 selu sigmoid silu soft_shrink "
+    "softplus softsign sparse_plus sparse_sigmoid squareplus swish tanh tanh_shrink "
+    "threshold"
+)
+_elementwise: list[Callable[..., Any]] = [
+    getattr(module, name)
+    for module in (keras.activations, keras.ops)
+    for name in _ELEMENTWISE_NAMES.split()
+    if hasattr(module, name)
+]
+
+
+def register_activation(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Declares that a function acts on every element alone. Usable as a decorator.
+
+    Example:
+        >>> @tf_splitting.layers.register_activation
+        ... def squared_relu(x):
+        ...     return keras.ops.square(keras.ops.relu(x))
+    """
+    _elementwise.append(function)
+    return function
+
+
+def is_elementwise(activation: Any) -> bool:
+    """Whether an activation is known to act on every element alone."""
+    if activation is None:
+        return True
+    if isinstance(activation, keras.layers.Layer):
+        return type(activation) in _LAYERS
+    return any(activation is known for known in _elementwise)
+
+
+def apply_activation(
+    tracer: Tracer, layer: Any, x: Signal, run: Callable[[Any], Any]
+) -> Signal:
+    """The channel-wise end of a fused layer (`run`: bias, then activation)."""
+    if not is_elementwise(layer.activation):
+        name = getattr(layer.activation, "__name__", str(layer.activation))
+        tracer.freeze(
+            x,
+            f"activation {name!r} of {tracer.call.path!r} is not known to act on "
+            "every element alone",
+        )
+    return tracer.channelwise(run, x)
+
+
+@register(keras.layers.Activation)
+def _activation(tracer: Tracer, layer: Any, x: Signal) -> Signal:
+    return apply_activation(tracer, layer, x, tracer.call.run)
+
+
+_LAYERS = (keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU)
+
+
+@register(*_LAYERS)
+def _activation_layer(tracer: Tracer, layer: Any, x: Signal) -> Signal:
+    return tracer.channelwise(tracer.call.run, x)

@@ -1,0 +1,39 @@
+"""Dense layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from tf_splitting.layers.activations import apply_activation
+from tf_splitting.layers.registry import register
+from tf_splitting.tracer import Signal, Tracer
+
+
+@register(keras.layers.Dense)
+def _dense(
+    tracer: Tracer, layer: keras.layers.Dense, x: Signal
+) -> Signal | tuple[Signal, ...]:
+    if layer.lora_enabled or layer.quantization_mode is not None:
+        return tracer.opaque(f"{tracer.call.path!r} is quantized or uses LoRA", x)
+    if x.axis != -1:
+        return tracer.opaque(
+            f"{tracer.call.path!r} mixes an axis that is not the channels", x
+        )
+    dtype = layer.compute_dtype
+
+    def linear(x: Any, kernel: Any) -> Any:
+        return ops.matmul(ops.cast(x, dtype), ops.cast(kernel, dtype))
+
+    def rest(u: Any) -> Any:
+        if layer.use_bias:
+            u = ops.add(u, ops.cast(layer.bias, dtype))
+        return u if layer.activation is None else layer.activation(u)
+
+    u = tracer.linear(x, layer.kernel, linear)
+    tracer.config("units", u)
+    if layer.use_bias:
+        tracer.carry(layer.bias, 0, u)
+    return apply_activation(tracer, layer, u, rest)

@@ -1,0 +1,74 @@
+"""How the channels of spaces lie along one axis of a tensor or weight.
+
+An axis is a row of blocks, each block the channels of one space, every channel
+`repeat` times in a row:
+
+    Conv2D output             [A]
+    Concatenate of A and B    [A, B]
+    Flatten of 2x2 positions  [A, A, A, A]
+    depth multiplier of 3     [A, repeat=3]
+
+Growing a space means gathering every axis it lies on; this file turns a per-space
+gather into the gather of an axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Block(NamedTuple):
+    """The channels of one space on an axis, each `repeat` times in a row."""
+
+    space: str
+    repeat: int = 1
+
+
+Layout = tuple[Block, ...]
+
+
+def size(layout: Layout, widths: Mapping[str, int]) -> int:
+    """Length of an axis when the spaces have these widths."""
+    return sum(widths[block.space] * block.repeat for block in layout)
+
+
+def spread(layout: Layout, values: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Per-neuron values `[width]` of each space, laid out along the axis `[size]`."""
+    return np.concatenate(
+        [np.repeat(values[block.space], block.repeat) for block in layout]
+    )
+
+
+def sources(
+    layout: Layout, widths: Mapping[str, int], gathers: Mapping[str, np.ndarray]
+) -> np.ndarray:
+    """Old position of every new position of an axis.
+
+    Args:
+        layout: the axis.
+        widths: width of each space before growing.
+        gathers: for each space the old neuron of each new one, `[new width]`.
+
+    Returns:
+        `[new size]` integers, ready for `np.take` along the axis.
+    """
+    parts, start = [], 0
+    for space, repeat in layout:
+        gather = gathers[space][:, None] * repeat + np.arange(repeat)
+        parts.append(start + gather.reshape(-1))
+        start += widths[space] * repeat
+    return np.concatenate(parts)
+
+
+def positions(layout: Layout, widths: Mapping[str, int], space: str) -> np.ndarray:
+    """Where the channels of one space lie on an axis, in order."""
+    parts, start = [], 0
+    for block in layout:
+        length = widths[block.space] * block.repeat
+        if block.space == space:
+            parts.append(np.arange(start, start + length))
+        start += length
+    return np.concatenate(parts) if parts else np.arange(0)

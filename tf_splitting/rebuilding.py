@@ -1,0 +1,182 @@
+"""`split`: applies a plan to a model and yields the grown model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from tf_splitting import layout as lay
+from tf_splitting.cloning import clone, remake_layer
+from tf_splitting.compile_settings import copy_compile_settings
+from tf_splitting.errors import PlanError
+from tf_splitting.graph import ChannelGraph
+from tf_splitting.growth import Growth, offsets
+from tf_splitting.neurons import Field, Neurons, as_numpy
+from tf_splitting.optimizer_state import carry_optimizer_state
+from tf_splitting.plan import SplitPlan
+from tf_splitting.scores import SpaceScores, assemble
+from tf_splitting.tracing import trace
+
+DEFAULT_EPSILON = 0.1
+
+
+def split(
+    model: keras.Model,
+    plan: SplitPlan,
+    *,
+    scores: Mapping[str, SpaceScores] | None = None,
+    epsilon: float = DEFAULT_EPSILON,
+    seed: int = 0,
+) -> keras.Model:
+    """Splits neurons: a grown model that starts out as (nearly) the same function.
+
+    Neuron θ with outgoing weights b becomes two neurons `θ ± ε‖θ‖v` with outgoing
+    weights `(b ± ε‖b‖γ) / 2`, where the direction (v, γ) comes from the scores. With
+    ε = 0 the function is the same, in inference and in training mode.
+
+    Args:
+        model: a built Functional or Sequential model. It is left as it was.
+        plan: which neurons to split, by channel space (see `trace`).
+        scores: directions, from `estimate`. Spaces they do not hold, and all spaces
+            without scores, are split along random unit vectors.
+        epsilon: step, relative to the norm of the weights it changes.
+        seed: seed of the random directions.
+
+    Returns:
+        A model of the same structure with the same layer names, layer classes and
+        trainable flags. If `model` is compiled, so is the result, with the
+        optimizer's settings and state carried over (`optimizer_state`).
+
+    Raises:
+        PlanError: the plan or the scores do not fit the model.
+        ModelError: the model has no graph.
+
+    Example:
+        >>> grown = tf_splitting.split(
+        ...     model, tf_splitting.SplitPlan({"conv1": [0, 3]}), epsilon=0.0
+        ... )
+
+    Source: Liu, Wu, Wang, "Splitting Steepest Descent for Growing Neural
+    Architectures", arXiv 1910.02366; outgoing weights: see `ARCHITECTURE.md`.
+    """
+    return Splitting(model, plan, scores=scores, seed=seed).build(epsilon)
+
+
+class Splitting:
+    """A plan worked out for a model, whose step can be chosen afterwards.
+
+    `split` builds one and uses it once; a search for the largest step that does not
+    raise the loss builds the model once and sets its weights for several steps.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        plan: SplitPlan,
+        *,
+        scores: Mapping[str, SpaceScores] | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.model = model
+        self.graph = trace(model)
+        plan.check(self.graph)
+        self.growth = Growth.of(self.graph, plan)
+        neurons = Neurons(self.graph)
+        spaces = [name for name, indices in plan.splits.items() if indices]
+        self._offsets = offsets(
+            self.growth, neurons, _directions(neurons, scores, spaces, seed)
+        )
+        self._pairs: list[tuple[Any, Any]] = []
+
+    def build(self, epsilon: float) -> keras.Model:
+        """The grown model at this step."""
+        sizes: dict[int, dict[str, Any]] = {}
+        for use in self.graph.configs:
+            changes = sizes.setdefault(id(use.layer), {})
+            length = lay.size(use.layout, self.growth.new_widths)
+            if use.index is None:
+                changes[use.key] = length
+            else:
+                entry = list(use.layer.get_config()[use.key])
+                entry[use.index] = length
+                changes[use.key] = tuple(entry)
+        new, remade = clone(
+            self.model, lambda layer: remake_layer(layer, sizes.get(id(layer), {}))
+        )
+        self._pairs = _variable_pairs(self.model, remade)
+        self.set_weights(epsilon)
+        if self.model.compiled:
+            copy_compile_settings(self.model, new)
+            uses = {id(weight.variable): weight for weight in self.graph.weights}
+            carry_optimizer_state(self.model, new, self.growth, uses)
+        return new
+
+    def set_weights(self, epsilon: float) -> None:
+        """Sets the weights of the model built last to those at this step."""
+        uses = {id(weight.variable): weight for weight in self.graph.weights}
+        for old, new in self._pairs:
+            use = uses.get(id(old))
+            if use is None:
+                new.assign(old)
+                continue
+            value = self.growth.weight(as_numpy(old), use)
+            if epsilon and use.name in self._offsets:
+                value = value + epsilon * self._offsets[use.name]
+            new.assign(value)
+
+
+def _directions(
+    neurons: Neurons,
+    scores: Mapping[str, SpaceScores] | None,
+    spaces: list[str],
+    seed: int,
+) -> Field:
+    """Relative directions of all neurons of the spaces to be split."""
+    scores = scores or {}
+    _check_scores(neurons.graph, scores, spaces)
+    scored = [space for space in spaces if space in scores]
+    known = assemble(neurons, scores, scored)
+    if len(scored) == len(spaces):
+        return known
+    missing = np.zeros(neurons.count)
+    for space in spaces:
+        if space not in scores:
+            neurons.of(space, missing)[:] = 1
+    random = neurons.scaled(neurons.random(np.random.default_rng(seed)), missing)
+    return [a + b for a, b in zip(known, random, strict=True)]
+
+
+def _check_scores(
+    graph: ChannelGraph, scores: Mapping[str, SpaceScores], spaces: list[str]
+) -> None:
+    for name in spaces:
+        if name in scores and len(scores[name].splitting_index) != (
+            width := graph.space(name).width
+        ):
+            raise PlanError(
+                f"The scores hold {len(scores[name].splitting_index)} neurons for "
+                f"space {name!r}, but the model has {width}. Were they computed for "
+                "another model? Run estimate() on this one."
+            )
+
+
+def _variable_pairs(model: keras.Model, remade: dict[int, Any]) -> list:
+    """(old, new) variables of all layers that hold any."""
+    pairs = []
+    seen: set[int] = set()
+
+    def visit(layer: Any) -> None:
+        if id(layer) in remade:
+            if id(layer) not in seen:
+                seen.add(id(layer))
+                new = remade[id(layer)]
+                pairs.extend(zip(layer.variables, new.variables, strict=True))
+            return
+        for inner in getattr(layer, "layers", []):
+            visit(inner)
+
+    visit(model)
+    return pairs

@@ -1,0 +1,121 @@
+"""What estimating yields: for every neuron how much splitting it would gain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tf_splitting import layout as lay
+from tf_splitting.graph import ChannelGraph, format_table
+from tf_splitting.neurons import Field, Neurons
+
+
+@dataclass(frozen=True)
+class SpaceScores:
+    """Scores of one channel space.
+
+    Attributes:
+        splitting_index: λ, the minimum eigenvalue of the splitting matrix, `[width]`.
+            Splitting neuron i by ε changes the loss by `½ ε² λ_i`.
+        gain: predicted fall of the loss at the scores' epsilon, `-½ ε² λ`, `[width]`.
+        incoming: for each producer kernel the direction of its slice, kernel-shaped
+            with the output axis restricted to this space.
+        outgoing: for each consumer kernel likewise, the input axis restricted to
+            this space (every position of it, where Flatten made several).
+
+    Together the incoming and outgoing parts of a neuron are one unit vector; each is
+    in units of the norm of the weight slice it changes.
+    """
+
+    splitting_index: np.ndarray
+    gain: np.ndarray
+    incoming: Mapping[str, np.ndarray]
+    outgoing: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class SplittingScores(Mapping[str, SpaceScores]):
+    """Scores of every growable space, by name; a mapping to `SpaceScores`.
+
+    Attributes:
+        spaces: the scores.
+        epsilon: the step the gains are predicted for.
+        loss: loss on the sample before any split.
+        examples: size of the sample.
+        estimator: what computed them, in words.
+
+    Example:
+        >>> scores = tf_splitting.estimate(model, (x, y))
+        >>> scores["conv1"].splitting_index.min()
+    """
+
+    spaces: Mapping[str, SpaceScores]
+    epsilon: float
+    loss: float
+    examples: int
+    estimator: str = field(default="")
+
+    def __getitem__(self, name: str) -> SpaceScores:
+        return self.spaces[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.spaces)
+
+    def __len__(self) -> int:
+        return len(self.spaces)
+
+    def __str__(self) -> str:
+        rows = [("space", "width", "lowest index", "median index", "summed gain")]
+        for name, space in self.spaces.items():
+            index = space.splitting_index
+            rows.append(
+                (
+                    name,
+                    str(len(index)),
+                    f"{index.min():.4g}",
+                    f"{np.median(index):.4g}",
+                    f"{np.maximum(space.gain, 0).sum():.4g}",
+                )
+            )
+        return format_table(rows)
+
+
+def slices(neurons: Neurons, field: Field, space: str) -> tuple[dict, dict]:
+    """A space's part of a field, as `(incoming, outgoing)` by kernel name."""
+    parts: dict[str, dict[str, np.ndarray]] = {"produced": {}, "consumed": {}}
+    for slot, values in zip(neurons.slots, field, strict=True):
+        axis, where = _where(neurons.graph, slot.weight, slot.role, space)
+        if len(where):
+            parts[slot.role][slot.weight] = np.take(values, where, axis)
+    return parts["produced"], parts["consumed"]
+
+
+def assemble(
+    neurons: Neurons, scores: Mapping[str, SpaceScores], spaces: list[str]
+) -> Field:
+    """The inverse of `slices`: some spaces' directions as one field, zero elsewhere."""
+    field = []
+    for slot in neurons.slots:
+        values = np.zeros(slot.variable.shape, np.float64)
+        for space in spaces:
+            axis, where = _where(neurons.graph, slot.weight, slot.role, space)
+            parts = (
+                scores[space].incoming
+                if slot.role == "produced"
+                else scores[space].outgoing
+            )
+            if len(where) and slot.weight in parts:
+                index = [slice(None)] * values.ndim
+                index[axis] = where
+                values[tuple(index)] = parts[slot.weight]
+        field.append(values)
+    return field
+
+
+def _where(
+    graph: ChannelGraph, weight: str, role: str, space: str
+) -> tuple[int, np.ndarray]:
+    axis, layout = graph.weight(weight).layout(role)
+    return axis, lay.positions(layout, graph.widths, space)

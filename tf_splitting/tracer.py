@@ -1,0 +1,379 @@
+"""Traces a Keras model into channel spaces.
+
+Every layer describes itself to a `Tracer` as a sequence of primitives: a linear map
+that mixes channels, a channel-wise function, a join, or something opaque. The tracer
+ties the channel axes that must keep one width (a union-find over axes) and records
+steps, weights and cost terms; once all calls are seen, the ties are resolved into a
+`ChannelGraph` of plain data. `trace_channels`, by which a layer describes itself, is
+the whole protocol a layer needs in order to be split.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from tf_splitting import graph as g
+from tf_splitting import keras_graph
+from tf_splitting.layout import Block, Layout
+
+
+@dataclass(eq=False)
+class _Group:
+    """A channel space in the making: a node of the union-find."""
+
+    width: int
+    layer: str
+    order: int
+    parent: _Group | None = None
+    frozen: str | None = None
+
+    def root(self) -> _Group:
+        node = self
+        while node.parent is not None:
+            node = node.parent
+        return node
+
+
+_Blocks = tuple[tuple[_Group, int], ...]
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A tensor during tracing: its number, shape, channel axis and channels."""
+
+    index: int
+    shape: tuple[int | None, ...]
+    axis: int
+    blocks: _Blocks
+
+    @property
+    def width(self) -> int:
+        """Number of channels."""
+        return sum(group.width * repeat for group, repeat in self.blocks)
+
+
+class Tracer:
+    """What a layer's `trace_channels(tracer, *inputs)` describes the layer with.
+
+    Every primitive takes and returns `Signal`s. Anything a layer does not declare is
+    carried over unchanged when the model is rebuilt.
+    """
+
+    def __init__(self) -> None:
+        self._signals: dict[int, Signal] = {}
+        self._temporaries = 0
+        self._groups: list[_Group] = []
+        self._steps: list[g.Step] = []
+        self._terms: list[tuple[str, int | None, tuple[_Blocks, ...]]] = []
+        self._axes: dict[int, dict[tuple[int, g.Role], _Blocks]] = {}
+        self._variables: dict[int, tuple[str, Any]] = {}
+        self._configs: dict[tuple[int, str, int | None], tuple[Any, _Blocks]] = {}
+        self._producers: list[tuple[str, _Blocks]] = []
+        self._consumers: list[tuple[str, _Blocks]] = []
+        self.call: keras_graph.Call
+
+    # The primitives -----------------------------------------------------------
+
+    @property
+    def output_shape(self) -> tuple[int | None, ...]:
+        """Shape of the first output of the layer being traced, batch axis first."""
+        return self.call.shapes[0]
+
+    def linear(
+        self,
+        x: Signal,
+        kernel: Any,
+        run: Callable[[Any, Any], Any],
+        *,
+        in_axis: int = -2,
+        out_axis: int = -1,
+        shape: tuple[int | None, ...] | None = None,
+        channel_axis: int = -1,
+        positions: int | None = None,
+    ) -> Signal:
+        """A map that mixes channels: it consumes those of `x` and produces new ones.
+
+        Args:
+            x: what it reads.
+            kernel: the `keras.Variable` it multiplies with.
+            run: `run(x, kernel)`, linear in `x` and in `kernel`; no bias.
+            in_axis, out_axis: axes of the kernel that read and create channels.
+            shape: shape of the result; default: that of the layer's output.
+            channel_axis: axis of the result that holds the channels.
+            positions: how often the kernel is applied per example, for MACs;
+                default: the number of output positions.
+        """
+        shape = shape or self.output_shape
+        group = self._new_group(kernel.shape[out_axis], self.call.path)
+        result = self._emit("linear", run, (x,), shape, channel_axis, ((group, 1),))
+        self._declare(kernel, in_axis, "consumed", x.blocks)
+        self._declare(kernel, out_axis, "produced", result.blocks)
+        self._producers.append((self.call.path, result.blocks))
+        self._consumers.append((self.call.path, x.blocks))
+        self._steps[-1] = _with_kernel(self._steps[-1], self._name(kernel))
+        if positions is None:
+            positions = _positions(shape, channel_axis)
+        window = math.prod(kernel.shape) // (
+            kernel.shape[in_axis] * kernel.shape[out_axis]
+        )
+        self._add_term(positions, window, x.blocks, result.blocks)
+        return result
+
+    def channelwise(
+        self,
+        run: Callable[..., Any],
+        *xs: Signal,
+        shape: tuple[int | None, ...] | None = None,
+        repeat: int = 1,
+        channel_axis: int | None = None,
+        macs_per_channel: int | None = 0,
+    ) -> Signal:
+        """A function that keeps channel i in channel i; several inputs are tied.
+
+        Args:
+            run: `run(*tensors)`, in inference mode.
+            xs: its inputs.
+            shape: shape of the result; default: that of the layer's output.
+            repeat: channels that come out for each that goes in, side by side.
+            channel_axis: axis of the result that holds the channels; default: the
+                one of the first input, counted from the end.
+            macs_per_channel: multiply-accumulates for each channel that comes out.
+        """
+        for other in xs[1:]:
+            self._tie(xs[0].blocks, other.blocks)
+        if channel_axis is None:
+            channel_axis = xs[0].axis
+        blocks = tuple((group, r * repeat) for group, r in xs[0].blocks)
+        shape = shape or self.output_shape
+        result = self._emit("channelwise", run, xs, shape, channel_axis, blocks)
+        if macs_per_channel != 0:
+            self._add_term(macs_per_channel, 1, blocks)
+        return result
+
+    def join(self, run: Callable[..., Any], *xs: Signal) -> Signal:
+        """Channels of several tensors end to end, not tied."""
+        blocks = tuple(block for x in xs for block in x.blocks)
+        return self._emit("channelwise", run, xs, self.output_shape, xs[0].axis, blocks)
+
+    def tile(self, run: Callable[..., Any], x: Signal, times: int) -> Signal:
+        """The channels `times` in a row on the last axis, as Flatten does."""
+        return self._emit(
+            "channelwise", run, (x,), self.output_shape, -1, x.blocks * times
+        )
+
+    def carry(self, variable: Any, axis: int, signal: Signal) -> None:
+        """Axis `axis` of a weight holds one slice for each channel of `signal`."""
+        self._declare(variable, axis, "carried", signal.blocks)
+
+    def config(self, key: str, signal: Signal, index: int | None = None) -> None:
+        """The layer's config entry `key` (its item `index`) is the width of `signal`."""
+        layer = self.call.operation
+        self._configs.setdefault((id(layer), key, index), (layer, signal.blocks))
+
+    def freeze(self, signal: Signal, reason: str) -> None:
+        """The channels of `signal` must keep their number."""
+        for group, _ in signal.blocks:
+            root = group.root()
+            root.frozen = root.frozen or reason
+
+    def opaque(self, reason: str, *xs: Signal) -> tuple[Signal, ...]:
+        """The whole call is something nobody has described: freezes all it touches."""
+        for x in xs:
+            self.freeze(x, reason)
+        call = self.call
+        results = []
+        for index, shape in zip(call.outputs, call.shapes, strict=True):
+            result = self._frozen_signal(index, shape, call.path, reason)
+            self._consumers.extend((call.path, x.blocks) for x in xs)
+            results.append(result)
+        self._steps.append(
+            g.Step(
+                "opaque", call.path, call.run, tuple(x.index for x in xs), call.outputs
+            )
+        )
+        return tuple(results)
+
+    # What drives it -----------------------------------------------------------
+
+    def trace(
+        self,
+        flat: keras_graph.FlatGraph,
+        describe: Callable[[Tracer, Any, Sequence[Signal]], Any],
+    ) -> None:
+        for index, name in zip(flat.inputs, flat.input_names, strict=True):
+            self._signals[index] = self._frozen_signal(
+                index, flat.shapes[index], name, "it is an input of the model"
+            )
+        self._temporaries = len(flat.shapes)
+        for call in flat.calls:
+            self.call = call
+            inputs = [self._signals[index] for index in call.inputs]
+            results = describe(self, call.operation, inputs)
+            self._bind(call, results)
+        for index in flat.outputs:
+            self.freeze(self._signals[index], "it is an output of the model")
+
+    def _bind(self, call: keras_graph.Call, results: Any) -> None:
+        results = results if isinstance(results, tuple) else (results,)
+        for index, shape, result in zip(
+            call.outputs, call.shapes, results, strict=True
+        ):
+            self._signals[index] = Signal(
+                result.index, shape, result.axis, result.blocks
+            )
+
+    def resolve(self, flat: keras_graph.FlatGraph, name: str) -> g.ChannelGraph:
+        """Turns ties into named spaces and everything recorded into plain data."""
+        names = self._name_groups()
+
+        def layout(blocks: _Blocks) -> Layout:
+            return tuple(Block(names[group.root()], repeat) for group, repeat in blocks)
+
+        members: dict[str, tuple[dict[str, None], dict[str, None]]] = {
+            space: ({}, {}) for space in names.values()
+        }
+        for column, entries in enumerate((self._producers, self._consumers)):
+            for layer, blocks in entries:
+                for block in layout(blocks):
+                    members[block.space][column].setdefault(layer)
+        spaces = tuple(
+            g.ChannelSpace(
+                name=space,
+                width=group.width,
+                producers=tuple(members[space][0]),
+                consumers=tuple(members[space][1]),
+                frozen=group.frozen,
+            )
+            for group, space in names.items()
+        )
+        return g.ChannelGraph(
+            name=name,
+            spaces=spaces,
+            terms=tuple(
+                g.Term(layer, factor, tuple(layout(b) for b in axes))
+                for layer, factor, axes in self._terms
+            ),
+            weights=tuple(
+                g.WeightUse(
+                    *self._variables[key],
+                    tuple(
+                        g.AxisUse(axis, role, layout(blocks))
+                        for (axis, role), blocks in axes.items()
+                    ),
+                )
+                for key, axes in self._axes.items()
+            ),
+            configs=tuple(
+                g.ConfigUse(layer, key, index, layout(blocks))
+                for (_, key, index), (layer, blocks) in self._configs.items()
+            ),
+            steps=tuple(self._steps),
+            inputs=flat.inputs,
+            input_names=flat.input_names,
+            outputs=tuple(self._signals[index].index for index in flat.outputs),
+        )
+
+    # Inside -------------------------------------------------------------------
+
+    def _new_group(self, width: int, layer: str, frozen: str | None = None) -> _Group:
+        group = _Group(width, layer, len(self._groups), frozen=frozen)
+        self._groups.append(group)
+        return group
+
+    def _frozen_signal(
+        self, index: int, shape: tuple[int | None, ...], layer: str, reason: str
+    ) -> Signal:
+        width = shape[-1] if len(shape) > 1 and shape[-1] is not None else 1
+        group = self._new_group(width, layer, reason)
+        return Signal(index, tuple(shape), -1, ((group, 1),))
+
+    def _emit(
+        self,
+        kind: str,
+        run: Callable[..., Any],
+        xs: Sequence[Signal],
+        shape: tuple[int | None, ...],
+        axis: int,
+        blocks: _Blocks,
+    ) -> Signal:
+        index = self._temporaries
+        self._temporaries += 1
+        self._steps.append(
+            g.Step(kind, self.call.path, run, tuple(x.index for x in xs), (index,))
+        )
+        axis = axis if axis < 0 else axis - len(shape)
+        return Signal(index, tuple(shape), axis, blocks)
+
+    def _tie(self, left: _Blocks, right: _Blocks) -> None:
+        def structure(blocks: _Blocks) -> list[tuple[int, int]]:
+            return [(group.width, repeat) for group, repeat in blocks]
+
+        if structure(left) == structure(right):
+            for (a, _), (b, _) in zip(left, right, strict=True):
+                self._unite(a, b)
+            return
+        reason = f"{self.call.path!r} ties channels that are laid out differently"
+        for group, _ in (*left, *right):
+            root = group.root()
+            root.frozen = root.frozen or reason
+
+    def _unite(self, a: _Group, b: _Group) -> None:
+        first, second = sorted((a.root(), b.root()), key=lambda group: group.order)
+        if first is not second:
+            second.parent = first
+            first.frozen = first.frozen or second.frozen
+
+    def _declare(self, variable: Any, axis: int, role: g.Role, blocks: _Blocks) -> None:
+        self._name(variable)
+        axis = axis % len(variable.shape)
+        axes = self._axes.setdefault(id(variable), {})
+        if (axis, role) in axes:
+            # A layer called again: both calls read and write the same weight.
+            self._tie(axes[(axis, role)], blocks)
+        else:
+            axes[(axis, role)] = blocks
+
+    def _name(self, variable: Any) -> str:
+        known = self._variables.get(id(variable))
+        if known is None:
+            name = f"{self.call.path}/{variable.name}"
+            taken = {n for n, _ in self._variables.values()}
+            if name in taken:
+                name = f"{name}_{len(taken)}"
+            known = self._variables.setdefault(id(variable), (name, variable))
+        return known[0]
+
+    def _add_term(self, positions: int | None, window: int, *axes: _Blocks) -> None:
+        factor = None if positions is None else positions * window
+        self._terms.append((self.call.path, factor, axes))
+
+    def _name_groups(self) -> dict[_Group, str]:
+        names: dict[_Group, str] = {}
+        taken: set[str] = set()
+        for group in self._groups:
+            root = group.root()
+            if root in names:
+                continue
+            name, count = root.layer, 1
+            while name in taken:
+                count += 1
+                name = f"{root.layer}:{count}"
+            taken.add(name)
+            names[root] = name
+        return names
+
+
+def _with_kernel(step: g.Step, kernel: str) -> g.Step:
+    return g.Step(step.kind, step.layer, step.run, step.inputs, step.outputs, kernel)
+
+
+def _positions(shape: tuple[int | None, ...], channel_axis: int) -> int | None:
+    """Number of positions per example at which a kernel is applied."""
+    axis = channel_axis % len(shape)
+    spatial = [n for i, n in enumerate(shape) if i not in (0, axis)]
+    return None if None in spatial else math.prod(spatial)

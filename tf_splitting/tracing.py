@@ -1,0 +1,35 @@
+"""`trace`: from a Keras model to its channel graph."""
+
+from __future__ import annotations
+
+import keras
+
+from tf_splitting import keras_graph
+from tf_splitting.graph import ChannelGraph
+from tf_splitting.layers.registry import describe
+from tf_splitting.tracer import Tracer
+
+
+def trace(model: keras.Model) -> ChannelGraph:
+    """Finds the channel spaces of a model: what may grow, and what is tied to what.
+
+    The model is only read, never called or changed.
+
+    Args:
+        model: a built Functional or Sequential Keras model. It need not be compiled.
+
+    Returns:
+        A `ChannelGraph`; `.spaces` lists the channel spaces, `print` shows a table.
+
+    Raises:
+        ModelError: the model is subclassed, or has not been built.
+
+    Example:
+        >>> graph = tf_splitting.trace(keras.applications.MobileNet(weights=None))
+        >>> graph.spaces[1].name, graph.spaces[1].width
+        ('conv1', 32)
+    """
+    flat = keras_graph.flatten(model)
+    tracer = Tracer()
+    tracer.trace(flat, lambda t, operation, inputs: describe(t, operation, inputs))
+    return tracer.resolve(flat, model.name)
