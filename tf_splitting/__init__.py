@@ -1,23 +1,49 @@
-"""Grow Keras models by splitting neurons."""
+"""Grow Keras models by splitting neurons.
 
-from tf_splitting import layers
-from tf_splitting.costs import count_macs, count_params
+    grown = tf_splitting.grow(model, dataset, target_macs=2e8)
+
+and its parts, each usable alone: trace -> estimate -> select -> split.
+"""
+
+from tf_splitting import layers, methods
+from tf_splitting.costs import (
+    count_macs,
+    count_params,
+    macs_per_layer,
+    params_per_layer,
+)
+from tf_splitting.errors import SplittingError
 from tf_splitting.estimation import estimate
 from tf_splitting.estimators import Exact, Rayleigh
+from tf_splitting.graph import ChannelGraph, ChannelSpace
+from tf_splitting.growing import grow
+from tf_splitting.history import GrowthHistory
 from tf_splitting.plan import SplitPlan
 from tf_splitting.rebuilding import split
 from tf_splitting.scores import SplittingScores
+from tf_splitting.selection import select
 from tf_splitting.tracing import trace
 
+__version__ = "0.1.0"
+
 __all__ = [
+    "ChannelGraph",
+    "ChannelSpace",
     "Exact",
+    "GrowthHistory",
     "Rayleigh",
     "SplitPlan",
+    "SplittingError",
     "SplittingScores",
     "count_macs",
     "count_params",
     "estimate",
+    "grow",
     "layers",
+    "macs_per_layer",
+    "methods",
+    "params_per_layer",
+    "select",
     "split",
     "trace",
 ]

@@ -41,7 +41,6 @@ def clone(
     return new, remade
 
 
-def remake_layer(layer: Any, changes: dict[str, Any]) -> Any:
-    """A new layer of the same class and config, some entries changed."""
-    config = {**layer.get_config(), **changes}
-    return type(layer).from_config(config)
+def remake_layer(layer: Any, changes: dict[str, Any], kind: type) -> Any:
+    """A new layer of class `kind` and the old one's config, some entries changed."""
+    return kind.from_config({**layer.get_config(), **changes})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -79,8 +79,10 @@ class Splitting:
         *,
         scores: Mapping[str, SpaceScores] | None = None,
         seed: int = 0,
+        class_of: Callable[[type], type] = lambda kind: kind,
     ) -> None:
         self.model = model
+        self._class_of = class_of
         self.graph = trace(model)
         plan.check(self.graph)
         self.growth = Growth.of(self.graph, plan)
@@ -104,7 +106,10 @@ class Splitting:
                 entry[use.index] = length
                 changes[use.key] = tuple(entry)
         new, remade = clone(
-            self.model, lambda layer: remake_layer(layer, sizes.get(id(layer), {}))
+            self.model,
+            lambda layer: remake_layer(
+                layer, sizes.get(id(layer), {}), self._class_of(type(layer))
+            ),
         )
         self._pairs = _variable_pairs(self.model, remade)
         self.set_weights(epsilon)
@@ -126,6 +131,11 @@ class Splitting:
             if epsilon and use.name in self._offsets:
                 value = value + epsilon * self._offsets[use.name]
             new.assign(value)
+
+
+def reclassed(model: keras.Model, class_of: Callable[[type], type]) -> keras.Model:
+    """The same model with its layers made of other classes, state carried over."""
+    return Splitting(model, SplitPlan(), class_of=class_of).build(epsilon=0.0)
 
 
 def _directions(

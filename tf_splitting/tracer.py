@@ -15,8 +15,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import keras
-
 from tf_splitting import graph as g
 from tf_splitting import keras_graph
 from tf_splitting.layout import Block, Layout
@@ -171,7 +169,7 @@ class Tracer:
         self._declare(variable, axis, "carried", signal.blocks)
 
     def config(self, key: str, signal: Signal, index: int | None = None) -> None:
-        """The layer's config entry `key` (its item `index`) is the width of `signal`."""
+        """Entry `key` (its item `index`) of the config is the width of `signal`."""
         layer = self.call.operation
         self._configs.setdefault((id(layer), key, index), (layer, signal.blocks))
 

@@ -6,7 +6,7 @@ import keras
 
 from tf_splitting import keras_graph
 from tf_splitting.graph import ChannelGraph
-from tf_splitting.layers.registry import describe
+from tf_splitting.rules.registry import describe
 from tf_splitting.tracer import Tracer
 
 

@@ -1,17 +1,41 @@
-"""Layer types the toolkit can split. Importing this package registers them all."""
+"""Layers that know how to be split, and how a layer of your own joins them.
 
-from tf_splitting.layers import (  # noqa: F401  (each registers its rules)
-    activations,
-    convolution,
-    dense,
-    depthwise,
-    identity,
-    merging,
-    normalization,
-    reshaping,
-    spatial,
+A plain Keras model needs none of this: the toolkit knows its layer types. Build with
+these where you want to split by hand, or implement `trace_channels` on a layer of
+your own (see the README).
+"""
+
+from tf_splitting.layers.alone import split_layer
+from tf_splitting.layers.splittable import (
+    BatchNormalization,
+    Conv1D,
+    Conv2D,
+    Conv3D,
+    Dense,
+    DepthwiseConv1D,
+    DepthwiseConv2D,
+    Splittable,
+    convert,
+    to_plain,
 )
-from tf_splitting.layers.activations import register_activation
-from tf_splitting.layers.registry import register
+from tf_splitting.rules.activations import register_activation
+from tf_splitting.rules.registry import register
+from tf_splitting.tracer import Signal, Tracer
 
-__all__ = ["register", "register_activation"]
+__all__ = [
+    "BatchNormalization",
+    "Conv1D",
+    "Conv2D",
+    "Conv3D",
+    "Dense",
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
+    "Signal",
+    "Splittable",
+    "Tracer",
+    "convert",
+    "register",
+    "register_activation",
+    "split_layer",
+    "to_plain",
+]

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_splitting.layers.registry import register
+from tf_splitting.rules.registry import register
 from tf_splitting.tracer import Signal, Tracer
 
 

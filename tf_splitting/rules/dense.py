@@ -7,8 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from tf_splitting.layers.activations import apply_activation
-from tf_splitting.layers.registry import register
+from tf_splitting.rules.activations import apply_activation
+from tf_splitting.rules.registry import register
 from tf_splitting.tracer import Signal, Tracer
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from tf_splitting.layers.registry import register
+from tf_splitting.rules.registry import register
 from tf_splitting.tracer import Signal, Tracer
 
 _ELEMENTWISE_NAMES = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keras
 
-from tf_splitting.layers.registry import register
+from tf_splitting.rules.registry import register
 from tf_splitting.tracer import Signal, Tracer
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import keras
 
-from tf_splitting.layers.activations import apply_activation
-from tf_splitting.layers.convolution import channel_axis
-from tf_splitting.layers.registry import register
+from tf_splitting.rules.activations import apply_activation
+from tf_splitting.rules.convolution import channel_axis
+from tf_splitting.rules.registry import register
 from tf_splitting.tracer import Signal, Tracer
 
 

@@ -1,0 +1,119 @@
+"""Checks that a job can work, before any long work starts."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+
+from tf_splitting.costs import count_macs
+from tf_splitting.errors import (
+    BudgetError,
+    DataError,
+    ModelError,
+    NonFiniteLossError,
+)
+from tf_splitting.estimation import check_growable
+from tf_splitting.estimators.problem import flat_inputs
+from tf_splitting.graph import ChannelGraph
+from tf_splitting.measuring import measure
+from tf_splitting.sampling import Batch, Sample
+from tf_splitting.scores import SpaceScores
+from tf_splitting.selection import select
+
+
+def check_compiled(model: keras.Model) -> None:
+    """Raises unless the model can train.
+
+    Raises:
+        ModelError: it is not compiled, or without a loss.
+    """
+    if not model.compiled or model.loss is None or model.optimizer is None:
+        raise ModelError(
+            f"Model {model.name!r} is not compiled with an optimizer and a loss. Call "
+            "model.compile(optimizer, loss, metrics=[...]) before growing it."
+        )
+
+
+def check_budget(
+    model: keras.Model,
+    graph: ChannelGraph,
+    target_macs: float,
+    selection: dict[str, Any],
+) -> int:
+    """Raises unless growing can start and get near the target. Returns the MACs.
+
+    Raises:
+        BudgetError: the target is no larger than the model, smaller than the model
+            with its cheapest split, or out of reach of the largest allowed widths.
+        ModelError: nothing can grow.
+    """
+    macs = count_macs(model)
+    if not math.isfinite(target_macs) or target_macs <= macs:
+        raise BudgetError(
+            f"Got target_macs={target_macs:g}, but model {model.name!r} has {macs:g} "
+            "MACs already. Give a larger target, or start from a smaller model."
+        )
+    check_growable(graph)
+    # Any neuron will do: this asks what could be bought, not what should be.
+    level = {
+        space.name: SpaceScores(-np.ones(space.width), np.ones(space.width), {}, {})
+        for space in graph.growable
+    }
+    if not len(select(level, graph, **{**selection, "target_macs": target_macs})):
+        raise BudgetError(
+            f"No split fits: model {model.name!r} has {macs:g} MACs, the target is "
+            f"{target_macs:g}, and the cheapest split allowed by width_multiple, "
+            "max_widths and target_cost costs more than what is left. Raise the "
+            "target or loosen the limits."
+        )
+    return macs
+
+
+def check_data(model: keras.Model, sample: Sample) -> dict[str, float]:
+    """Raises unless the sample fits the model. Returns loss and metrics on it.
+
+    Raises:
+        DataError: shapes or labels do not fit.
+        NonFiniteLossError: the loss is NaN or infinite.
+    """
+    for batch in sample.batches:
+        for array in flat_inputs(model, batch.x):
+            if not np.isfinite(np.asarray(array)).all():
+                raise DataError(
+                    "The dataset's inputs hold NaN or infinite values. Clean the data."
+                )
+        _check_labels(model, batch)
+    try:
+        measured = measure(model, sample)
+    except (ValueError, TypeError) as error:
+        shapes = keras.tree.map_structure(np.shape, sample.batches[0].y)
+        raise DataError(
+            f"The loss cannot be computed: targets have shape {shapes}, the model's "
+            f"output {model.output_shape}. Keras says: {error}"
+        ) from error
+    if not math.isfinite(measured["loss"]):
+        raise NonFiniteLossError(
+            f"The loss is {measured['loss']} before any training. Check the data for "
+            "extreme values and the loss for the right from_logits."
+        )
+    return measured
+
+
+def _check_labels(model: keras.Model, batch: Batch) -> None:
+    """Checks labels of a model with one output and a sparse categorical loss."""
+    loss = model.loss
+    name = loss if isinstance(loss, str) else type(loss).__name__
+    names = ("sparse_categorical_crossentropy", "SparseCategoricalCrossentropy")
+    if name not in names or not isinstance(batch.y, np.ndarray):
+        return
+    classes = model.output_shape[-1]
+    low, high = batch.y.min(), batch.y.max()
+    if low < 0 or high >= classes:
+        raise DataError(
+            f"The labels run from {low} to {high}; the model has {classes} outputs, so "
+            f"they must lie in 0..{classes - 1}. Use a model with {high + 1} outputs, "
+            "or other labels."
+        )

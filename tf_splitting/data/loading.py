@@ -1,0 +1,186 @@
+"""`load`: one call from a name to batches, whatever the data set's kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Integral
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tf_splitting.data import fashion_mnist_small, folder
+from tf_splitting.errors import DataError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from tf_splitting.data.pipeline import Source
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """An image classification set in batches.
+
+    Batches are `(images, labels)`: float32 `[batch, height, width, channels]` in
+    0..255, as models that rescale their input want them, and int32 `[batch]`.
+
+    Attributes:
+        name: as given to `load`.
+        train: the training batches. Its k-th iteration is `epoch_dataset(k)`, counted
+            from 0 at `load`; anything that iterates, an evaluation too, moves it on.
+        test: the test batches, in a fixed order.
+        train_size: training examples in one epoch.
+        test_size: test examples.
+        classes: number of classes.
+        class_names: label k is `class_names[k]`.
+        epoch_dataset: epoch number -> that epoch's training batches, the same order
+            and augmentation whenever it is called; what a resumed job asks for.
+    """
+
+    name: str
+    train: tf.data.Dataset
+    test: tf.data.Dataset
+    train_size: int
+    test_size: int
+    classes: int
+    class_names: tuple[str, ...]
+    epoch_dataset: Callable[[int], tf.data.Dataset]
+
+
+def load(
+    name: str | Path,
+    *,
+    data_dir: str | Path | None = None,
+    image_size: int | tuple[int, int] | None = None,
+    channels: int = 3,
+    batch_size: int = 64,
+    augment: bool = False,
+    seed: int = 0,
+    train_limit: int | None = None,
+    test_limit: int | None = None,
+    shuffle: bool = True,
+    download: bool = False,
+) -> ImageData:
+    """Loads an image classification set.
+
+    Args:
+        name: "fashion_mnist_small", which ships with the package; the path of an
+            image folder, with `train/` and `test/` (or `val/`) or with class folders
+            only, of which a fixed fifth is then held out; or a set of TensorFlow
+            Datasets such as "cifar100", with "cifar100:coarse_label" to choose the
+            label (of its splits, "train" and "validation" or else "test" are used).
+        data_dir: where TensorFlow Datasets keeps its sets; None for its default.
+        image_size: pixels, one number or (height, width); images are resized to it
+            bilinearly, whole. None keeps the set's own size.
+        channels: 3, to which grey images are repeated, or 1, to which colours are
+            mixed.
+        batch_size: examples; the last batch of an epoch may be smaller.
+        augment: crop training images from a black margin of 1/8 and flip half of
+            them left to right.
+        seed: order and augmentation of epoch k are functions of (seed, k). Sets of
+            TensorFlow Datasets too large for memory (1 GiB) shuffle in a buffer.
+        train_limit: use only so many training examples, always the same ones.
+        test_limit: likewise for the test split.
+        shuffle: shuffle the training examples anew in each epoch.
+        download: fetch a TensorFlow Datasets set that is not on disk.
+
+    Raises:
+        UnknownNameError: nothing has that name.
+        DataError: an argument is out of range, or the set is missing, empty, or not
+            one of images with class labels.
+
+    Example:
+
+        >>> data = load("fashion_mnist_small", batch_size=100)
+        >>> images, labels = next(iter(data.train))
+        >>> tuple(images.shape), data.classes
+        ((100, 28, 28, 3), 10)
+    """
+    if channels not in (1, 3):
+        raise DataError(f"channels is {channels!r}; expected 1 (grey) or 3 (RGB).")
+    _check_positive("batch_size", batch_size)
+    for option, limit in (("train_limit", train_limit), ("test_limit", test_limit)):
+        if limit is not None:
+            _check_positive(option, limit)
+
+    # Imported here so that the readers above can be had without TensorFlow.
+    from tf_splitting.data.pipeline import Batches
+
+    train, test, class_names = _sources(
+        name, data_dir, image_size, train_limit, test_limit, download
+    )
+    size = _size(name, image_size, train)
+    training = Batches(train, size, channels, batch_size, seed, shuffle, augment)
+    testing = Batches(test, size, channels, batch_size, seed, False, False)
+    return ImageData(
+        name=str(name),
+        train=training.epochs(),
+        test=testing.epoch(0),
+        train_size=train.size,
+        test_size=test.size,
+        classes=len(class_names),
+        class_names=class_names,
+        epoch_dataset=training.epoch,
+    )
+
+
+def _sources(
+    name, data_dir, image_size, train_limit, test_limit, download
+) -> tuple[Source, Source, tuple[str, ...]]:
+    """The train and test sources and the class names, by the kind of `name`."""
+    from tf_splitting.data.pipeline import ArraySource, FileSource
+
+    if name == fashion_mnist_small.NAME:
+        data = fashion_mnist_small.read()
+        train = data.train_images[:train_limit], data.train_labels[:train_limit]
+        test = data.test_images[:test_limit], data.test_labels[:test_limit]
+        return ArraySource(*train), ArraySource(*test), data.class_names
+    path = Path(name).expanduser()
+    if path.is_dir():
+        data = folder.read(path)
+
+        def source(files: folder.Files, limit: int | None) -> FileSource:
+            files = folder.Files(files.paths[:limit], files.labels[:limit])
+            known = folder.common_size(files) if image_size is None else None
+            return FileSource(files.paths, files.labels, known)
+
+        train, test = source(data.train, train_limit), source(data.test, test_limit)
+        return train, test, data.class_names
+    if isinstance(name, Path) or "\\" in name or name.startswith((".", "/", "~")):
+        raise DataError(f"there is no folder {str(name)!r}. Correct the path.")
+
+    from tf_splitting.data import tfds_source
+
+    return tfds_source.read(
+        name,
+        data_dir=data_dir,
+        train_limit=train_limit,
+        test_limit=test_limit,
+        download=download,
+    )
+
+
+def _size(
+    name: str | Path, image_size: int | tuple[int, int] | None, train: Source
+) -> tuple[int, int]:
+    """(height, width) of the batches."""
+    if image_size is None:
+        if train.image_size is None:
+            raise DataError(
+                f"the images of {str(name)!r} differ in size. Pass image_size to "
+                "resize them all."
+            )
+        return tuple(train.image_size)
+    size = (image_size, image_size) if isinstance(image_size, Integral) else image_size
+    if len(size) != 2:
+        raise DataError(
+            f"image_size is {image_size!r}; expected pixels, or (height, width)."
+        )
+    for side in size:
+        _check_positive("image_size", side)
+    return tuple(size)
+
+
+def _check_positive(option: str, value: object) -> None:
+    if not isinstance(value, Integral) or value < 1:
+        raise DataError(f"{option} is {value!r}; expected a whole number of 1 or more.")

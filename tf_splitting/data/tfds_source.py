@@ -1,0 +1,193 @@
+"""Image classification sets of TensorFlow Datasets, which is imported on first use."""
+
+import difflib
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tf_splitting.data.fashion_mnist_small import NAME as SHIPPED
+from tf_splitting.data.order import EpochPlan
+from tf_splitting.data.pipeline import ArraySource, Resize, Source
+from tf_splitting.errors import DataError, UnknownNameError
+
+# Splits up to this many decoded bytes are kept in memory.
+MEMORY_LIMIT = 2**30
+
+# Encoded images that wait in the shuffle buffer of a split read from disk.
+SHUFFLE_BUFFER = 8192
+
+# Percent of the training split held out where a set has no other.
+HELD_OUT = 20
+
+
+class TfdsData(NamedTuple):
+    """Both splits as sources; label k is `class_names[k]`."""
+
+    train: Source
+    test: Source
+    class_names: tuple[str, ...]
+
+
+class StreamSource:
+    """A split too large for memory, or whose images differ in size."""
+
+    def __init__(self, encoded: tf.data.Dataset, size: int, image: Any) -> None:
+        """Takes (encoded image, label) pairs and the feature that decodes them."""
+        self.size = size
+        self.image_size = _fixed_size(image)
+        self._encoded = encoded
+        self._image = image
+
+    def batches(
+        self, plan: EpochPlan, batch_size: int, resize: Resize, *, shuffle: bool
+    ) -> tf.data.Dataset:
+        """Shuffles in a buffer, since a stream has no random access.
+
+        TFDS writes its files in random order, so near neighbours suffice.
+        """
+        encoded = self._encoded
+        if shuffle:
+            encoded = encoded.shuffle(SHUFFLE_BUFFER, seed=plan.seed)
+
+        def decode(pair, draw):
+            return resize(self._image.decode_example(pair[0])), pair[1], draw
+
+        draws = tf.data.Dataset.from_tensor_slices(plan.draws)
+        return (
+            tf.data.Dataset.zip((encoded, draws))
+            .map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+            .batch(batch_size)
+        )
+
+
+def read(
+    name: str,
+    *,
+    data_dir: str | Path | None,
+    train_limit: int | None,
+    test_limit: int | None,
+    download: bool,
+) -> TfdsData:
+    """Opens the set `name`, or `name:label_key`; limits cut in the order on disk.
+
+    Raises:
+        UnknownNameError: TFDS knows no such set, here or in `data_dir`.
+        DataError: TFDS is not installed, the set is not on disk, or it is not one of
+            uint8 images with class labels.
+    """
+    tfds = _import_tfds()
+    name, _, label_key = name.partition(":")
+    builder = _builder(tfds, name, data_dir, download)
+    image_key = _feature_key(builder, tfds.features.Image, "image", "")
+    label_key = _feature_key(builder, tfds.features.ClassLabel, "label", label_key)
+    keys = (image_key, label_key)
+    train, test = _splits(builder)
+    return TfdsData(
+        _source(tfds, builder, train, train_limit, keys),
+        _source(tfds, builder, test, test_limit, keys),
+        tuple(builder.info.features[label_key].names),
+    )
+
+
+def _import_tfds() -> ModuleType:
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise DataError(
+            f"tensorflow-datasets cannot be imported ({error}). Install it with "
+            f"`pip install tensorflow-datasets`, or use {SHIPPED!r} or a folder."
+        ) from error
+    return tfds
+
+
+def _builder(tfds: ModuleType, name: str, data_dir, download: bool) -> Any:
+    try:
+        builder = tfds.builder(name, data_dir=data_dir)
+    except tfds.core.DatasetNotFoundError as error:
+        near = difflib.get_close_matches(name, [SHIPPED, *tfds.list_builders()], n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise UnknownNameError(
+            f"unknown data set {name!r}.{hint} Expected {SHIPPED!r}, the path of an "
+            "image folder, or a set of TensorFlow Datasets."
+        ) from error
+    if not builder.is_prepared():
+        if not download:
+            raise DataError(
+                f"{name!r} is not prepared in {str(builder.data_dir)!r}. Pass the "
+                "data_dir that has it, or download=True to fetch it there."
+            )
+        builder.download_and_prepare()
+    return builder
+
+
+def _feature_key(builder: Any, kind: type, usual: str, wanted: str) -> str:
+    """The key of the feature asked for, of the usual one, or of the only one."""
+    features = dict(builder.info.features.items())
+    keys = [key for key, feature in features.items() if isinstance(feature, kind)]
+    choice = wanted or (usual if usual in keys else "")
+    if choice in keys:
+        return choice
+    if len(keys) == 1 and not wanted:
+        return keys[0]
+    raise DataError(
+        f"{builder.name!r} has {kind.__name__} features {keys}; expected "
+        f"{wanted or usual!r} among them or only one. All its features: "
+        f"{sorted(features)}. Choose a label with 'name:label_key'."
+    )
+
+
+def _splits(builder: Any) -> tuple[str, str]:
+    """The training and the test split, the latter held out where there is none."""
+    splits = builder.info.splits
+    if "train" not in splits:
+        raise DataError(
+            f"{builder.name!r} has the splits {sorted(splits)}; expected 'train' "
+            "among them. Use another set."
+        )
+    # Where a set has both, the labels of "test" are often withheld.
+    for name in ("validation", "test"):
+        if name in splits:
+            return "train", name
+    return f"train[{HELD_OUT}%:]", f"train[:{HELD_OUT}%]"
+
+
+def _source(
+    tfds: ModuleType,
+    builder: Any,
+    split: str,
+    limit: int | None,
+    keys: tuple[str, str],
+) -> Source:
+    image_key, label_key = keys
+    image = builder.info.features[image_key]
+    if image.np_dtype != np.uint8:
+        raise DataError(
+            f"{builder.name!r} has {np.dtype(image.np_dtype).name} images; expected "
+            "uint8. Use another set, or convert its images to a folder of PNG files."
+        )
+    size = builder.info.splits[split].num_examples
+    encoded = builder.as_dataset(
+        split=split,
+        decoders=tfds.decode.PartialDecoding(
+            {image_key: True, label_key: True},
+            decoders={image_key: tfds.decode.SkipDecoding()},
+        ),
+    ).map(lambda x: (x[image_key], tf.cast(x[label_key], tf.int32)))
+    if limit is not None:
+        encoded, size = encoded.take(limit), min(limit, size)
+    if None in image.shape or size * np.prod(image.shape) > MEMORY_LIMIT:
+        return StreamSource(encoded, size, image)
+    decoded = encoded.map(
+        lambda x, label: (image.decode_example(x), label),
+        num_parallel_calls=tf.data.AUTOTUNE,
+    )
+    images, labels = zip(*decoded.batch(1024).as_numpy_iterator(), strict=True)
+    return ArraySource(np.concatenate(images), np.concatenate(labels))
+
+
+def _fixed_size(image: Any) -> tuple[int, int] | None:
+    height, width = image.shape[:2]
+    return None if height is None or width is None else (height, width)

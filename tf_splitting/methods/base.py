@@ -1,0 +1,48 @@
+"""What a growth method is: it decides which neurons to split in a round."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import keras
+
+from tf_splitting.graph import ChannelGraph
+from tf_splitting.plan import SplitPlan
+from tf_splitting.sampling import Sample
+from tf_splitting.scores import SplittingScores
+
+
+@dataclass(frozen=True)
+class Round:
+    """What a method may look at.
+
+    Attributes:
+        model, graph: as trained so far, and its trace.
+        sample: the estimation sample.
+        selection: keyword arguments for `select`: budget, cost, limits.
+        seed: differs from round to round.
+        verbose: 0 is silent.
+    """
+
+    model: keras.Model
+    graph: ChannelGraph
+    sample: Sample
+    selection: dict[str, Any]
+    seed: int
+    verbose: int
+
+
+class Proposal(NamedTuple):
+    """A plan, and the directions to split along (None: random unit vectors)."""
+
+    plan: SplitPlan
+    scores: SplittingScores | None
+
+
+class Method(Protocol):
+    """A growth method: a settings object with one function."""
+
+    def propose(self, context: Round) -> Proposal:
+        """Chooses what to split; an empty plan if nothing gains."""
+        ...

@@ -1,0 +1,37 @@
+"""Uniform growth: every space by the same ratio, random neurons, random directions.
+
+The baseline that splitting has to beat.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tf_splitting.methods.base import Proposal, Round
+from tf_splitting.scores import SpaceScores
+from tf_splitting.selection import select
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Split random neurons of every space, as evenly as the budget allows."""
+
+    def propose(self, context: Round) -> Proposal:
+        """Fills the budget space by space, the least grown one first."""
+        generator = np.random.default_rng(context.seed)
+        # Gains that fall with the share of the space already split make the greedy
+        # selection, at unit price, keep all spaces level.
+        scores = {}
+        for space in context.graph.growable:
+            order = generator.permutation(space.width)
+            level = 1 - (order + generator.random()) / (space.width + 1)
+            nothing: dict[str, np.ndarray] = {}
+            scores[space.name] = SpaceScores(-level, level, nothing, nothing)
+        limits = {**context.selection, "cost": _neurons}
+        return Proposal(select(scores, context.graph, **limits), None)
+
+
+def _neurons(graph: object, widths: dict[str, int]) -> float:
+    return float(sum(widths.values()))

@@ -1,0 +1,154 @@
+"""What the MobileNets share: input, activations, regularisation, strides."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from numbers import Integral
+
+import keras
+from keras import layers
+
+from tf_splitting.errors import ModelError
+
+Activation = str | Callable
+
+# keras.applications' epsilon, kept so that loaded weights compute the same function.
+BN_EPSILON = 1e-3
+
+# ImageNet networks halve the resolution five times. Below this many pixels that
+# leaves less than 3 x 3 positions for the last blocks.
+SMALL_SIDE = 96
+
+
+def check_input_shape(input_shape: Sequence[int]) -> tuple[int, int, int]:
+    """`input_shape` as a tuple `(height, width, channels)`.
+
+    Raises:
+        ModelError: it is not three whole numbers of at least 1.
+    """
+    shape = tuple(input_shape)
+    if len(shape) != 3 or not all(isinstance(n, Integral) and n > 0 for n in shape):
+        raise ModelError(
+            f"input_shape is {input_shape!r}; expected (height, width, channels), "
+            "three whole numbers. MACs depend on the size, so it must be fixed."
+        )
+    return shape
+
+
+def fit_strides(
+    strides: Sequence[int],
+    output_stride: int | None,
+    input_shape: tuple[int, int, int],
+    *,
+    small_output_stride: int,
+) -> list[int]:
+    """Sets the first strides to 1 until their product is `output_stride`.
+
+    Args:
+        strides: each 1 or 2, in the order of the layers.
+        output_stride: input pixels per position of the last feature map, or None
+            to choose by the input's shorter side: `small_output_stride` below 96
+            pixels, else the product of `strides`.
+        input_shape: `(height, width, channels)`.
+        small_output_stride: the choice for small images.
+
+    Raises:
+        ModelError: `output_stride` is not a power of 2 that `strides` can reach.
+
+    Example:
+
+        >>> fit_strides([2, 1, 2, 2], 4, (32, 32, 3), small_output_stride=2)
+        [1, 1, 2, 2]
+    """
+    halvings = sum(stride == 2 for stride in strides)
+    if output_stride is None:
+        small = min(input_shape[:2]) < SMALL_SIDE
+        output_stride = small_output_stride if small else 2**halvings
+    reachable = [2**n for n in range(halvings + 1)]
+    if output_stride not in reachable:
+        raise ModelError(
+            f"output_stride is {output_stride!r}; expected None or one of {reachable}."
+        )
+    surplus = halvings - reachable.index(output_stride)
+    fitted = []
+    for stride in strides:
+        drop = stride == 2 and surplus > 0
+        surplus -= drop
+        fitted.append(1 if drop else stride)
+    return fitted
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Makes layers with one activation, weight decay and BN momentum.
+
+    `weight_decay` is the factor in `gradient += weight_decay * kernel`, as SGD's
+    option of that name has it, so the penalty is half of it times the squared norm.
+    Depthwise kernels are left out: they hold nine weights per channel, and
+    Howard et al. (arXiv 1704.04861) found that decaying them costs accuracy.
+    """
+
+    activation: Activation
+    weight_decay: float = 0.0
+    bn_momentum: float = 0.99
+
+    def __post_init__(self) -> None:
+        if self.weight_decay < 0:
+            raise ModelError(
+                f"weight_decay is {self.weight_decay!r}; expected 0 (off) or more."
+            )
+
+    def regularizer(self) -> keras.Regularizer | None:
+        """The penalty on one kernel, None without weight decay."""
+        return (
+            keras.regularizers.L2(self.weight_decay / 2) if self.weight_decay else None
+        )
+
+    def conv(
+        self, filters: int, kernel_size: int, name: str, **options
+    ) -> layers.Layer:
+        """A convolution in front of a BN, so without bias."""
+        return layers.Conv2D(
+            filters,
+            kernel_size,
+            padding="same",
+            use_bias=False,
+            kernel_regularizer=self.regularizer(),
+            name=name,
+            **options,
+        )
+
+    def norm(self, name: str) -> layers.Layer:
+        """A BatchNormalization over the channels."""
+        return layers.BatchNormalization(
+            epsilon=BN_EPSILON, momentum=self.bn_momentum, name=name
+        )
+
+    def act(self, name: str) -> layers.Layer:
+        """The activation; the names end in `_relu` whichever it is, to load by name."""
+        if self.activation == "relu6":
+            return layers.ReLU(6.0, name=name)
+        return layers.Activation(self.activation, name=name)
+
+
+def image_input(
+    input_shape: tuple[int, int, int], *, rescale: bool
+) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """The input, and the pixels as the first convolution wants them, in -1..1."""
+    image = keras.Input(input_shape, name="image")
+    if not rescale:
+        return image, image
+    return image, layers.Rescaling(1 / 127.5, offset=-1, name="rescaling")(image)
+
+
+def check_head(classes: int, dropout: float) -> None:
+    """Refuses a class count or a dropout rate that no classifier can have.
+
+    Raises:
+        ModelError: `classes < 1`, or `dropout` is outside `0 <= dropout < 1`.
+    """
+    if not isinstance(classes, Integral) or classes < 1:
+        raise ModelError(
+            f"classes is {classes!r}; expected a whole number of 1 or more."
+        )
+    if not 0 <= dropout < 1:
+        raise ModelError(f"dropout is {dropout!r}; expected a rate, 0 <= rate < 1.")

@@ -1,0 +1,13 @@
+"""How Keras layers describe their channels. Importing this registers them all."""
+
+from tf_splitting.rules import (  # noqa: F401  (each registers its rules)
+    activations,
+    convolution,
+    dense,
+    depthwise,
+    identity,
+    merging,
+    normalization,
+    reshaping,
+    spatial,
+)
