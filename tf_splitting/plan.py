@@ -5,15 +5,31 @@ from __future__ import annotations
 import json
 import operator
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from tf_splitting.errors import PlanError
 from tf_splitting.files import write_text_atomically
 from tf_splitting.graph import ChannelGraph
 
 _FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Directions:
+    """Directions to split one space's neurons along, in relative units.
+
+    Attributes:
+        incoming: producer kernel name to an array of the kernel's shape, its output
+            axis restricted to the space.
+        outgoing: consumer kernel name likewise, its input axis restricted.
+    """
+
+    incoming: Mapping[str, np.ndarray]
+    outgoing: Mapping[str, np.ndarray]
 
 
 @dataclass
@@ -26,6 +42,9 @@ class SplitPlan:
 
     Attributes:
         splits: space name to neuron indices, each in `[0, width)`.
+        directions: space name to the directions to split along; usually empty, the
+            scores hold them. `with_directions` makes a plan that can be applied
+            without its scores.
 
     Raises:
         PlanError: an index is no integer or negative.
@@ -37,9 +56,14 @@ class SplitPlan:
         True
     """
 
-    splits: dict[str, list[int]] = field(default_factory=dict)
+    splits: dict[str, list[int]]
+    directions: dict[str, Directions] = field(compare=False, repr=False)
 
-    def __init__(self, splits: Mapping[str, Iterable[int]] | None = None) -> None:
+    def __init__(
+        self,
+        splits: Mapping[str, Iterable[int]] | None = None,
+        directions: Mapping[str, Directions] | None = None,
+    ) -> None:
         if not isinstance(splits or {}, Mapping):
             raise PlanError(
                 f"Got splits={splits!r}; expected a mapping from space names to lists "
@@ -49,6 +73,7 @@ class SplitPlan:
             str(space): [_as_index(space, i) for i in indices]
             for space, indices in (splits or {}).items()
         }
+        self.directions = dict(directions or {})
 
     def __len__(self) -> int:
         """Number of neurons that are added."""
@@ -62,6 +87,21 @@ class SplitPlan:
             if indices
         ]
         return "\n".join(lines)
+
+    def with_directions(self, scores: Mapping[str, Any]) -> SplitPlan:
+        """The plan together with the directions that the scores hold for its spaces.
+
+        Args:
+            scores: `SplittingScores` from `estimate`.
+        """
+        return SplitPlan(
+            self.splits,
+            {
+                space: Directions(scores[space].incoming, scores[space].outgoing)
+                for space, indices in self.splits.items()
+                if indices and space in scores
+            },
+        )
 
     def widths(self, graph: ChannelGraph) -> dict[str, int]:
         """Width of every space of the graph once the plan is applied."""
@@ -94,7 +134,16 @@ class SplitPlan:
 
     def to_json(self) -> str:
         """The plan as JSON text."""
-        return json.dumps({"format": _FORMAT, "splits": self.splits}, indent=2)
+        data: dict[str, Any] = {"format": _FORMAT, "splits": self.splits}
+        if self.directions:
+            data["directions"] = {
+                space: {
+                    side: {name: array.tolist() for name, array in arrays.items()}
+                    for side, arrays in asdict(directions).items()
+                }
+                for space, directions in self.directions.items()
+            }
+        return json.dumps(data)
 
     @classmethod
     def from_json(cls, text: str) -> SplitPlan:
@@ -112,7 +161,22 @@ class SplitPlan:
                 'Expected a JSON object with "format": 1 and "splits"; got '
                 f"{text[:80]!r}."
             )
-        return cls(data.get("splits"))
+        try:
+            directions = {
+                space: Directions(
+                    **{
+                        side: {name: np.asarray(array) for name, array in part.items()}
+                        for side, part in sides.items()
+                    }
+                )
+                for space, sides in data.get("directions", {}).items()
+            }
+        except (AttributeError, TypeError, ValueError) as error:
+            raise PlanError(
+                'Expected "directions" to hold, by space, "incoming" and "outgoing" '
+                f"arrays by kernel name; {error}."
+            ) from error
+        return cls(data.get("splits"), directions)
 
     def save(self, path: str | Path) -> None:
         """Writes the plan as JSON; the file appears whole or not at all."""

@@ -11,12 +11,10 @@ import numpy as np
 from tf_splitting import layout as lay
 from tf_splitting.cloning import clone, remake_layer
 from tf_splitting.compile_settings import copy_compile_settings
-from tf_splitting.errors import PlanError
-from tf_splitting.graph import ChannelGraph
 from tf_splitting.growth import Growth, offsets
 from tf_splitting.neurons import Field, Neurons, as_numpy
 from tf_splitting.optimizer_state import carry_optimizer_state
-from tf_splitting.plan import SplitPlan
+from tf_splitting.plan import Directions, SplitPlan
 from tf_splitting.scores import SpaceScores, assemble
 from tf_splitting.tracing import trace
 
@@ -40,8 +38,8 @@ def split(
     Args:
         model: a built Functional or Sequential model. It is left as it was.
         plan: which neurons to split, by channel space (see `trace`).
-        scores: directions, from `estimate`. Spaces they do not hold, and all spaces
-            without scores, are split along random unit vectors.
+        scores: directions, from `estimate`. A plan's own directions come first;
+            spaces that neither holds are split along random unit vectors.
         epsilon: step, relative to the norm of the weights it changes.
         seed: seed of the random directions.
 
@@ -88,8 +86,9 @@ class Splitting:
         self.growth = Growth.of(self.graph, plan)
         neurons = Neurons(self.graph)
         spaces = [name for name, indices in plan.splits.items() if indices]
+        known = {**(scores or {}), **plan.directions}
         self._offsets = offsets(
-            self.growth, neurons, _directions(neurons, scores, spaces, seed)
+            self.growth, neurons, _directions(neurons, known, spaces, seed)
         )
         self._pairs: list[tuple[Any, Any]] = []
 
@@ -140,37 +139,20 @@ def reclassed(model: keras.Model, class_of: Callable[[type], type]) -> keras.Mod
 
 def _directions(
     neurons: Neurons,
-    scores: Mapping[str, SpaceScores] | None,
+    known: Mapping[str, SpaceScores | Directions],
     spaces: list[str],
     seed: int,
 ) -> Field:
     """Relative directions of all neurons of the spaces to be split."""
-    scores = scores or {}
-    _check_scores(neurons.graph, scores, spaces)
-    scored = [space for space in spaces if space in scores]
-    known = assemble(neurons, scores, scored)
-    if len(scored) == len(spaces):
-        return known
+    given = assemble(neurons, known, [space for space in spaces if space in known])
     missing = np.zeros(neurons.count)
     for space in spaces:
-        if space not in scores:
+        if space not in known:
             neurons.of(space, missing)[:] = 1
+    if not missing.any():
+        return given
     random = neurons.scaled(neurons.random(np.random.default_rng(seed)), missing)
-    return [a + b for a, b in zip(known, random, strict=True)]
-
-
-def _check_scores(
-    graph: ChannelGraph, scores: Mapping[str, SpaceScores], spaces: list[str]
-) -> None:
-    for name in spaces:
-        if name in scores and len(scores[name].splitting_index) != (
-            width := graph.space(name).width
-        ):
-            raise PlanError(
-                f"The scores hold {len(scores[name].splitting_index)} neurons for "
-                f"space {name!r}, but the model has {width}. Were they computed for "
-                "another model? Run estimate() on this one."
-            )
+    return [a + b for a, b in zip(given, random, strict=True)]
 
 
 def _variable_pairs(model: keras.Model, remade: dict[int, Any]) -> list:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from tf_splitting import layout as lay
+from tf_splitting.errors import PlanError
 from tf_splitting.graph import ChannelGraph, format_table
 from tf_splitting.neurons import Field, Neurons
+from tf_splitting.plan import Directions
 
 
 @dataclass(frozen=True)
@@ -93,9 +96,13 @@ def slices(neurons: Neurons, field: Field, space: str) -> tuple[dict, dict]:
 
 
 def assemble(
-    neurons: Neurons, scores: Mapping[str, SpaceScores], spaces: list[str]
+    neurons: Neurons, scores: Mapping[str, SpaceScores | Directions], spaces: list[str]
 ) -> Field:
-    """The inverse of `slices`: some spaces' directions as one field, zero elsewhere."""
+    """The inverse of `slices`: some spaces' directions as one field, zero elsewhere.
+
+    Raises:
+        PlanError: a direction's shape does not fit the model's kernel.
+    """
     field = []
     for slot in neurons.slots:
         values = np.zeros(slot.variable.shape, np.float64)
@@ -106,10 +113,19 @@ def assemble(
                 if slot.role == "produced"
                 else scores[space].outgoing
             )
-            if len(where) and slot.weight in parts:
-                index = [slice(None)] * values.ndim
-                index[axis] = where
-                values[tuple(index)] = parts[slot.weight]
+            if not len(where) or slot.weight not in parts:
+                continue
+            index: list[Any] = [slice(None)] * values.ndim
+            index[axis] = where
+            expected = values[tuple(index)].shape
+            if parts[slot.weight].shape != expected:
+                raise PlanError(
+                    f"The directions of space {space!r} have shape "
+                    f"{parts[slot.weight].shape} for kernel {slot.weight!r}; the model "
+                    f"needs {expected}. Were they computed for another model? Run "
+                    "estimate() on this one."
+                )
+            values[tuple(index)] = parts[slot.weight]
         field.append(values)
     return field
 

@@ -104,6 +104,9 @@ def fit(
         data["batch_size"] = batch_size
     else:
         data = {"x": dataset}
+        if not isinstance(dataset, keras.utils.PyDataset):
+            # A stream comes in its own order; Keras warns if asked to shuffle it.
+            arguments = {"shuffle": False, **arguments}
     model.fit(
         **data,
         initial_epoch=first_epoch,

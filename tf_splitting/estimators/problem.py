@@ -168,7 +168,9 @@ def _loss_function(model: keras.Model, loss: Any) -> Callable[..., Any]:
             f"Model {model.name!r} is not compiled with a loss. Call "
             "model.compile(optimizer, loss) first, or pass loss=..."
         )
-    structure = model.output
+    # A Sequential has no `output` until it is called as a layer.
+    sequential = isinstance(model, keras.Sequential)
+    structure = model.outputs[0] if sequential else model.output
 
     def compiled(x: Any, y: Any, outputs: list[Any], sample_weight: Any) -> Any:
         y_pred = keras.tree.pack_sequence_as(structure, outputs)

@@ -1,0 +1,220 @@
+"""Does a grown network beat the one scaled by width? CIFAR-100, coarse labels.
+
+Four ways to spend the same number of epochs on a MobileNetV1 of the same final MACs:
+
+    splitting   grown from the seed by splitting
+    uniform     grown from the seed, random neurons of all layers, random directions
+    width       the seed's widths times a multiplier, trained from scratch
+    found       the widths that `splitting` found, trained from scratch
+
+Every run is appended to a JSON-lines file as soon as it is done, and runs that are in
+the file are not repeated, so the script can be stopped and started again.
+
+    python benchmarks/grown_against_scaled.py --data_dir=DIR
+
+`DIR` holds CIFAR-100 in TFDS format (or pass --download).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+
+import tf_splitting
+from tf_splitting import data, models
+from tf_splitting.graph import format_table
+from tf_splitting.schedule import CosineDecay
+
+CLASSES = 20
+ARMS = ("splitting", "uniform", "width", "found")
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data_dir", help="directory of the TFDS data")
+    parser.add_argument("--download", action="store_true")
+    parser.add_argument("--output", default="benchmarks/results/grown_vs_scaled.jsonl")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--arms", nargs="+", default=ARMS, choices=ARMS)
+    parser.add_argument("--target_macs", type=float, default=2.2e6)
+    parser.add_argument("--images", type=int, default=10_000)
+    parser.add_argument("--epochs", type=int, default=20, help="of every run, in all")
+    parser.add_argument("--round_epochs", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--epsilon", default=None, help="default: the library's")
+    parser.add_argument("--learning_rate", type=float, default=0.1)
+    return parser.parse_args()
+
+
+def seed_model(
+    arguments: argparse.Namespace, seed: int, widths: str | list[int] = "cifar_seed"
+) -> keras.Model:
+    """A compiled MobileNetV1 for 32 pixels, striding from the first layer on."""
+    keras.utils.set_random_seed(seed)
+    model = models.mobilenet_v1(
+        (32, 32, 3),
+        CLASSES,
+        widths=widths,
+        output_stride=32,
+        dropout=0.0,
+        bn_momentum=0.9,
+    )
+    model.compile(
+        keras.optimizers.SGD(arguments.learning_rate, momentum=0.9, nesterov=True),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    return model
+
+
+def conv_widths(model: keras.Model) -> list[int]:
+    """Output widths in the order that `mobilenet_v1(widths=...)` takes."""
+    return [
+        layer.filters for layer in model.layers if type(layer) is keras.layers.Conv2D
+    ]
+
+
+def scaled_widths(arguments: argparse.Namespace) -> list[int]:
+    """The seed's widths times the largest multiplier that stays within the target."""
+    base = conv_widths(seed_model(arguments, 0))
+    low, high = 1.0, 8.0
+    for _ in range(30):
+        middle = (low + high) / 2
+        widths = [round(w * middle) for w in base]
+        macs = tf_splitting.count_macs(seed_model(arguments, 0, widths))
+        low, high = (middle, high) if macs <= arguments.target_macs else (low, middle)
+    return [round(w * low) for w in base]
+
+
+def train_grown(
+    arguments: argparse.Namespace, images: data.ImageData, seed: int, method: str
+) -> tuple[keras.Model, dict]:
+    history = tf_splitting.GrowthHistory()
+    options = {}
+    if arguments.epsilon is not None:
+        step = arguments.epsilon
+        options["epsilon"] = step if step == "descent" else float(step)
+    model = tf_splitting.grow(
+        seed_model(arguments, seed),
+        images.train,
+        target_macs=arguments.target_macs,
+        rounds=arguments.rounds,
+        epochs=arguments.round_epochs,
+        final_epochs=arguments.epochs - arguments.rounds * arguments.round_epochs,
+        method=method,
+        seed=seed,
+        history=history,
+        verbose=1,
+        **options,
+    )
+    compute = sum(epoch["macs"] for epoch in history.epochs) * images.train_size
+    return model, {
+        "compute": compute,
+        "estimating_seconds": sum(r.seconds["estimating"] for r in history.rounds),
+        "splits": [[r.before["loss"], r.after["loss"]] for r in history.rounds],
+    }
+
+
+def train_from_scratch(
+    arguments: argparse.Namespace,
+    images: data.ImageData,
+    seed: int,
+    widths: list[int],
+) -> tuple[keras.Model, dict]:
+    model = seed_model(arguments, seed, widths)
+    model.fit(
+        images.train,
+        epochs=arguments.epochs,
+        callbacks=[CosineDecay(arguments.epochs)],
+        shuffle=False,
+        verbose=2,
+    )
+    macs = tf_splitting.count_macs(model)
+    return model, {"compute": macs * arguments.epochs * images.train_size}
+
+
+def run(arguments: argparse.Namespace, seed: int, arm: str, done: list[dict]) -> dict:
+    images = data.load(
+        "cifar100:coarse_label",
+        data_dir=arguments.data_dir,
+        download=arguments.download,
+        batch_size=128,
+        augment=True,
+        seed=seed,
+        train_limit=arguments.images,
+    )
+    if arm in ("splitting", "uniform"):
+        model, facts = train_grown(arguments, images, seed, arm)
+    else:
+        widths = (
+            scaled_widths(arguments)
+            if arm == "width"
+            else next(
+                r["widths"]
+                for r in done
+                if (r["seed"], r["arm"]) == (seed, "splitting")
+            )
+        )
+        model, facts = train_from_scratch(arguments, images, seed, widths)
+    measured = model.evaluate(images.test, verbose=0, return_dict=True)
+    return {
+        "arm": arm,
+        "seed": seed,
+        "accuracy": measured["accuracy"],
+        "loss": measured["loss"],
+        "macs": tf_splitting.count_macs(model),
+        "params": tf_splitting.count_params(model),
+        "widths": conv_widths(model),
+        **facts,
+    }
+
+
+def table(results: list[dict]) -> str:
+    """Mean and spread of each arm, as text."""
+    rows = [("run", "seeds", "test accuracy", "MACs", "params", "training compute")]
+    for arm in ARMS:
+        runs = [r for r in results if r["arm"] == arm]
+        if not runs:
+            continue
+        accuracy = [100 * r["accuracy"] for r in runs]
+        spread = statistics.stdev(accuracy) if len(runs) > 1 else 0.0
+        rows.append(
+            (
+                arm,
+                str(len(runs)),
+                f"{statistics.mean(accuracy):.2f} ± {spread:.2f}",
+                f"{statistics.mean(r['macs'] for r in runs) / 1e6:.2f} M",
+                f"{statistics.mean(r['params'] for r in runs) / 1e3:.0f} k",
+                f"{statistics.mean(r['compute'] for r in runs) / 1e12:.3f} T",
+            )
+        )
+    return format_table(rows)
+
+
+def main() -> None:
+    arguments = parse()
+    output = Path(arguments.output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    results = []
+    if output.exists():
+        results = [json.loads(line) for line in output.read_text().splitlines()]
+    for seed in arguments.seeds:
+        for arm in (arm for arm in ARMS if arm in arguments.arms):
+            if any((r["seed"], r["arm"]) == (seed, arm) for r in results):
+                continue
+            print(f"--- seed {seed}, {arm}", flush=True)
+            results.append(run(arguments, seed, arm, results))
+            with output.open("a") as file:
+                file.write(json.dumps(results[-1]) + "\n")
+    print(table(results))
+
+
+if __name__ == "__main__":
+    main()
