@@ -5,7 +5,7 @@
 and its parts, each usable alone: trace -> estimate -> select -> split.
 """
 
-from tf_splitting import layers, methods
+from tf_splitting import data, layers, methods, models
 from tf_splitting.costs import (
     count_macs,
     count_params,
@@ -37,11 +37,13 @@ __all__ = [
     "SplittingScores",
     "count_macs",
     "count_params",
+    "data",
     "estimate",
     "grow",
     "layers",
     "macs_per_layer",
     "methods",
+    "models",
     "params_per_layer",
     "select",
     "split",

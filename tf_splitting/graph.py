@@ -76,6 +76,15 @@ class ConfigUse:
 
 
 @dataclass(frozen=True)
+class InputUse:
+    """An axis of a nested model's own input, whose shape is written into the model."""
+
+    tensor: Any
+    axis: int
+    layout: Layout
+
+
+@dataclass(frozen=True)
 class Term:
     """A product that adds to a cost: `factor` times the lengths of some axes.
 
@@ -120,6 +129,7 @@ class ChannelGraph:
     terms: tuple[Term, ...]
     weights: tuple[WeightUse, ...]
     configs: tuple[ConfigUse, ...]
+    nested_inputs: tuple[InputUse, ...]
     steps: tuple[Step, ...] = field(repr=False)
     inputs: tuple[int, ...] = field(repr=False)
     input_names: tuple[str, ...] = field(repr=False)

@@ -1,7 +1,7 @@
 """Reads the calls of a Functional or Sequential model, nested models inlined.
 
-The one place that touches private Keras API: `Functional._nodes_by_depth` and
-`Sequential._functional`. The public `clone_model(call_function=...)` shows the same
+The one place that touches private Keras API: `Functional._nodes_by_depth`,
+`Sequential._functional` and `KerasTensor._keras_history`. The public `clone_model(call_function=...)` shows the same
 calls but leaves a new node on every layer of the user's model each time, and runs
 every layer's shape inference again. `tests/test_keras_graph.py` fails when Keras
 changes what is used here.
@@ -38,13 +38,18 @@ class Call:
 
 @dataclass(frozen=True)
 class FlatGraph:
-    """A model as a list of calls in order of execution."""
+    """A model as a list of calls in order of execution.
+
+    `nested` holds, for every call of a nested model and each of its inputs, the nested
+    model's own input tensor and the number of the tensor that it stands for.
+    """
 
     calls: tuple[Call, ...]
     inputs: tuple[int, ...]
     input_names: tuple[str, ...]
     outputs: tuple[int, ...]
     shapes: dict[int, tuple[int | None, ...]]
+    nested: tuple[tuple[Any, int], ...]
 
 
 def flatten(model: keras.Model) -> FlatGraph:
@@ -60,9 +65,22 @@ def flatten(model: keras.Model) -> FlatGraph:
     return FlatGraph(
         calls=tuple(reader.calls),
         inputs=tuple(inputs),
-        input_names=tuple(tensor.name for tensor in functional.inputs),
+        input_names=tuple(input_name(tensor) for tensor in functional.inputs),
         outputs=tuple(outputs),
         shapes=reader.shapes,
+        nested=tuple(reader.nested),
+    )
+
+
+def input_name(tensor: Any) -> str:
+    """Name of the InputLayer behind a model's input; the tensor's own is made up."""
+    return tensor._keras_history.operation.name
+
+
+def has_graph(operation: Any) -> bool:
+    """Whether it is a Functional or Sequential model, whose calls can be listed."""
+    return isinstance(operation, keras.Sequential) or hasattr(
+        operation, "_nodes_by_depth"
     )
 
 
@@ -89,6 +107,7 @@ class _Reader:
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.shapes: dict[int, tuple[int | None, ...]] = {}
+        self.nested: list[tuple[Any, int]] = []
 
     def number(self, shape: tuple[int | None, ...]) -> int:
         index = len(self.shapes)
@@ -115,10 +134,10 @@ class _Reader:
     def _call(self, node: Any, inputs: list[int], prefix: str) -> list[int]:
         operation = node.operation
         path = prefix + operation.name
-        if isinstance(operation, keras.Sequential) or hasattr(
-            operation, "_nodes_by_depth"
-        ):
-            return self.read(_functional(operation), inputs, path + "/")
+        if has_graph(operation):
+            functional = _functional(operation)
+            self.nested.extend(zip(functional.inputs, inputs, strict=True))
+            return self.read(functional, inputs, path + "/")
         outputs = [self.number(tensor.shape) for tensor in node.outputs]
         self.calls.append(
             Call(

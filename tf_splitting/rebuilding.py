@@ -104,11 +104,17 @@ class Splitting:
                 entry = list(use.layer.get_config()[use.key])
                 entry[use.index] = length
                 changes[use.key] = tuple(entry)
+        shapes: dict[int, tuple[int | None, ...]] = {}
+        for use in self.graph.nested_inputs:
+            shape = list(use.tensor.shape)
+            shape[use.axis] = lay.size(use.layout, self.growth.new_widths)
+            shapes[id(use.tensor)] = tuple(shape)
         new, remade = clone(
             self.model,
             lambda layer: remake_layer(
                 layer, sizes.get(id(layer), {}), self._class_of(type(layer))
             ),
+            shapes,
         )
         self._pairs = _variable_pairs(self.model, remade)
         self.set_weights(epsilon)

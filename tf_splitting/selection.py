@@ -69,25 +69,35 @@ def select(
         and (limit := _width_limit(space, max_widths, max_growth)) > space.width
     }
     widths = graph.widths
-    ratios = {name: _ratio(c, ledgers, widths, name) for name, c in candidates.items()}
+
+    def ratio(name: str) -> float:
+        """Gain per unit of cost of the next step of a space; 0 if there is none."""
+        count, gain = candidates[name].chunk(widths[name])
+        price = ledgers[-1].marginal(widths, name, count)
+        if gain <= 0:
+            return 0.0
+        return gain / price if price > 0 else math.inf
+
+    ratios = {name: ratio(name) for name in candidates}
     while ratios:
         best = max(ratios, key=ratios.__getitem__)
-        if ratios[best] <= 0:
-            break
-        chunk = candidates[best].take(widths[best])
-        for ledger in ledgers:
-            ledger.spent += ledger.marginal(widths, best, chunk)
-        widths[best] += chunk
-        touched = ledgers[0].neighbours(best) | ledgers[1].neighbours(best)
-        for name in touched & ratios.keys():
+        count, gain = candidates[best].chunk(widths[best])
+        prices = [ledger.marginal(widths, best, count) for ledger in ledgers]
+        if gain <= 0 or not all(
+            ledger.spent + price <= ledger.target
+            for ledger, price in zip(ledgers, prices, strict=True)
+        ):
             # Marginal costs never fall, so what does not fit now never will.
-            ratios[name] = _ratio(candidates[name], ledgers, widths, name)
-        ratios = {name: ratio for name, ratio in ratios.items() if ratio > 0}
-        ratios = {
-            name: ratio
-            for name, ratio in ratios.items()
-            if _fits(candidates[name], ledgers, widths, name)
-        }
+            del ratios[best]
+            continue
+        candidates[best].take(count)
+        widths[best] += count
+        touched: set[str] = set()
+        for ledger, price in zip(ledgers, prices, strict=True):
+            ledger.spent += price
+            touched |= ledger.neighbours(best)
+        for name in touched & ratios.keys():
+            ratios[name] = ratio(name)
     return SplitPlan(
         {name: sorted(c.taken) for name, c in candidates.items() if c.taken}
     )
@@ -119,11 +129,10 @@ class _Candidates:
             return 0, 0.0
         return count, float(self._gain[left[:count]].sum())
 
-    def take(self, width: int) -> int:
-        count, _ = self.chunk(width)
+    def take(self, count: int) -> None:
+        """Splits the next `count` neurons."""
         start = len(self.taken)
         self.taken += self._order[start : start + count]
-        return count
 
 
 class _Ledger:
@@ -170,33 +179,6 @@ class _Ledger:
             after = math.prod(size(layout, grown) for layout in term.layouts)
             difference += term.factor * (after - before)
         return difference
-
-    def fits(self, widths: Mapping[str, int], space: str, count: int) -> bool:
-        return self.spent + self.marginal(widths, space, count) <= self.target
-
-
-def _ratio(
-    candidates: _Candidates,
-    ledgers: list[_Ledger],
-    widths: Mapping[str, int],
-    space: str,
-) -> float:
-    """Gain per unit of cost of the next step of a space; 0 if there is none."""
-    count, gain = candidates.chunk(widths[space])
-    if not count or not _fits(candidates, ledgers, widths, space):
-        return 0.0
-    price = ledgers[-1].marginal(widths, space, count)
-    return gain / price if price > 0 else math.inf
-
-
-def _fits(
-    candidates: _Candidates,
-    ledgers: list[_Ledger],
-    widths: Mapping[str, int],
-    space: str,
-) -> bool:
-    count, _ = candidates.chunk(widths[space])
-    return all(ledger.fits(widths, space, count) for ledger in ledgers)
 
 
 def _width_limit(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 
+from tf_splitting.batch_statistics import reestimate_batch_statistics
 from tf_splitting.errors import SplittingError
 from tf_splitting.measuring import measure
 from tf_splitting.rebuilding import Splitting
@@ -45,9 +46,13 @@ def build_at(
 
     Returns:
         The model, the step taken, and loss and metrics on the sample after it.
+
+    A fixed step may be large: batch statistics are estimated anew behind it. The
+    ladder keeps them, because it looks for the step that hardly changes the function.
     """
     if epsilon != "descent":
         model = splitting.build(float(epsilon))
+        reestimate_batch_statistics(model, sample)
         return model, float(epsilon), measure(model, sample)
     model = splitting.build(LADDER[0])
     for step in LADDER:

@@ -71,6 +71,7 @@ class Tracer:
         self._axes: dict[int, dict[tuple[int, g.Role], _Blocks]] = {}
         self._variables: dict[int, tuple[str, Any]] = {}
         self._configs: dict[tuple[int, str, int | None], tuple[Any, _Blocks]] = {}
+        self._nested: dict[int, tuple[Any, Signal]] = {}
         self._producers: list[tuple[str, _Blocks]] = []
         self._consumers: list[tuple[str, _Blocks]] = []
         self.call: keras_graph.Call
@@ -179,11 +180,21 @@ class Tracer:
             root = group.root()
             root.frozen = root.frozen or reason
 
-    def opaque(self, reason: str, *xs: Signal) -> tuple[Signal, ...]:
-        """The whole call is something nobody has described: freezes all it touches."""
+    def opaque(
+        self, reason: str, *xs: Signal, macs: int | None = 0
+    ) -> tuple[Signal, ...]:
+        """The whole call is something nobody has described: freezes all it touches.
+
+        Args:
+            reason: why, in words.
+            xs: all inputs of the call.
+            macs: multiply-accumulates per example, which no split changes.
+        """
         for x in xs:
             self.freeze(x, reason)
         call = self.call
+        if macs != 0:
+            self._add_term(macs, 1)
         results = []
         for index, shape in zip(call.outputs, call.shapes, strict=True):
             result = self._frozen_signal(index, shape, call.path, reason)
@@ -215,6 +226,10 @@ class Tracer:
             self._bind(call, results)
         for index in flat.outputs:
             self.freeze(self._signals[index], "it is an output of the model")
+        for tensor, index in flat.nested:
+            signal = self._signals[index]
+            _, first = self._nested.setdefault(id(tensor), (tensor, signal))
+            self._tie(first.blocks, signal.blocks)
 
     def _bind(self, call: keras_graph.Call, results: Any) -> None:
         results = results if isinstance(results, tuple) else (results,)
@@ -269,6 +284,10 @@ class Tracer:
             configs=tuple(
                 g.ConfigUse(layer, key, index, layout(blocks))
                 for (_, key, index), (layer, blocks) in self._configs.items()
+            ),
+            nested_inputs=tuple(
+                g.InputUse(tensor, signal.axis, layout(signal.blocks))
+                for tensor, signal in self._nested.values()
             ),
             steps=tuple(self._steps),
             inputs=flat.inputs,

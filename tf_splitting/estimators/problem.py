@@ -11,6 +11,7 @@ import numpy as np
 from tf_splitting.errors import DataError, ModelError, NonFiniteLossError
 from tf_splitting.estimators.gradients_tensorflow import make_product
 from tf_splitting.graph import ChannelGraph
+from tf_splitting.keras_graph import input_name
 from tf_splitting.neurons import Field, Neurons, as_numpy
 from tf_splitting.sampling import Batch, Sample
 
@@ -60,8 +61,10 @@ class SplittingProblem:
 
     @property
     def loss(self) -> float:
-        """Loss on the sample, as far as products have been taken of it."""
+        """Loss on the sample, as far as products have been taken of it (else NaN)."""
         done = self._losses
+        if not done:
+            return float("nan")
         sizes = {i: self.sample.batches[i].size for i in done}
         return sum(done[i] * sizes[i] for i in done) / sum(sizes.values())
 
@@ -117,7 +120,7 @@ def flat_inputs(model: keras.Model, x: Any) -> list[Any]:
     Raises:
         DataError: there are more or fewer, or their shapes do not fit.
     """
-    names = [tensor.name for tensor in model.inputs]
+    names = [input_name(tensor) for tensor in model.inputs]
     if isinstance(x, dict):
         missing = [name for name in names if name not in x]
         if missing:
@@ -140,7 +143,7 @@ def flat_inputs(model: keras.Model, x: Any) -> list[Any]:
         if not fits:
             raise DataError(
                 f"The dataset yields inputs of shape {shape}; the model's input "
-                f"{tensor.name!r} takes {tuple(tensor.shape)}. Resize the data, or "
+                f"{input_name(tensor)!r} takes {tuple(tensor.shape)}. Resize the data, or "
                 "build the model for this shape."
             )
     return [

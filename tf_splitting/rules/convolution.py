@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -19,6 +20,16 @@ def channel_axis(layer: Any) -> int:
     return -1 - layer.rank
 
 
+def _macs(layer: Any, shape: tuple[int | None, ...]) -> int | None:
+    """Multiply-accumulates of a convolution whose output has this shape."""
+    axis = channel_axis(layer) % len(shape)
+    positions = [n for i, n in enumerate(shape) if i not in (0, axis)]
+    if None in positions:
+        return None
+    kernel = (*layer.kernel_size, shape[axis])
+    return math.prod(positions) * math.prod(kernel) * layer.kernel.shape[-2]
+
+
 def add_bias_and_activation(layer: Any, u: Any) -> Any:
     """What a convolution layer does after its convolution."""
     if layer.use_bias:
@@ -31,16 +42,16 @@ def add_bias_and_activation(layer: Any, u: Any) -> Any:
 
 @register(keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 def _convolution(tracer: Tracer, layer: Any, x: Signal) -> Signal | tuple[Signal, ...]:
+    path = tracer.call.path
+    opaque = None
     if layer.groups != 1:
-        return tracer.opaque(
-            f"{tracer.call.path!r} is a grouped convolution (groups={layer.groups})", x
-        )
-    if layer.lora_enabled or layer.quantization_mode is not None:
-        return tracer.opaque(f"{tracer.call.path!r} is quantized or uses LoRA", x)
-    if x.axis != channel_axis(layer):
-        return tracer.opaque(
-            f"{tracer.call.path!r} mixes an axis that is not the channels", x
-        )
+        opaque = f"{path!r} is a grouped convolution (groups={layer.groups})"
+    elif layer.lora_enabled or layer.quantization_mode is not None:
+        opaque = f"{path!r} is quantized or uses LoRA"
+    elif x.axis != channel_axis(layer):
+        opaque = f"{path!r} mixes an axis that is not the channels"
+    if opaque is not None:
+        return tracer.opaque(opaque, x, macs=_macs(layer, tracer.output_shape))
     dtype = layer.compute_dtype
 
     def linear(x: Any, kernel: Any) -> Any:

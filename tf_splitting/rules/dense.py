@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -16,11 +17,15 @@ from tf_splitting.tracer import Signal, Tracer
 def _dense(
     tracer: Tracer, layer: keras.layers.Dense, x: Signal
 ) -> Signal | tuple[Signal, ...]:
+    opaque = None
     if layer.lora_enabled or layer.quantization_mode is not None:
-        return tracer.opaque(f"{tracer.call.path!r} is quantized or uses LoRA", x)
-    if x.axis != -1:
+        opaque = f"{tracer.call.path!r} is quantized or uses LoRA"
+    elif x.axis != -1:
+        opaque = f"{tracer.call.path!r} mixes an axis that is not the channels"
+    if opaque is not None:
+        lengths = (x.shape[-1], *tracer.output_shape[1:])
         return tracer.opaque(
-            f"{tracer.call.path!r} mixes an axis that is not the channels", x
+            opaque, x, macs=None if None in lengths else math.prod(lengths)
         )
     dtype = layer.compute_dtype
 

@@ -16,15 +16,17 @@ from tf_splitting.tracer import Signal, Tracer
 @register(keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
 def _depthwise(tracer: Tracer, layer: Any, x: Signal) -> Signal | tuple[Signal, ...]:
     axis = channel_axis(layer)
-    if x.axis != axis:
-        return tracer.opaque(
-            f"{tracer.call.path!r} convolves an axis that is not the channels", x
-        )
     shape = tracer.output_shape
     spatial = [n for i, n in enumerate(shape) if i not in (0, axis % len(shape))]
     macs = None
     if None not in spatial:
         macs = math.prod(spatial) * math.prod(layer.kernel_size)
+    if x.axis != axis:
+        return tracer.opaque(
+            f"{tracer.call.path!r} convolves an axis that is not the channels",
+            x,
+            macs=None if macs is None else macs * shape[axis],
+        )
     z = tracer.channelwise(
         tracer.call.run, x, repeat=layer.depth_multiplier, macs_per_channel=macs
     )

@@ -1,0 +1,22 @@
+"""How splitting indices are estimated."""
+
+from absl import flags
+
+from flags.parsers import define_choice
+
+ESTIMATOR = define_choice(
+    "estimator",
+    "rayleigh",
+    ("rayleigh", "rmsprop", "exact"),
+    "rayleigh iterates on a fixed sample; rmsprop is the paper's stochastic descent; "
+    "exact materialises the matrices: small models only.",
+)
+PASSES = flags.DEFINE_integer(
+    "passes",
+    4,
+    "Passes over the sample; each costs about one training epoch of it.",
+    lower_bound=1,
+)
+SAMPLE_SIZE = flags.DEFINE_integer(
+    "sample_size", 256, "Training images that indices are measured on.", lower_bound=1
+)

@@ -1,0 +1,46 @@
+"""How the model grows."""
+
+from absl import flags
+
+from flags.parsers import define_choice, define_number_or_word
+
+GROW = flags.DEFINE_bool(
+    "grow",
+    True,
+    "--nogrow trains the model as it is for --final_epochs: the baselines' jobs.",
+)
+TARGET_MACS = flags.DEFINE_float(
+    "target_macs",
+    None,
+    "Multiply-accumulates per image that the grown model may have, such as 0.2e9.",
+    lower_bound=0.0,
+)
+ROUNDS = flags.DEFINE_integer(
+    "rounds",
+    2,
+    "Number of splits; 0 for as many as doubling the MACs in each round takes.",
+    lower_bound=0,
+)
+METHOD = define_choice(
+    "method",
+    "splitting",
+    ("splitting", "uniform"),
+    "splitting chooses neurons by their splitting indices; uniform, the baseline, "
+    "takes random ones of every layer.",
+)
+EPSILON = define_number_or_word(
+    "epsilon",
+    None,
+    "descent",
+    "Relative step of a split, or descent: the largest step that does not raise the "
+    "loss on the estimation sample. Default: the library's.",
+)
+MAX_WIDTH = flags.DEFINE_integer(
+    "max_width", None, "Largest width of any layer that grows.", lower_bound=1
+)
+WIDTH_MULTIPLE = flags.DEFINE_integer(
+    "width_multiple", 1, "Grow to multiples of this only.", lower_bound=1
+)
+COST = define_choice(
+    "cost", "macs", ("macs", "params"), "What the gain of a split is divided by."
+)

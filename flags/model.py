@@ -1,0 +1,16 @@
+"""Which model."""
+
+from absl import flags
+
+BUILTIN_IMAGE_SIZE = 224
+
+MODEL = flags.DEFINE_string(
+    "model", None, "mobilenet_v1, mobilenet_v2, or the path of a saved model."
+)
+IMAGE_SIZE = flags.DEFINE_integer(
+    "image_size",
+    None,
+    f"Pixels of the built-in models' input (default: {BUILTIN_IMAGE_SIZE}), and of "
+    "the images for a saved model without a fixed input size.",
+    lower_bound=1,
+)

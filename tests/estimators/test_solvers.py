@@ -1,0 +1,140 @@
+"""Solvers against each other, and symmetries of the splitting matrices."""
+
+import brute
+import keras
+import nets
+import numpy as np
+import pytest
+from keras import layers
+
+from tf_splitting import Exact, Rayleigh, estimate
+from tf_splitting.errors import SplittingError, UnknownNameError
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+
+def solved(model, data, estimator):
+    p = brute.problem(model, data, outgoing=estimator.outgoing)
+    return p.neurons, estimator.solve(p, seed=0)
+
+
+def cosines(neurons, a, b):
+    return np.abs(neurons.inner(a, b))
+
+
+@pytest.mark.parametrize("name", ["dense", "conv_bn", "residual", "bottleneck"])
+@pytest.mark.parametrize("outgoing", [True, False])
+def test_the_converged_iteration_finds_what_eigh_finds(name, outgoing):
+    model = nets.ready(name)
+    data = nets.data(model, count=32)
+    neurons, exact = solved(model, data, Exact(outgoing=outgoing))
+    _, found = solved(model, data, Rayleigh(passes=40, outgoing=outgoing))
+    scale = np.abs(exact.values).max()
+    np.testing.assert_allclose(found.values, exact.values, rtol=1e-3, atol=1e-6 * scale)
+    # An eigenvalue of zero has no direction of its own: linear neurons alone.
+    unique = np.abs(exact.values) > 1e-6 * scale
+    assert unique.any()
+    assert cosines(neurons, found.vectors, exact.vectors)[unique].min() > 0.99
+
+
+def test_more_passes_never_find_less():
+    model = nets.ready("residual")
+    data = nets.data(model)
+    values = [
+        solved(model, data, Rayleigh(passes=n))[1].values for n in (1, 2, 4, 8)
+    ]
+    for worse, better in zip(values, values[1:]):
+        assert (better <= worse + 1e-9).all()
+    assert (values[-1] < values[0] - 1e-6).all()
+
+
+def test_stochastic_descent_comes_near():
+    """The paper's solver, in 300 steps: half of all gain, most directions."""
+    model = nets.ready("dense")
+    data = nets.data(model, count=32)
+    neurons, exact = solved(model, data, Exact())
+    settings = Rayleigh(solver="rmsprop", passes=300, learning_rate=0.01)
+    _, found = solved(model, data, settings)
+    np.testing.assert_allclose(found.values, exact.values, rtol=0.05)
+    assert np.median(cosines(neurons, found.vectors, exact.vectors)) > 0.95
+
+
+@pytest.mark.parametrize("name", ["dense", "residual", "flatten"])
+def test_products_are_symmetric(name):
+    """aᵀSb = bᵀSa, without the symmetrization of `Exact`."""
+    model = nets.ready(name)
+    p = brute.problem(model, nets.data(model))
+    generator = np.random.default_rng(0)
+    # A product is half the gradient of a finite difference: near to linear only for
+    # small directions next to ε.
+    a, b = p.neurons.random(generator), p.neurons.random(generator)
+    left = p.neurons.inner(a, p.product(b))
+    right = p.neurons.inner(b, p.product(a))
+    np.testing.assert_allclose(left, right, rtol=1e-3, atol=1e-6)
+
+
+def test_matrices_reproduce_the_product():
+    model = nets.ready("conv_bn")
+    p = brute.problem(model, nets.data(model))
+    matrices = Exact().matrices(p)
+    assert matrices["conv_1"].shape == (4, 18 + 12, 18 + 12)
+    for space, matrix in matrices.items():
+        np.testing.assert_array_equal(matrix, matrix.transpose(0, 2, 1))
+        assert np.abs(matrix).max() > 1e-4, space
+
+
+def test_a_dense_neuron_by_hand():
+    """One tanh neuron, squared error: S = E[δ·b·tanh''(θx)·x xᵀ], δ = 2 (f - y)."""
+    inputs = keras.Input((2,))
+    x = layers.Dense(1, use_bias=False, activation="tanh", name="neuron")(inputs)
+    model = keras.Model(inputs, layers.Dense(1, use_bias=False, name="out")(x))
+    theta, b = np.array([[0.6], [0.8]]), np.array([[1.5]])  # ‖θ‖ = 1
+    model.set_weights([theta, b])
+    model.compile("sgd", "mse")
+    generator = np.random.default_rng(0)
+    x, y = generator.standard_normal((10, 2)), generator.standard_normal((10, 1))
+    t = np.tanh(x @ theta)
+    bend = 2 * (b[0, 0] * t - y) * b[0, 0] * (-2 * t * (1 - t**2))
+    incoming = np.einsum("n,ni,nj->ij", bend[:, 0], x, x) / 10
+    slope = 2 * (b[0, 0] * t - y) * b[0, 0] * (1 - t**2)  # γ in units of |b|
+    mixed = (slope * x).mean(0)
+    expected = np.block([[incoming, mixed[:, None]], [mixed[None], np.zeros((1, 1))]])
+    matrix = Exact().matrices(brute.problem(model, (x, y)))["neuron"][0]
+    np.testing.assert_allclose(matrix, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_moving_scale_between_relu_layers_changes_nothing():
+    """Relative units: (c θ, c bias, b / c) is the same network and the same λ."""
+    x = inputs = keras.Input((5,))
+    x = layers.Dense(4, activation="relu", name="first")(x)
+    x = layers.Dense(3, activation="relu", name="second")(x)
+    model = keras.Model(inputs, layers.Dense(nets.CLASSES, name="logits")(x))
+    model = nets.compiled(nets.randomized(model))
+    data = nets.data(model, count=200)
+
+    def indices():
+        scores = estimate(model, data, estimator=Exact(), epsilon=0.03, verbose=0)
+        return np.concatenate([s.splitting_index for s in scores.values()])
+
+    before = indices()
+    first, second = model.get_layer("first"), model.get_layer("second")
+    c = np.array([0.1, 3.0, 10.0, 0.5])
+    first.kernel.assign(first.kernel * c)
+    first.bias.assign(first.bias * c)
+    second.kernel.assign(second.kernel / c[:, None])
+    after = indices()
+    # The incoming slices of "second" change their relative parts, not so "first".
+    np.testing.assert_allclose(after[:4], before[:4], rtol=1e-6, atol=1e-9)
+
+
+def test_large_neurons_are_refused_by_exact():
+    model = nets.ready("dense")
+    with pytest.raises(SplittingError, match=r"has 13 weights.*max_dimension=12"):
+        Exact(max_dimension=12).matrices(brute.problem(model, nets.data(model)))
+
+
+def test_settings_out_of_range():
+    with pytest.raises(UnknownNameError, match=r"'lobpg'.*nearest name is 'lobpcg'"):
+        Rayleigh(solver="lobpg")
+    with pytest.raises(SplittingError, match="passes=0"):
+        Rayleigh(passes=0)

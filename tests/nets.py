@@ -1,0 +1,209 @@
+"""Small models that the tests share, and what is done to all of them.
+
+All end in logits for three classes. Activations are smooth where second derivatives
+are compared: a ReLU has none, only kinks.
+"""
+
+import keras
+import numpy as np
+from keras import layers
+
+CLASSES = 3
+
+
+def dense():
+    x = inputs = keras.Input((5,))
+    x = layers.Dense(4, activation="tanh", name="first")(x)
+    x = layers.Dense(6, activation="softplus", name="second")(x)
+    return keras.Model(inputs, layers.Dense(CLASSES, name="logits")(x), name="dense")
+
+
+def conv_bn():
+    x = inputs = keras.Input((6, 6, 2))
+    x = layers.Conv2D(4, 3, use_bias=False, name="conv_1")(x)
+    x = layers.BatchNormalization(name="bn_1")(x)
+    x = layers.Activation("silu")(x)
+    x = layers.AveragePooling2D(2)(x)
+    x = layers.Conv2D(3, 2, name="conv_2")(x)
+    x = layers.BatchNormalization(name="bn_2", scale=False)(x)
+    x = layers.Activation("tanh")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, layers.Dense(CLASSES, name="logits")(x), name="conv_bn")
+
+
+def depthwise():
+    """A block of MobileNet: convolution, depthwise, pointwise."""
+    x = inputs = keras.Input((6, 6, 2))
+    for name, layer in {
+        "conv": layers.Conv2D(4, 3, strides=2, padding="same", use_bias=False),
+        "depthwise": layers.DepthwiseConv2D(3, padding="same", use_bias=False),
+        "pointwise": layers.Conv2D(5, 1, use_bias=False),
+    }.items():
+        layer.name = name
+        x = layers.BatchNormalization(name=f"{name}_bn")(layer(x))
+        x = layers.Activation("silu", name=f"{name}_act")(x)
+    x = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    x = layers.Conv2D(CLASSES, 1, name="logits")(x)
+    return keras.Model(inputs, layers.Reshape((CLASSES,))(x), name="depthwise")
+
+
+def residual():
+    """A tied space: `mix` reads it and writes it, Add carries it past `mix`."""
+    inputs = keras.Input((4, 4, 2))
+    x = layers.Conv2D(5, 3, padding="same", name="stem")(inputs)
+    x = layers.BatchNormalization(name="stem_bn")(x)
+    y = layers.Conv2D(5, 3, padding="same", name="mix")(x)
+    x = layers.Add()([x, layers.Activation("tanh")(y)])
+    x = layers.DepthwiseConv2D(3, padding="same", name="depthwise")(x)
+    x = layers.Activation("tanh", name="act_1")(x)
+    x = layers.Activation("softplus", name="act_2")(x)
+    x = layers.Conv2D(3, 1, activation="tanh", name="after")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, layers.Dense(CLASSES, name="logits")(x), name="residual")
+
+
+def bottleneck():
+    """A linear bottleneck, `project`, as in MobileNetV2."""
+    x = inputs = keras.Input((4, 4, 2))
+    x = layers.Conv2D(4, 1, activation="silu", name="expand_1")(x)
+    x = layers.Conv2D(3, 1, use_bias=False, name="project")(x)
+    x = layers.BatchNormalization(name="project_bn")(x)
+    x = layers.Conv2D(5, 3, name="expand_2")(x)
+    x = layers.Activation("silu")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, layers.Dense(CLASSES, name="logits")(x), name="linear")
+
+
+def flatten(dropout=0.3):
+    x = inputs = keras.Input((5, 5, 2))
+    x = layers.Conv2D(4, 3, activation="tanh", name="conv")(x)
+    x = layers.AveragePooling2D(2, strides=1)(x)
+    x = layers.Dropout(dropout)(layers.Flatten()(x))
+    x = layers.Dense(3, activation="tanh", name="hidden")(x)
+    return keras.Model(inputs, layers.Dense(CLASSES, name="logits")(x), name="flatten")
+
+
+def concatenate():
+    inputs = keras.Input((4, 4, 2))
+    a = layers.Conv2D(3, 1, activation="tanh", name="left")(inputs)
+    b = layers.Conv2D(2, 3, padding="same", name="right")(inputs)
+    x = layers.Concatenate()([a, layers.Activation("silu")(b)])
+    x = layers.BatchNormalization(name="bn")(x)
+    x = layers.Conv2D(4, 2, activation="softplus", name="after")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, layers.Dense(CLASSES, name="logits")(x), name="concat")
+
+
+def sequential():
+    return keras.Sequential(
+        [
+            keras.Input((5,)),
+            layers.Dense(4, activation="tanh", name="first"),
+            layers.Dense(6, activation="softplus", name="second"),
+            layers.Dense(CLASSES, name="logits"),
+        ],
+        name="sequential",
+    )
+
+
+def nested():
+    """Models inside models, two levels deep."""
+    inner = keras.Sequential(
+        [keras.Input((4,)), layers.Dense(6, activation="tanh", name="deep")],
+        name="inner",
+    )
+    x = middle_in = keras.Input((5,))
+    x = inner(layers.Dense(4, activation="silu", name="before")(x))
+    middle = keras.Model(middle_in, layers.Dense(3, name="behind")(x), name="middle")
+    inputs = keras.Input((5,))
+    x = layers.Activation("tanh", name="act")(middle(inputs))
+    return keras.Model(inputs, layers.Dense(CLASSES, name="logits")(x), name="nested")
+
+
+def shared():
+    """One layer called on two tensors, and one called on its own output."""
+    left, right = keras.Input((5,), name="left"), keras.Input((5,), name="right")
+    twice = layers.Dense(4, activation="tanh", name="twice")
+    again = layers.Dense(4, activation="softplus", name="again")
+    x = layers.Subtract()([twice(left), twice(right)])
+    x = again(again(x))
+    x = layers.Dense(CLASSES, name="logits")(x)
+    return keras.Model([left, right], x, name="shared")
+
+
+SMOOTH = {
+    f.__name__: f
+    for f in (dense, conv_bn, depthwise, residual, bottleneck, flatten, concatenate)
+}
+ALL = {**SMOOTH, **{f.__name__: f for f in (sequential, nested, shared)}}
+
+
+def randomized(model, seed=0):
+    """Gives biases and BN weights values that are not trivially zero or one."""
+    generator = np.random.default_rng(seed)
+    for variable in model.weights:
+        shape = variable.shape
+        if variable.name in ("gamma", "moving_variance"):
+            variable.assign(generator.uniform(0.5, 1.5, shape))
+        elif variable.name in ("bias", "beta", "moving_mean", "depthwise_bias"):
+            variable.assign(0.2 * generator.standard_normal(shape))
+    return model
+
+
+def compiled(model, optimizer=None, **settings):
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer or keras.optimizers.SGD(0.05), loss, **settings)
+    return model
+
+
+def ready(name):
+    """The model of this name, randomized and compiled."""
+    return compiled(randomized(ALL[name]()))
+
+
+def images(model, count=16, seed=0):
+    """Normal noise for every input of the model (one array if it has one)."""
+    generator = np.random.default_rng(seed)
+    arrays = [
+        generator.standard_normal((count, *tensor.shape[1:])).astype(
+            keras.config.floatx()
+        )
+        for tensor in model.inputs
+    ]
+    return arrays[0] if len(arrays) == 1 else arrays
+
+
+def data(model, count=16, seed=0):
+    """Noise and random one-hot labels."""
+    labels = np.random.default_rng(seed + 1).integers(0, CLASSES, count)
+    return images(model, count, seed), np.eye(CLASSES)[labels]
+
+
+def outputs(model, x, training=False):
+    return keras.ops.convert_to_numpy(model(x, training=training))
+
+
+def loss_of(model, x, y, weight=None):
+    """Cross-entropy of the logits, written out."""
+    logits = outputs(model, x).astype(np.float64)
+    log_sum = np.log(np.exp(logits - logits.max(1, keepdims=True)).sum(1))
+    losses = log_sum - ((logits - logits.max(1, keepdims=True)) * y).sum(1)
+    return float(np.mean(losses if weight is None else losses * weight))
+
+
+def difference(a, b):
+    """Largest difference, relative to the largest value."""
+    return np.abs(a - b).max() / np.abs(a).max()
+
+
+def random_plan(graph, seed=0, share=0.1):
+    """Splits at least one neuron of every growable space, one of them in three."""
+    from tf_splitting import SplitPlan
+
+    generator = np.random.default_rng(seed)
+    splits = {}
+    for space in graph.growable:
+        count = max(1, int(share * space.width))
+        chosen = generator.choice(space.width, count, replace=False).tolist()
+        splits[space.name] = [*chosen, chosen[0]]
+    return SplitPlan(splits)

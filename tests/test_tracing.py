@@ -1,0 +1,187 @@
+"""Channel spaces of known networks, ties, and the reasons why spaces are frozen."""
+
+import keras
+import nets
+import pytest
+from keras import layers
+
+from tf_splitting import SplitPlan, split, trace
+from tf_splitting.errors import ModelError, PlanError
+
+
+def spaces(model):
+    return {space.name: space for space in trace(model).spaces}
+
+
+def growable(model):
+    return [space.name for space in trace(model).growable]
+
+
+def test_mobilenet():
+    graph = trace(keras.applications.MobileNet((32, 32, 3), weights=None))
+    names = ["conv1", *(f"conv_pw_{i}" for i in range(1, 14))]
+    assert [space.name for space in graph.growable] == names
+    assert graph.space("conv1").consumers == ("conv_pw_1",)
+    assert "'softmax' of 'predictions'" in graph.space("conv_preds").frozen
+    assert [s.width for s in graph.growable][:4] == [32, 64, 128, 128]
+
+
+def test_mobilenet_v2_ties_its_residual_streams():
+    graph = trace(keras.applications.MobileNetV2((32, 32, 3), weights=None))
+    assert len(graph.growable) == 25
+    stream = graph.space("block_6_project")
+    assert stream.producers == tuple(f"block_{i}_project" for i in (6, 7, 8, 9))
+    assert stream.consumers == tuple(f"block_{i}_expand" for i in (7, 8, 9, 10))
+    streams = [s for s in graph.growable if s.name.endswith("project")]
+    assert [s.width for s in streams] == [16, 24, 32, 64, 96, 160, 320]
+    assert [len(s.producers) for s in streams] == [1, 2, 3, 4, 3, 3, 1]
+
+
+def test_resnet50_ties_a_stage():
+    graph = trace(keras.applications.ResNet50(input_shape=(32, 32, 3), weights=None))
+    assert len(graph.growable) == 1 + 2 * 16 + 4
+    stage = graph.space("conv3_block1_3_conv")
+    assert stage.width == 512
+    assert set(stage.producers) == {
+        "conv3_block1_0_conv",
+        *(f"conv3_block{i}_3_conv" for i in (1, 2, 3, 4)),
+    }
+    assert "conv4_block1_0_conv" in stage.consumers
+
+
+def test_vgg16():
+    graph = trace(keras.applications.VGG16(input_shape=(32, 32, 3), weights=None))
+    assert len(graph.growable) == 13 + 2
+    assert graph.space("block5_conv3").consumers == ("fc1",)
+
+
+def test_inputs_and_outputs_are_frozen_with_a_reason():
+    found = {name: space.frozen for name, space in spaces(nets.dense()).items()}
+    assert found.pop("logits") == "it is an output of the model"
+    assert found.pop("first") is None
+    assert found.pop("second") is None
+    assert list(found.values()) == ["it is an input of the model"]
+
+
+@pytest.mark.parametrize("name", nets.ALL)
+def test_names_are_stable(name):
+    model = nets.ALL[name]()
+    assert [*spaces(model)] == [*spaces(model)]
+    assert [*spaces(split(model, SplitPlan()))] == [*spaces(model)]
+
+
+def test_a_convolution_that_reads_and_writes_its_space():
+    stem = spaces(nets.residual())["stem"]
+    assert stem.producers == ("stem", "mix")
+    assert stem.consumers == ("mix", "after")
+    assert stem.frozen is None
+
+
+def test_concatenate_joins_without_tying():
+    found = spaces(nets.concatenate())
+    assert found["left"].width == 3
+    assert found["right"].width == 2
+    assert found["left"].consumers == found["right"].consumers == ("after",)
+
+
+def test_concatenate_along_positions_ties():
+    inputs = keras.Input((4, 2))
+    a = layers.Conv1D(3, 1, name="a")(inputs)
+    b = layers.Conv1D(3, 1, name="b")(inputs)
+    x = layers.Conv1D(2, 1, name="out")(layers.Concatenate(axis=1)([a, b]))
+    assert spaces(keras.Model(inputs, x))["a"].producers == ("a", "b")
+
+
+def between(*middle, width=4):
+    """Dense `before`, the layers under test, Dense `after`."""
+    x = inputs = keras.Input((3, 5))
+    x = layers.Dense(width, name="before")(x)
+    for layer in middle:
+        x = layer(x)
+    return keras.Model(inputs, layers.Dense(2, name="after")(x))
+
+
+class Shuffle(layers.Layer):
+    """A channel shuffle: nobody has described it."""
+
+    def call(self, x):
+        return keras.ops.flip(x, -1)
+
+
+@pytest.mark.parametrize(
+    ("layer", "reason"),
+    [
+        (Shuffle(name="shuffle"), "nothing is known about 'shuffle' of type Shuffle"),
+        (layers.Softmax(name="soft"), "'soft'"),
+        (layers.Activation("softmax", name="soft"), "activation 'softmax' of 'soft'"),
+        (layers.LayerNormalization(name="norm"), "'norm' normalizes over the channels"),
+        (layers.BatchNormalization(axis=1, name="bn"), "'bn' normalizes an axis"),
+        (layers.Reshape((4, 3), name="fold"), "'fold' folds channels"),
+        (layers.Permute((2, 1), name="turn"), "nothing is known about 'turn'"),
+        (layers.Rescaling([1.0, 2.0, 3.0, 4.0], name="own"), "number of its own"),
+        (layers.Conv1D(4, 1, groups=2, name="grouped"), "grouped convolution"),
+    ],
+)
+def test_layers_that_couple_channels_freeze_them_by_name(layer, reason):
+    graph = trace(between(layer))
+    assert reason in graph.space("before").frozen
+
+
+def test_a_fused_softmax_freezes_what_it_mixes():
+    model = between(layers.Dense(4, activation="softmax", name="mixed"))
+    assert "'softmax' of 'mixed'" in spaces(model)["mixed"].frozen
+    assert spaces(model)["before"].frozen is None
+
+
+def test_operations_without_a_layer_freeze():
+    x = inputs = keras.Input((5,))
+    x = keras.ops.flip(layers.Dense(4, name="before")(x), 1)
+    model = keras.Model(inputs, layers.Dense(2)(x))
+    assert "nothing is known" in spaces(model)["before"].frozen
+
+
+def test_ties_between_different_layouts_freeze():
+    inputs = keras.Input((5,))
+    a, b, c = (layers.Dense(n, name=f"of_{n}")(inputs) for n in (2, 3, 5))
+    x = layers.Add()([layers.Concatenate()([a, b]), c])
+    found = spaces(keras.Model(inputs, layers.Dense(2)(x)))
+    for name in ("of_2", "of_3", "of_5"):
+        assert "ties channels that are laid out differently" in found[name].frozen
+
+
+def test_adding_a_model_input_freezes():
+    x = inputs = keras.Input((5,))
+    x = layers.Add()([layers.Dense(5, name="tied")(x), inputs])
+    model = keras.Model(inputs, layers.Dense(2)(x))
+    assert "tied" not in growable(model)
+
+
+def test_a_frozen_neighbour_does_not_freeze_the_rest():
+    assert growable(nets.conv_bn()) == ["conv_1", "conv_2"]
+
+
+def test_shared_layers_tie_their_calls():
+    found = spaces(nets.shared())
+    assert found["twice"].producers == ("twice", "again")
+    assert found["twice"].consumers == ("again", "logits")
+
+
+def test_the_table_can_be_read():
+    lines = str(trace(nets.residual())).splitlines()
+    assert lines[0].split("  ")[0] == "space"
+    (stem,) = [line for line in lines if line.startswith("stem")]
+    assert stem.split() == ["stem", "5", "stem,", "mix", "mix,", "after"]
+    assert any("it is an output of the model" in line for line in lines)
+
+
+def test_unknown_spaces_are_refused_with_the_known_ones():
+    with pytest.raises(PlanError, match=r"no channel space 'x'.*'first', 'second'"):
+        trace(nets.dense()).space("x")
+
+
+def test_a_subclassed_model_is_refused():
+    class Hidden(keras.Model):
+        pass
+
+    with pytest.raises(ModelError, match="Hidden"):
+        trace(Hidden())

@@ -1,0 +1,182 @@
+"""`tools/grow.py`: what it prints and writes, from start to end."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.core.util.event_pb2 import Event
+from tool_runs import ROOT, SHORT, TINY, command, environment
+
+import tf_splitting
+
+TARGET = 120e3
+
+
+def test_everything_is_there_and_nothing_else(job):
+    _, workdir = job
+    files = {"flags.txt", "grown.keras", "growth.png", "history.json"}
+    folders = {"logs", "saved_model"}
+    assert {path.name for path in workdir.iterdir()} == files | folders
+
+
+def test_the_model_has_grown_within_its_budget(job):
+    _, workdir = job
+    grown = keras.saving.load_model(workdir / "grown.keras")
+    assert 0.97 * TARGET <= tf_splitting.count_macs(grown) <= TARGET
+    assert grown.compiled
+
+
+def test_output_is_readable_and_tensorflow_is_silent(job):
+    process, workdir = job
+    assert process.stderr == ""
+    lines = process.stdout.splitlines()
+    assert sum("  epoch " in line for line in lines) == 3
+    assert sum("before split" in line for line in lines) == 2
+    assert any(line.split()[:1] == ["first"] for line in lines)
+    assert any(line.startswith("test: accuracy 0.") for line in lines)
+    assert str(workdir) in lines[-1]
+
+
+def test_history_has_every_epoch_and_round(job):
+    _, workdir = job
+    history = json.loads((workdir / "history.json").read_text())
+    assert [entry["epoch"] for entry in history["epochs"]] == [1, 2, 3]
+    assert [entry["round"] for entry in history["rounds"]] == [1, 2]
+    assert {"val_accuracy", "val_loss"} <= history["epochs"][0].keys()
+
+
+def test_the_picture_is_a_picture(job):
+    _, workdir = job
+    decoded = tf.io.decode_png((workdir / "growth.png").read_bytes())
+    assert decoded.shape[0] > 800
+    assert decoded.shape[1] > 1200
+    assert np.std(decoded) > 0
+
+
+def test_tensorboard_events_hold_all_scalars(job):
+    _, workdir = job
+    found = {}
+    for file in (workdir / "logs").iterdir():
+        for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():
+            event = Event.FromString(record)
+            for value in event.summary.value:
+                assert value.metadata.plugin_data.plugin_name == "scalars"
+                scalar = float(tf.make_ndarray(value.tensor))
+                found.setdefault(value.tag, {})[event.step] = scalar
+    usual = {"accuracy", "loss", "val_accuracy", "val_loss"}
+    assert found.keys() == usual | {"macs", "params", "learning_rate", "round"}
+    assert found["round"] == {1: 0, 2: 1, 3: 2}
+    assert found["macs"][1] < found["macs"][2] < found["macs"][3] <= TARGET
+
+
+def test_saved_model_serves_without_this_package(job):
+    """A process of its own compares both files and never imports `tf_splitting`."""
+    _, workdir = job
+    script = f"""
+import sys
+import keras, numpy as np, tensorflow as tf
+x = np.random.default_rng(1).uniform(0, 255, (7, 16, 16, 3)).astype("float32")
+loaded = tf.saved_model.load({str(workdir / "saved_model")!r})
+served = loaded.serve(tf.constant(x))
+model = keras.saving.load_model({str(workdir / "grown.keras")!r})
+assert "tf_splitting" not in sys.modules
+print(np.abs(served - model(x, training=False)).max())
+"""
+    process = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=workdir,
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 0, process.stderr
+    assert float(process.stdout) <= 1e-5
+
+
+def test_the_flags_of_a_job_repeat_it(job):
+    _, workdir = job
+    lines = (workdir / "flags.txt").read_text().splitlines()
+    assert "--target_macs=120000.0" in lines
+    assert not any("workdir" in line for line in lines)
+
+
+def test_an_interrupted_job_leaves_its_history(small_file, tmp_path):
+    workdir = tmp_path / "out"
+    process = subprocess.Popen(
+        command(
+            "grow",
+            f"--model={small_file}",
+            "--target_macs=120e3",
+            f"--workdir={workdir}",
+            "--epochs=100000",
+            *TINY,
+            *SHORT,
+        ),
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stdout:
+        if "epoch 2/" in line:
+            break
+    os.kill(process.pid, signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert str(workdir) in output
+    assert "Traceback" not in errors
+    assert len(json.loads((workdir / "history.json").read_text())["epochs"]) >= 2
+    assert not (workdir / "grown.keras").exists()
+
+
+@pytest.mark.slow
+def test_a_built_in_model_grows(run_tool, tmp_path):
+    process = run_tool(
+        "grow",
+        "--model=mobilenet_v1",
+        "--widths=cifar_seed",
+        "--image_size=32",
+        "--target_macs=1e6",
+        "--rounds=1",
+        "--epochs=0",
+        "--noexport",
+        *TINY,
+        *SHORT,
+        cwd=tmp_path,
+    )
+    assert process.returncode == 0, process.stderr
+    (workdir,) = (tmp_path / "runs").glob("mobilenet_v1-*")
+    assert (workdir / "grown.keras").exists()
+    assert not (workdir / "saved_model").exists()
+
+
+@pytest.mark.slow
+def test_the_main_job(run_tool, tmp_path):
+    """The README's first command, as it stands there: some ten minutes."""
+    process = run_tool(
+        "grow", "--model=mobilenet_v2", "--target_macs=0.2e9", cwd=tmp_path
+    )
+    assert process.returncode == 0, process.stderr
+    (workdir,) = (tmp_path / "runs").iterdir()
+    history = json.loads((workdir / "history.json").read_text())
+    assert len(history["rounds"]) >= 2
+    assert 0.194e9 <= history["rounds"][-1]["macs"] <= 0.2e9
+    assert history["epochs"][-1]["val_accuracy"] > 0.5
+
+
+def test_tools_run_from_the_project_root():
+    process = subprocess.run(
+        [sys.executable, "tools/grow.py", "--help"],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    for flag in ("--model", "--target_macs", "--epsilon", "--workdir", "--[no]export"):
+        assert flag in process.stdout

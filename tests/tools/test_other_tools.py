@@ -1,0 +1,64 @@
+"""`evaluate.py`, `inspect_model.py` and `export.py` on the result of a small job."""
+
+import re
+
+from tool_runs import TINY
+
+TEST = ("--test_limit=40", "--batch_size=16")
+
+
+def figures(output):
+    """`{"accuracy": "0.1", ...}`: the second word of every line by its first."""
+    return {line.split()[0]: line.split()[1] for line in output.splitlines()}
+
+
+def test_both_files_of_a_job_evaluate_alike(run_tool, job):
+    process, workdir = job
+    keras_file = run_tool("evaluate", f"--model={workdir / 'grown.keras'}", *TEST)
+    assert keras_file.returncode == 0, keras_file.stderr
+    assert keras_file.stderr == ""
+    folder = run_tool("evaluate", f"--model={workdir / 'saved_model'}", *TEST)
+    assert folder.returncode == 0, folder.stderr
+    of_file, of_folder = figures(keras_file.stdout), figures(folder.stdout)
+    assert of_file["accuracy"] == of_folder["accuracy"]
+    assert of_file["loss"] == of_folder["loss"]
+    assert f"test: accuracy {of_file['accuracy']}" in process.stdout
+    assert "MACs" in keras_file.stdout
+    assert "not known of a SavedModel" in folder.stdout
+    assert len(re.findall(r"ms per image at batch size (1|16) ", folder.stdout)) == 2
+
+
+def test_inspect_shows_spaces_reasons_and_indices(run_tool, small_file):
+    process = run_tool(
+        "inspect_model",
+        f"--model={small_file}",
+        "--scores",
+        "--sample_size=16",
+        "--passes=1",
+        *TINY,
+    )
+    assert process.returncode == 0, process.stderr
+    assert "frozen because" in process.stdout
+    assert "2 of 4 spaces may grow" in process.stdout
+    assert "lowest index" in process.stdout
+    assert "on 16 images" in process.stdout
+
+
+def test_inspect_takes_keras_applications(run_here, capsys):
+    run_here("inspect_model", model="MobileNet")
+    assert "0.569G MACs" in capsys.readouterr().out
+
+
+def test_export_writes_what_it_has_compared(run_tool, job, tmp_path):
+    _, workdir = job
+    process = run_tool(
+        "export",
+        f"--model={workdir / 'grown.keras'}",
+        "--format=saved_model,tflite",
+        f"--output={tmp_path}",
+    )
+    assert process.returncode == 0, process.stderr
+    assert process.stderr == ""
+    assert process.stdout.count("outputs differ by") == 2
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["model.tflite", "saved_model"]

@@ -1,0 +1,198 @@
+"""Writes models for serving, and checks that they compute what the Keras model does.
+
+A file or folder appears only after its outputs have been compared.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_splitting.errors import ModelError, SplittingError
+from tf_splitting.files import appearing
+
+SAVED_MODEL_TOLERANCE = 1e-5
+# LiteRT fuses and reorders float32 arithmetic.
+LITERT_TOLERANCE = 1e-3
+
+
+class ExportError(SplittingError):
+    """An exported model does not compute what the Keras model does."""
+
+
+def export_saved_model(
+    model: keras.Model,
+    path: str | Path,
+    *,
+    inputs: np.ndarray | None = None,
+    tolerance: float = SAVED_MODEL_TOLERANCE,
+) -> float:
+    """Writes a SavedModel with a `serve` signature and checks its outputs.
+
+    `tf.saved_model.load(path).serve(x)` needs neither Keras nor `tf_splitting`.
+
+    Args:
+        model: a model with one input and one output.
+        path: folder to write; a former one is replaced.
+        inputs: what outputs are compared on, `[n, ...]`; default: 4 random examples,
+            uniform in 0..1.
+        tolerance: largest difference allowed between outputs, relative to the
+            largest output, or absolute where that is below 1.
+
+    Returns:
+        The largest absolute difference.
+
+    Raises:
+        ExportError: outputs differ by more, or are not finite; nothing is written.
+        ModelError: the model has several inputs or outputs, or a free input size and
+            `inputs` is None.
+
+    Example:
+        >>> export_saved_model(grown, "run/saved_model")
+        0.0
+    """
+
+    def write(temporary: Path) -> None:
+        model.export(temporary, format="tf_saved_model", verbose=False)
+
+    def load(temporary: Path) -> Callable[[np.ndarray], np.ndarray]:
+        return load_saved_model(temporary).run
+
+    return _export(model, path, inputs, tolerance, write, load)
+
+
+def export_litert(
+    model: keras.Model,
+    path: str | Path,
+    *,
+    inputs: np.ndarray | None = None,
+    tolerance: float = LITERT_TOLERANCE,
+) -> float:
+    """Writes a float32 LiteRT (`.tflite`) file and checks its outputs.
+
+    Arguments, result and errors are those of `export_saved_model`; `path` has to end
+    in `.tflite`.
+
+    Example:
+        >>> export_litert(grown, "run/model.tflite")
+        1.9073486328125e-06
+    """
+
+    def write(temporary: Path) -> None:
+        model.export(temporary, format="litert", verbose=False)
+
+    return _export(model, path, inputs, tolerance, write, load_litert)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A SavedModel's `serve` function, on arrays; shapes have None for the batch."""
+
+    name: str
+    run: Callable[[np.ndarray], np.ndarray]
+    input_shape: tuple[int | None, ...]
+    output_shape: tuple[int | None, ...]
+
+
+def load_saved_model(path: str | Path) -> Served:
+    """Reads a SavedModel of one input and one output.
+
+    Raises:
+        ModelError: the folder is no SavedModel, or has no such function.
+    """
+    try:
+        loaded = tf.saved_model.load(str(path))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{str(path)!r} is no SavedModel: {error}") from error
+    if not hasattr(loaded, "serve"):
+        raise ModelError(
+            f"SavedModel {str(path)!r} has the signatures {list(loaded.signatures)}; "
+            "expected a function 'serve'. Write it with export_saved_model."
+        )
+    signature = loaded.signatures["serve"]
+    (source,) = signature.structured_input_signature[1].values()
+    (result,) = signature.structured_outputs.values()
+    return Served(
+        str(path),
+        # `loaded` owns the weights: the closure keeps it alive.
+        lambda inputs: np.asarray(loaded.serve(tf.constant(inputs))),
+        tuple(source.shape),
+        tuple(result.shape),
+    )
+
+
+def load_litert(path: str | Path) -> Callable[[np.ndarray], np.ndarray]:
+    """The function of a LiteRT file, on arrays of any batch size."""
+    with warnings.catch_warnings():
+        # It recommends another package, which TensorFlow does not bring along.
+        warnings.simplefilter("ignore")
+        interpreter = tf.lite.Interpreter(str(path))
+    (source,) = interpreter.get_input_details()
+    (result,) = interpreter.get_output_details()
+
+    def run(inputs: np.ndarray) -> np.ndarray:
+        interpreter.resize_tensor_input(source["index"], inputs.shape)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(source["index"], inputs.astype(source["dtype"]))
+        interpreter.invoke()
+        return interpreter.get_tensor(result["index"])
+
+    return run
+
+
+def _export(
+    model: keras.Model,
+    path: str | Path,
+    inputs: np.ndarray | None,
+    tolerance: float,
+    write: Callable[[Path], None],
+    load: Callable[[Path], Callable[[np.ndarray], np.ndarray]],
+) -> float:
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise ModelError(
+            f"Model {model.name!r} has {len(model.inputs)} inputs and "
+            f"{len(model.outputs)} outputs; exporting works for one of each."
+        )
+    if inputs is None:
+        inputs = _random_inputs(model)
+    expected = np.asarray(model(inputs, training=False))
+    with appearing(path) as temporary:
+        write(temporary)
+        found = load(temporary)(inputs)
+        return _compare(expected, found, tolerance, path)
+
+
+def _random_inputs(model: keras.Model) -> np.ndarray:
+    shape = model.input_shape[1:]
+    if None in shape:
+        raise ModelError(
+            f"Model {model.name!r} takes inputs of shape {model.input_shape}: pass "
+            "`inputs` to compare outputs on."
+        )
+    generator = np.random.default_rng(0)
+    return generator.random((4, *shape)).astype(model.inputs[0].dtype)
+
+
+def _compare(
+    expected: np.ndarray, found: np.ndarray, tolerance: float, path: str | Path
+) -> float:
+    if expected.shape != found.shape:
+        raise ExportError(
+            f"{path}: outputs have shape {found.shape}, the Keras model's "
+            f"{expected.shape}."
+        )
+    difference = float(np.abs(expected - found).max())
+    allowed = tolerance * max(1.0, float(np.abs(expected).max()))
+    # Written so that NaN fails too.
+    if not difference <= allowed:
+        raise ExportError(
+            f"{path}: outputs differ from the Keras model's by {difference:.3g}; "
+            f"allowed is {allowed:.3g}. The file was not written."
+        )
+    return difference

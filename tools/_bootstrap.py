@@ -1,0 +1,12 @@
+"""Imported first by every tool: makes the project's root importable.
+
+Python puts the script's own folder on the path; the `flags` package lies beside it.
+"""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))

@@ -1,0 +1,41 @@
+"""Compiles the model that a job trains."""
+
+import keras
+
+from flags import training
+
+_OPTIMIZERS = {
+    "sgd": lambda **o: keras.optimizers.SGD(momentum=0.9, nesterov=True, **o),
+    "adam": keras.optimizers.Adam,
+    "adamw": keras.optimizers.AdamW,
+    "rmsprop": keras.optimizers.RMSprop,
+}
+
+
+def compile_model(model: keras.Model) -> None:
+    """Compiles a model for classification with the optimizer that the flags describe.
+
+    A model that is compiled already, and no flag of the optimizer's given, is left as
+    it is.
+    """
+    given = any(holder.present for holder in training.OF_OPTIMIZER)
+    if model.compiled and not given:
+        return
+    model.compile(
+        _OPTIMIZERS[training.OPTIMIZER.value](
+            learning_rate=training.learning_rate(),
+            weight_decay=training.WEIGHT_DECAY.value or None,
+        ),
+        keras.losses.SparseCategoricalCrossentropy(
+            from_logits=not ends_in_softmax(model)
+        ),
+        metrics=["accuracy"],
+    )
+
+
+def ends_in_softmax(model: keras.Model) -> bool:
+    """Whether a model's last layer makes probabilities of its outputs."""
+    last = model.layers[-1]
+    if isinstance(last, keras.layers.Softmax):
+        return True
+    return getattr(last, "activation", None) is keras.activations.softmax

@@ -1,0 +1,100 @@
+"""The job of `evaluate.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import _images
+import _models
+import keras
+import numpy as np
+import tensorflow as tf
+from _latency import median_milliseconds
+from _program import UsageError
+
+from flags import data as data_flags
+from flags import model as model_flags
+from tf_splitting import count_macs, count_params
+from tf_splitting.data import ImageData
+from tf_splitting.exporting import load_saved_model
+from tf_splitting.progress import format_count
+
+
+class Candidate(NamedTuple):
+    """A model of either kind, as far as evaluating it goes."""
+
+    run: Callable[[np.ndarray], np.ndarray]
+    image_shape: tuple[int, int, int]
+    outputs: int
+    cost: str
+
+
+def run() -> None:
+    """Evaluates the model that the flags name, and prints a line per figure."""
+    candidate = _load(Path(model_flags.MODEL.value))
+    images = _images.load(candidate.image_shape)
+    _images.check_classes(candidate.outputs, images)
+    outputs, labels = _predict(candidate, images)
+    loss, accuracy, kind = score(outputs, labels)
+    batches = images.test.unbatch().repeat().batch(data_flags.BATCH_SIZE.value)
+    batch = np.asarray(next(iter(batches))[0])
+    print(f"model     {model_flags.MODEL.value}")
+    print(f"data      {images.test_size} test images of {images.name}")
+    print(f"accuracy  {accuracy:.4f}")
+    print(f"loss      {loss:.4f}  (cross-entropy; the outputs are {kind})")
+    print(f"cost      {candidate.cost}")
+    for size in sorted({1, len(batch)}):
+        spent = median_milliseconds(candidate.run, batch[:size])
+        print(f"latency   {spent:.2f} ms per image at batch size {size} (median)")
+
+
+def score(outputs: np.ndarray, labels: np.ndarray) -> tuple[float, float, str]:
+    """`(cross-entropy, accuracy, "logits" or "probabilities")`.
+
+    A SavedModel does not say which of the two its outputs are: they are probabilities
+    if none is negative and every row sums to 1.
+
+    Args:
+        outputs: `[n, classes]`.
+        labels: `[n]`.
+    """
+    sums = outputs.sum(axis=1)
+    probable = outputs.min() >= 0 and np.allclose(sums, 1, atol=1e-3)
+    losses = keras.losses.sparse_categorical_crossentropy(
+        labels, outputs, from_logits=not probable
+    )
+    accuracy = float(np.mean(outputs.argmax(axis=1) == labels))
+    kind = "probabilities" if probable else "logits"
+    return float(np.mean(losses)), accuracy, kind
+
+
+def _load(path: Path) -> Candidate:
+    if not path.exists():
+        raise UsageError(f"there is no model at {str(path)!r}: correct --model.")
+    if path.is_dir():
+        served = load_saved_model(path)
+        return Candidate(
+            served.run,
+            _models.image_shape(served),
+            served.output_shape[-1],
+            "not known of a SavedModel, which has no layers to count",
+        )
+    model = _models.load(path)
+    compiled = tf.function(lambda x: model(x, training=False))
+    return Candidate(
+        lambda x: np.asarray(compiled(tf.constant(x))),
+        _models.image_shape(model),
+        model.output_shape[-1],
+        f"{format_count(count_macs(model))} MACs, "
+        f"{format_count(count_params(model))} params",
+    )
+
+
+def _predict(candidate: Candidate, images: ImageData) -> tuple[np.ndarray, np.ndarray]:
+    outputs, labels = [], []
+    for x, y in images.test.as_numpy_iterator():
+        outputs.append(candidate.run(x))
+        labels.append(y)
+    return np.concatenate(outputs), np.concatenate(labels)

@@ -1,0 +1,54 @@
+"""TensorBoard events of a job.
+
+Written through `tf.summary.write`, because `tf.summary.scalar` needs the tensorboard
+package, which only those who look at the events have to have.
+"""
+
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+from tensorflow.core.framework.summary_pb2 import SummaryMetadata
+
+from tf_splitting import count_macs, count_params
+
+
+class EpochEvents(keras.callbacks.Callback):
+    """Writes loss, metrics, MACs, parameters, learning rate and round of every epoch.
+
+    One object lives through the whole job: `fit` runs once per round, each time with
+    another model.
+
+    Args:
+        folder: where the event file goes.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        super().__init__()
+        self._writer = tf.summary.create_file_writer(str(folder))
+        self._cost = {"macs": 0, "params": 0}
+        self._round = -1
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        macs = count_macs(self.model)
+        if macs != self._cost["macs"]:
+            self._round += 1
+        self._cost = {"macs": macs, "params": count_params(self.model)}
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        scalars = {
+            **(logs or {}),
+            **self._cost,
+            "learning_rate": float(self.model.optimizer.learning_rate),
+            "round": self._round,
+        }
+        with self._writer.as_default(step=epoch + 1):
+            for name, value in scalars.items():
+                _write_scalar(name, value)
+        self._writer.flush()
+
+
+def _write_scalar(name: str, value: float) -> None:
+    plugin = SummaryMetadata.PluginData(plugin_name="scalars")
+    metadata = SummaryMetadata(plugin_data=plugin, data_class="DATA_CLASS_SCALAR")
+    tf.summary.write(name, tf.constant(value, tf.float32), metadata=metadata)

@@ -1,0 +1,98 @@
+"""The job of `inspect_model.py`."""
+
+import _compiling
+import _estimators
+import _images
+import _models
+import keras
+from _program import UsageError
+
+from flags import builtin, estimating, inspecting, program
+from flags import data as data_flags
+from flags import model as model_flags
+from tf_splitting import count_params, estimate, models, trace
+from tf_splitting.costs import macs_terms, total
+from tf_splitting.graph import ChannelGraph
+from tf_splitting.models.lookup import unknown_name
+from tf_splitting.progress import format_count
+
+SHIPPED_CLASSES = 10
+
+
+def run() -> None:
+    """Prints the spaces of the model that the flags name, and its indices."""
+    model = _model()
+    graph = trace(model)
+    print(graph)
+    print(f"\n{_summary(graph, model)}")
+    if inspecting.SCORES.value:
+        print(f"\n{_scores(model)}")
+
+
+def _model() -> keras.Model:
+    name = model_flags.MODEL.value
+    if hasattr(keras.applications, name) and name[:1].isupper():
+        return _application(name)
+    if not _models.is_builtin() and "." not in name and "/" not in name:
+        classes = [n for n in dir(keras.applications) if n[:1].isupper()]
+        raise unknown_name("model", name, [*models.names(), *classes])
+    _models.check_name()
+    if _models.is_builtin():
+        return _models.build(SHIPPED_CLASSES)
+    return _models.load(name)
+
+
+def _application(name: str) -> keras.Model:
+    given = [f"--{holder.name}" for holder in builtin.ALL if holder.present]
+    if given:
+        raise UsageError(f"{', '.join(given)}: for built-in models only, not {name}.")
+    options = {}
+    if model_flags.IMAGE_SIZE.value:
+        options["input_shape"] = (model_flags.IMAGE_SIZE.value,) * 2 + (3,)
+        options["include_top"] = False
+        options["pooling"] = "avg"
+    return getattr(keras.applications, name)(weights=None, **options)
+
+
+def _summary(graph: ChannelGraph, model: keras.Model) -> str:
+    """How much of the model may grow.
+
+    A layer's MACs count as growable when they change with a growable width.
+    """
+    growable = {space.name for space in graph.growable}
+    terms = macs_terms(graph)
+    macs = total(terms, graph.widths)
+    reached = total(
+        tuple(
+            term
+            for term in terms
+            if any(b.space in growable for layout in term.layouts for b in layout)
+        ),
+        graph.widths,
+    )
+    share = reached / macs if macs else 0.0
+    return (
+        f"{graph.name}: {format_count(macs)} MACs, "
+        f"{format_count(count_params(model))} params\n"
+        f"{len(growable)} of {len(graph.spaces)} spaces may grow; {share:.1%} of the "
+        "MACs are in layers that grow with them"
+    )
+
+
+def _scores(model: keras.Model) -> str:
+    images = _images.load(
+        _models.image_shape(model), train_limit=data_flags.train_limit()
+    )
+    _images.check_classes(model.output_shape[-1], images)
+    loss = keras.losses.SparseCategoricalCrossentropy(
+        from_logits=not _compiling.ends_in_softmax(model)
+    )
+    scores = estimate(
+        model,
+        images.train,
+        estimator=_estimators.chosen(),
+        loss=loss,
+        sample_size=estimating.SAMPLE_SIZE.value,
+        seed=program.SEED.value,
+    )
+    return f"{scores}\n(loss {scores.loss:.4f} on {scores.examples} images)"

@@ -1,0 +1,45 @@
+"""Imports TensorFlow without its greetings, so that users see the tool's output."""
+
+import os
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow and finds its devices, silently unless that fails.
+
+    What TensorFlow's C++ code prints meanwhile (CPU features, missing GPU drivers)
+    no Python setting reaches. Later warnings and messages are limited to errors.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with stderr_held_back():
+        import tensorflow as tf
+
+        # Looking for GPUs prints too, whenever it happens first.
+        tf.config.list_physical_devices()
+    tf.get_logger().setLevel("ERROR")
+    warnings.simplefilter("ignore")
+
+
+@contextmanager
+def stderr_held_back() -> Iterator[None]:
+    """Holds back what anything writes to file descriptor 2; shows it on an error."""
+    sys.stderr.flush()
+    original = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            with os.fdopen(os.dup(original), "wb") as stream:
+                shutil.copyfileobj(held, stream)
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(original, 2)
+            os.close(original)

@@ -1,0 +1,53 @@
+"""What a growing job leaves behind: files, and the last lines on the terminal."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+from _workdir import GROWN
+
+from flags import job
+from tf_splitting import GrowthHistory, count_macs, count_params, trace
+from tf_splitting.data import ImageData
+from tf_splitting.exporting import export_saved_model
+from tf_splitting.files import appearing
+from tf_splitting.progress import format_count
+from tf_splitting.reporting import plot_growth, width_table
+
+# Images that a SavedModel is compared on with the Keras model.
+COMPARED = 8
+
+
+def write(
+    grown: keras.Model, images: ImageData, history: GrowthHistory, folder: Path
+) -> None:
+    """Writes the model, the picture and, if asked for, the SavedModel."""
+    with appearing(folder / GROWN) as temporary:
+        grown.save(temporary)
+    if history.epochs:
+        title = f"{grown.name} on {images.name}"
+        plot_growth(history.epochs, folder / "growth.png", title=title)
+    if job.EXPORT.value:
+        batch = next(iter(images.test))[0]
+        export_saved_model(
+            grown, folder / "saved_model", inputs=np.asarray(batch)[:COMPARED]
+        )
+
+
+def report(
+    grown: keras.Model,
+    images: ImageData,
+    before: Mapping[str, int],
+    folder: Path,
+) -> None:
+    """Prints the widths, the test result, the cost, and where everything is."""
+    print(f"\n{width_table(before, trace(grown).layer_widths())}\n")
+    measured = grown.evaluate(images.test, verbose=0, return_dict=True)
+    values = ", ".join(f"{name} {value:.4f}" for name, value in measured.items())
+    print(f"test: {values} on {images.test_size} images")
+    print(
+        f"cost: {format_count(count_macs(grown))} MACs, "
+        f"{format_count(count_params(grown))} params"
+    )
+    print(f"in {folder}: {', '.join(sorted(p.name for p in folder.iterdir()))}")

@@ -1,0 +1,26 @@
+"""Accuracy, loss, cost and latency of a `.keras` file or a SavedModel folder.
+
+python tools/evaluate.py --model=runs/mobilenet_v2/grown.keras
+python tools/evaluate.py --model=runs/mobilenet_v2/saved_model --batch_size=64
+"""
+
+import _bootstrap  # noqa: F401
+import _program
+
+from flags import data
+from flags import model as model_flags
+
+FLAGS = (model_flags, data)
+
+
+def main() -> None:
+    """Evaluates the model on the test images."""
+    _program.require(model_flags.MODEL, "a .keras file or a SavedModel folder")
+    # Imports TensorFlow, which `--help` and mistyped flags need not wait for.
+    import _evaluation
+
+    _evaluation.run()
+
+
+if __name__ == "__main__":
+    _program.run(main, FLAGS)
