@@ -18,5 +18,5 @@ PASSES = flags.DEFINE_integer(
     lower_bound=1,
 )
 SAMPLE_SIZE = flags.DEFINE_integer(
-    "sample_size", 256, "Training images that indices are measured on.", lower_bound=1
+    "sample_size", 192, "Training images that indices are measured on.", lower_bound=1
 )

@@ -1,4 +1,4 @@
-"""What `compile` was given survives a split: fails when Keras moves its private copy."""
+"""What `compile` was given survives a split; fails if Keras moves its private copy."""
 
 import keras
 import nets

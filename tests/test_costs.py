@@ -9,7 +9,7 @@ import pytest
 from keras import layers
 
 import tf_splitting
-from tf_splitting import SplitPlan, count_macs, count_params, costs, split, trace
+from tf_splitting import SplitPlan, costs, count_macs, count_params, split, trace
 from tf_splitting.errors import ModelError, UnknownNameError
 
 PUBLISHED = {

@@ -25,10 +25,15 @@ def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path):
 def test_an_exception_leaves_the_old_file_and_no_debris(tmp_path, written):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(KeyboardInterrupt), appearing(path) as temporary:
-        if written:
-            temporary.write_text("half")
-        raise KeyboardInterrupt
+
+    def interrupted():
+        with appearing(path) as temporary:
+            if written:
+                temporary.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
 

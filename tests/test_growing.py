@@ -109,8 +109,9 @@ def test_the_budget_is_used_and_never_exceeded(job):
 
 def test_the_result_is_a_plain_compiled_model_of_the_same_name(job):
     model, grown, _, _, _ = job
-    assert [layer.name for layer in grown.layers] == [l.name for l in model.layers]
-    assert [type(layer) for layer in grown.layers] == [type(l) for l in model.layers]
+    for new, old in zip(grown.layers, model.layers, strict=True):
+        assert new.name == old.name
+        assert type(new) is type(old)
     assert grown.name == model.name
     assert grown.compiled
     assert grown.optimizer.momentum == 0.9
@@ -194,9 +195,7 @@ def test_a_schedule_of_the_users_is_kept():
 
 def test_widths_are_multiples():
     model = seed_model(widths=(8, 12))
-    grown = grow(
-        model, classes(), target_macs=900, width_multiple=4, rounds=2, **QUIET
-    )
+    grown = grow(model, classes(), target_macs=900, width_multiple=4, rounds=2, **QUIET)
     widths = trace(grown).widths
     assert all(widths[name] % 4 == 0 for name in ("hidden_0", "hidden_1"))
     assert 0.8 * 900 < count_macs(grown) <= 900
@@ -216,8 +215,8 @@ def test_the_seed_decides():
     def weights(seed):
         keras.utils.set_random_seed(1)
         model = seed_model()
-        options = {**QUIET, "sample_size": 32, "seed": seed}
-        grown = grow(model, classes(), target_macs=3 * count_macs(model), **options)
+        options = {**QUIET, "sample_size": 32, "seed": seed, "epochs": 0}
+        grown = grow(model, classes(), target_macs=2 * count_macs(model), **options)
         return np.concatenate([w.numpy().ravel() for w in grown.weights])
 
     first = weights(5)
@@ -394,8 +393,6 @@ def test_the_result_loads_where_the_package_is_unknown(job, tmp_path):
     grown.save(tmp_path / "grown.keras")
     np.save(tmp_path / "x.npy", X)
     files = ["grown.keras", "found.npy", "x.npy"]
-    subprocess.run(
-        [sys.executable, "-I", "-c", LOAD, *files], cwd=tmp_path, check=True
-    )
+    subprocess.run([sys.executable, "-I", "-c", LOAD, *files], cwd=tmp_path, check=True)
     found = np.load(tmp_path / "found.npy")
     np.testing.assert_allclose(found, nets.outputs(grown, X), atol=1e-5)

@@ -9,9 +9,7 @@ from tf_splitting.neurons import Neurons
 
 def slot(neurons, weight, role):
     (index,) = [
-        i
-        for i, s in enumerate(neurons.slots)
-        if (s.weight, s.role) == (weight, role)
+        i for i, s in enumerate(neurons.slots) if (s.weight, s.role) == (weight, role)
     ]
     return index
 
@@ -32,7 +30,9 @@ def test_numbers_run_space_by_space_and_frozen_axes_have_none():
 def test_a_concatenation_holds_neurons_of_several_spaces():
     neurons = Neurons(trace(nets.concatenate()))
     ids = neurons.slots[slot(neurons, "after/kernel", "consumed")].ids
-    np.testing.assert_array_equal(ids, [0, 1, 2, 3, 4])
+    left, right = neurons.offsets["left"], neurons.offsets["right"]
+    expected = [left, left + 1, left + 2, right, right + 1]
+    np.testing.assert_array_equal(ids, expected)
 
 
 def test_norms_are_those_of_the_slices():

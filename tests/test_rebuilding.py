@@ -19,9 +19,7 @@ APPLICATIONS = {
     "mobilenet_v2": lambda: keras.applications.MobileNetV2(
         (64, 64, 3), alpha=0.35, **OPTIONS
     ),
-    "resnet50": lambda: keras.applications.ResNet50(
-        input_shape=(64, 64, 3), **OPTIONS
-    ),
+    "resnet50": lambda: keras.applications.ResNet50(input_shape=(64, 64, 3), **OPTIONS),
     "vgg16": lambda: keras.applications.VGG16(input_shape=(32, 32, 3), **OPTIONS),
 }
 
@@ -33,7 +31,7 @@ def alive(name):
     statistics are those of a batch, but for a factor.
     """
     model = nets.randomized(APPLICATIONS[name]())
-    norms = [l for l in model.layers if isinstance(l, layers.BatchNormalization)]
+    norms = [n for n in model.layers if isinstance(n, layers.BatchNormalization)]
     for norm in norms:
         norm.momentum = 0.0
     if norms:
@@ -55,14 +53,25 @@ def distance(a, b):
 
 
 def assert_preserved(model, plan, tolerance):
-    """Same outputs, in inference and in training mode."""
+    """Same outputs, in inference and in training mode.
+
+    Fifty random layers in float32 may turn a change of the input by one rounding into
+    more than the tolerance; twice that is allowed then.
+    """
     grown = split(model, plan, epsilon=0.0)
     x = nets.images(model, 8)
-    before = nets.outputs(model, x)
-    assert distance(before, np.roll(before, 1, 0)) > 0.01, "a dead network"
-    assert distance(before, nets.outputs(grown, x)) < tolerance
-    before = nets.outputs(model, x, training=True)
-    assert distance(before, nets.outputs(grown, x, training=True)) < tolerance
+    signs = np.random.default_rng(0).choice([-1, 1], np.shape(x))
+    rounded = x * (1 + np.finfo(np.asarray(x).dtype).eps / 2 * signs)
+    for training in (False, True):
+        before = nets.outputs(model, x, training)
+        assert distance(before, np.roll(before, 1, 0)) > 0.01, "a dead network"
+        after = nets.outputs(grown, x, training)
+        if len(model.inputs) == 1:
+            noise = distance(before, nets.outputs(model, rounded, training))
+            assert noise < 5 * tolerance
+        else:
+            noise = 0.0
+        assert distance(before, after) < max(tolerance, 2 * noise)
     return grown
 
 
@@ -94,7 +103,8 @@ def test_small_nets(name, float64):
     grown = assert_preserved(model, nets.random_plan(trace(model), share=0.5), 1e-10)
     assert type(grown) is type(model)
     assert grown.name == model.name
-    assert [layer.name for layer in grown.layers] == [l.name for l in model.layers]
+    names = [layer.name for layer in model.layers]
+    assert [layer.name for layer in grown.layers] == names
 
 
 def test_flattened_channels_with_dropout_off(float64):
@@ -127,10 +137,11 @@ def test_copies_are_appended_in_the_order_of_the_plan():
     model = nets.randomized(nets.dense())
     grown = split(model, SplitPlan({"first": [2, 0, 2]}), epsilon=0.0)
     old, new = model.get_layer("first"), grown.get_layer("first")
-    np.testing.assert_array_equal(new.kernel, old.kernel.numpy()[:, [0, 1, 2, 3, 2, 0, 2]])
-    np.testing.assert_array_equal(new.bias, old.bias.numpy()[[0, 1, 2, 3, 2, 0, 2]])
-    rows = old = model.get_layer("second").kernel.numpy()
-    rows = old[[0, 1, 2, 3, 2, 0, 2]] / np.array([2, 1, 3, 1, 3, 2, 3])[:, None]
+    gather = [0, 1, 2, 3, 2, 0, 2]
+    np.testing.assert_array_equal(new.kernel, old.kernel.numpy()[:, gather])
+    np.testing.assert_array_equal(new.bias, old.bias.numpy()[gather])
+    old = model.get_layer("second").kernel.numpy()
+    rows = old[gather] / np.array([2, 1, 3, 1, 3, 2, 3])[:, None]
     np.testing.assert_allclose(grown.get_layer("second").kernel, rows, rtol=1e-6)
 
 
@@ -258,7 +269,7 @@ def test_steps_can_be_set_one_after_the_other():
         np.testing.assert_array_equal(a, b)
 
 
-def test_a_mutable_subclassed_part_is_carried_whole():
+def test_a_subclassed_part_is_carried_whole():
     """A nested subclassed model has no graph: it freezes its surroundings and stays."""
 
     @keras.saving.register_keras_serializable("tests")

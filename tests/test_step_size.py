@@ -41,15 +41,3 @@ def test_an_unreachable_loss_ends_on_the_smallest_step():
     sample = draw_sample(nets.data(model), size=16)
     splitting = Splitting(model, SplitPlan({"first": [0]}))
     assert build_at(splitting, "descent", sample, -1.0)[1] == min(LADDER)
-
-
-def test_the_measured_loss_is_without_regularizers():
-    import keras
-
-    inputs = keras.Input((5,))
-    x = keras.layers.Dense(nets.CLASSES, kernel_regularizer="l2")(inputs)
-    model = nets.compiled(keras.Model(inputs, x))
-    x, y = nets.data(model)
-    sample = draw_sample((x, y), size=16, batch_size=5)
-    expected = nets.loss_of(model, x, y)
-    assert measure(model, sample)["loss"] == pytest.approx(expected, rel=1e-5)

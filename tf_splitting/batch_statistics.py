@@ -1,8 +1,8 @@
-"""Re-estimates batch-normalization statistics after a large step.
+"""Re-estimates batch-normalization statistics around a split.
 
-A step as large as the weights changes what a normalization sees, while its moving mean
-and variance still describe the neuron before the split. Training mode does not care;
-inference mode, in which losses are reported, would.
+Moving means and variances lag behind the weights in a short round, and after a step as
+large as the weights they describe neurons that are gone. Training mode does not care;
+inference mode, in which splits are estimated and losses reported, would.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from tf_splitting import checks
+from tf_splitting.batch_statistics import reestimate_batch_statistics
 from tf_splitting.costs import Cost, count_macs, count_params
 from tf_splitting.errors import ModelError, SplittingError, UnknownNameError
 from tf_splitting.estimation import DEFAULT_SAMPLE_SIZE
@@ -241,6 +242,9 @@ class _Job:
         """Splits; None if nothing gains."""
         clock = time.perf_counter
         start = clock()
+        # Short rounds leave moving statistics behind the weights. Both sides of the
+        # split are measured with fresh ones, or catching up would pass for a gain.
+        reestimate_batch_statistics(model, self._sample)
         before = checks.check_data(model, self._sample)
         targets = self._schedule.targets
         target = targets[min(number, len(targets)) - 1]

@@ -1,10 +1,10 @@
 """Reads the calls of a Functional or Sequential model, nested models inlined.
 
 The one place that touches private Keras API: `Functional._nodes_by_depth`,
-`Sequential._functional` and `KerasTensor._keras_history`. The public `clone_model(call_function=...)` shows the same
-calls but leaves a new node on every layer of the user's model each time, and runs
-every layer's shape inference again. `tests/test_keras_graph.py` fails when Keras
-changes what is used here.
+`Sequential._functional` and `KerasTensor._keras_history`. The public
+`clone_model(call_function=...)` shows the same calls but leaves a new node on every
+layer of the user's model each time, and runs every layer's shape inference again.
+`tests/test_keras_graph.py` fails when Keras changes what is used here.
 """
 
 from __future__ import annotations

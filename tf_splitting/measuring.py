@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
-import numpy as np
 
 from tf_splitting.sampling import Sample
 
@@ -14,16 +15,29 @@ def measure(model: keras.Model, sample: Sample) -> dict[str, float]:
     The loss is without weight regularizers: a split halves outgoing weights, so
     regularized losses do not compare across it.
     """
+    # Not test_on_batch, which forgets the batches before.
+    logs = model.evaluate(_Batches(sample), verbose=0, return_dict=True)
     model.reset_metrics()
-    logs: dict[str, float] = {}
-    for batch in sample.batches:
-        logs = model.test_on_batch(
-            batch.x, batch.y, sample_weight=batch.sample_weight, return_dict=True
-        )
-    model.reset_metrics()
-    measured = {name: float(np.asarray(value)) for name, value in logs.items()}
+    measured = {name: float(value) for name, value in logs.items()}
     measured["loss"] -= _regularization(model)
     return measured
+
+
+class _Batches(keras.utils.PyDataset):
+    """The batches of a sample in order."""
+
+    def __init__(self, sample: Sample) -> None:
+        super().__init__()
+        self._batches = sample.batches
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        batch = self._batches[index]
+        if batch.sample_weight is None:
+            return batch.x, batch.y
+        return batch.x, batch.y, batch.sample_weight
 
 
 def _regularization(model: keras.Model) -> float:

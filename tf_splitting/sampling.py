@@ -114,11 +114,14 @@ def _unpack(element: Any) -> Batch:
             + (f" and length {len(element)}" if isinstance(element, tuple) else "")
             + "; expected (x, y) or (x, y, sample_weight)."
         )
-    arrays = tree.map_structure(np.asarray, tuple(element))
-    batch = Batch(*arrays)
+    batch = Batch(*(_as_arrays(part) for part in element))
     if batch.y is None:
         raise DataError("The dataset has no targets; expected (x, y).")
     return batch
+
+
+def _as_arrays(part: Any) -> Any:
+    return None if part is None else tree.map_structure(np.asarray, part)
 
 
 def _take(batches: Iterator[Batch], size: int) -> Iterator[Batch]:

@@ -1,5 +1,6 @@
 """Compiles the model that a job trains."""
 
+import _models
 import keras
 
 from flags import training
@@ -27,15 +28,7 @@ def compile_model(model: keras.Model) -> None:
             weight_decay=training.WEIGHT_DECAY.value or None,
         ),
         keras.losses.SparseCategoricalCrossentropy(
-            from_logits=not ends_in_softmax(model)
+            from_logits=not _models.ends_in_softmax(model)
         ),
         metrics=["accuracy"],
     )
-
-
-def ends_in_softmax(model: keras.Model) -> bool:
-    """Whether a model's last layer makes probabilities of its outputs."""
-    last = model.layers[-1]
-    if isinstance(last, keras.layers.Softmax):
-        return True
-    return getattr(last, "activation", None) is keras.activations.softmax

@@ -38,7 +38,7 @@ def run() -> None:
     """
     _models.check_name()
     saved = None if _models.is_builtin() else _models.load(model_flags.MODEL.value)
-    # No data set needs a head smaller than one class: what is wrong with that is wrong.
+    # A head of one class costs least: a target below that needs no data to refuse.
     model = _models.build(classes=1) if saved is None else saved
     if growing.GROW.value:
         check_budget(model, trace(model), growing.TARGET_MACS.value, _selection())
@@ -78,7 +78,7 @@ def _print_plan(model: keras.Model, images: ImageData, folder: Path) -> None:
         f"{images.name}: {images.train_size} training and {images.test_size} test "
         f"images, {images.classes} classes, at {height} x {width} pixels"
     )
-    if data_flags.DATASET.value == data_flags.SHIPPED:
+    if data_flags.is_cut():
         print(
             "  (a part of the set, to end soon; all of it with --train_limit=0 "
             "--test_limit=0)"

@@ -1,6 +1,5 @@
 """The job of `inspect_model.py`."""
 
-import _compiling
 import _estimators
 import _images
 import _models
@@ -85,7 +84,7 @@ def _scores(model: keras.Model) -> str:
     )
     _images.check_classes(model.output_shape[-1], images)
     loss = keras.losses.SparseCategoricalCrossentropy(
-        from_logits=not _compiling.ends_in_softmax(model)
+        from_logits=not _models.ends_in_softmax(model)
     )
     scores = estimate(
         model,

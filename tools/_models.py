@@ -93,3 +93,11 @@ def image_shape(model: keras.Model) -> tuple[int, int, int]:
             f"{shape[1]} x {shape[2]} pixels: leave the flag out."
         )
     return tuple(shape[1:])
+
+
+def ends_in_softmax(model: keras.Model) -> bool:
+    """Whether a model's last layer makes probabilities of its outputs."""
+    last = model.layers[-1]
+    if isinstance(last, keras.layers.Softmax):
+        return True
+    return getattr(last, "activation", None) is keras.activations.softmax

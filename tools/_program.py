@@ -1,6 +1,8 @@
 """Runs a tool: parses flags, and turns mistakes into one message and an exit code."""
 
+import importlib
 import sys
+import traceback
 from collections.abc import Callable
 from types import ModuleType
 
@@ -17,20 +19,24 @@ class UsageError(ValueError):
     """Flags that do not go together."""
 
 
-def run(main: Callable[[], None], flag_modules: tuple[ModuleType, ...]) -> None:
-    """Runs `main`, which takes no arguments, and exits.
+def run(
+    check: Callable[[], None], job: str, flag_modules: tuple[ModuleType, ...]
+) -> None:
+    """Parses the flags, checks them, does the job, and exits.
 
     Exit codes: 0; 2 after a user's mistake, with one message on stderr (and the
     traceback if --debug); 130 after an interrupt. Anything else is a bug and shows
     its traceback.
 
     Args:
-        main: the tool. TensorFlow has been imported when it is called.
+        check: raises `UsageError` for what the flags alone can tell.
+        job: module with the function `run`. It may import TensorFlow, which `--help`
+            and mistyped flags need not wait for.
         flag_modules: whose flags `--help` shows.
     """
     for module in (*flag_modules, program):
         flags.adopt_module_key_flags(module)
-    app.run(lambda arguments: _guarded(main, arguments), flags_parser=_parse)
+    app.run(lambda arguments: _guarded(check, job), flags_parser=_parse)
 
 
 def key_flags() -> list[flags.Flag]:
@@ -52,40 +58,43 @@ def require(holder: flags.FlagHolder, what: str) -> None:
 def _parse(arguments: list[str]) -> list[str]:
     try:
         rest = flags.FLAGS(arguments)
-    except flags.Error as error:
-        _complain(error)
-        sys.exit(USER_ERROR)
-    if len(rest) > 1:
-        _complain(f"this tool takes flags only, not {' '.join(rest[1:])!r}.")
+        if len(rest) > 1:
+            raise UsageError(f"this tool takes flags only, not {' '.join(rest[1:])!r}.")
+    except (flags.Error, UsageError) as error:
+        # Flags that could not be parsed cannot be asked for --debug either.
+        print(f"error: {error}", file=sys.stderr)
         sys.exit(USER_ERROR)
     return rest
 
 
-def _guarded(main: Callable[[], None], arguments: list[str]) -> int:
+def _guarded(check: Callable[[], None], job: str) -> int:
     logging.set_verbosity(logging.ERROR)
     try:
+        check()
         _quiet.import_tensorflow()
-        return _run(main)
+        return _do(job)
+    except UsageError as error:
+        return _complain(error)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
 
 
-def _run(main: Callable[[], None]) -> int:
+def _do(job: str) -> int:
     from tf_splitting import SplittingError
 
     try:
-        main()
-    except (SplittingError, UsageError) as error:
-        if program.DEBUG.value:
-            raise
-        _complain(error)
-        return USER_ERROR
+        importlib.import_module(job).run()
+    except SplittingError as error:
+        return _complain(error)
     return 0
 
 
-def _complain(error: object) -> None:
+def _complain(error: Exception) -> int:
+    if program.DEBUG.value:
+        traceback.print_exception(error)
     print(f"error: {error}", file=sys.stderr)
+    return USER_ERROR
 
 
 # The flags that `run` adopts are those of the tool that calls it.

@@ -10,17 +10,14 @@ import _program
 from flags import data
 from flags import model as model_flags
 
+JOB = "_evaluation"
 FLAGS = (model_flags, data)
 
 
-def main() -> None:
-    """Evaluates the model on the test images."""
+def check() -> None:
+    """Raises `UsageError` if a flag is missing."""
     _program.require(model_flags.MODEL, "a .keras file or a SavedModel folder")
-    # Imports TensorFlow, which `--help` and mistyped flags need not wait for.
-    import _evaluation
-
-    _evaluation.run()
 
 
 if __name__ == "__main__":
-    _program.run(main, FLAGS)
+    _program.run(check, JOB, FLAGS)

@@ -14,18 +14,15 @@ import _program
 from flags import exporting
 from flags import model as model_flags
 
+JOB = "_export_job"
 FLAGS = (model_flags, exporting)
 
 
-def main() -> None:
-    """Exports to every format asked for."""
+def check() -> None:
+    """Raises `UsageError` if a flag is missing."""
     _program.require(model_flags.MODEL, "a .keras file")
     _program.require(exporting.OUTPUT, "a folder")
-    # Imports TensorFlow, which `--help` and mistyped flags need not wait for.
-    import _export_job
-
-    _export_job.run()
 
 
 if __name__ == "__main__":
-    _program.run(main, FLAGS)
+    _program.run(check, JOB, FLAGS)

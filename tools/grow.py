@@ -28,21 +28,22 @@ from flags import (
 )
 from flags import model as model_flags
 
+JOB = "_growing_job"
 FLAGS = (model_flags, growing, data, training, estimating, job, builtin)
 
 
-def main() -> None:
-    """Checks what can be checked cheaply, then trains, grows and writes."""
+def check() -> None:
+    """What the flags alone can tell.
+
+    Raises:
+        UsageError: a flag is missing, or does not go with another.
+    """
     _program.require(model_flags.MODEL, "mobilenet_v1, mobilenet_v2 or a .keras file")
     if growing.GROW.value:
         _program.require(growing.TARGET_MACS, "MACs per image, such as 0.2e9")
     elif growing.TARGET_MACS.present:
         raise _program.UsageError("--nogrow does not go with --target_macs.")
-    # These import TensorFlow, which `--help` and mistyped flags need not wait for.
-    import _growing_job
-
-    _growing_job.run()
 
 
 if __name__ == "__main__":
-    _program.run(main, FLAGS)
+    _program.run(check, JOB, FLAGS)

@@ -13,17 +13,14 @@ import _program
 from flags import builtin, data, estimating, inspecting
 from flags import model as model_flags
 
+JOB = "_inspection"
 FLAGS = (model_flags, inspecting, data, estimating, builtin)
 
 
-def main() -> None:
-    """Prints the tables."""
+def check() -> None:
+    """Raises `UsageError` if a flag is missing."""
     _program.require(model_flags.MODEL, "a name or a .keras file")
-    # Imports TensorFlow, which `--help` and mistyped flags need not wait for.
-    import _inspection
-
-    _inspection.run()
 
 
 if __name__ == "__main__":
-    _program.run(main, FLAGS)
+    _program.run(check, JOB, FLAGS)

@@ -69,7 +69,7 @@ def job(run_tool, small_file, tmp_path_factory):
 
 @pytest.fixture
 def run_here(monkeypatch, tmp_path):
-    """`run_here("grow", model="...")`: a tool's `main` in this process, which is
+    """`run_here("grow", model="...")`: a tool's job in this process, which is
     faster where the program around it does not matter.
     """
     monkeypatch.setattr(sys, "path", [str(ROOT / "tools"), str(ROOT), *sys.path])
@@ -81,6 +81,7 @@ def run_here(monkeypatch, tmp_path):
             flags.FLAGS([tool])
         texts = {name: str(value) for name, value in values.items()}
         with flagsaver.as_parsed(**texts):
-            module.main()
+            module.check()
+            importlib.import_module(module.JOB).run()
 
     return run

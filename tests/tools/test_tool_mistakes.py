@@ -45,7 +45,7 @@ def test_debug_shows_the_traceback(run_tool):
 
 
 def test_a_missing_file_is_told(run_here):
-    with pytest.raises(ValueError, match="no model file 'none.keras'"):
+    with pytest.raises(ValueError, match=r"no model file 'none\.keras'"):
         run_here("grow", model="none.keras", target_macs=1e9)
 
 
@@ -56,7 +56,7 @@ def test_a_target_below_the_seed_is_told_before_anything_is_written(run_here, tm
 
 
 def test_an_unknown_data_set_is_told(run_here, small_file):
-    with pytest.raises(UnknownNameError, match="Did you mean 'cifar100'"):
+    with pytest.raises(UnknownNameError, match="Did you mean 'cifar10'"):
         run_here("grow", model=small_file, target_macs=1e6, dataset="cifar10O")
 
 

@@ -143,8 +143,8 @@ def flat_inputs(model: keras.Model, x: Any) -> list[Any]:
         if not fits:
             raise DataError(
                 f"The dataset yields inputs of shape {shape}; the model's input "
-                f"{input_name(tensor)!r} takes {tuple(tensor.shape)}. Resize the data, or "
-                "build the model for this shape."
+                f"{input_name(tensor)!r} takes {tuple(tensor.shape)}. Resize the "
+                "data, or build the model for this shape."
             )
     return [
         keras.ops.convert_to_tensor(array, dtype=tensor.dtype)

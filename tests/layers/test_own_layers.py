@@ -1,0 +1,119 @@
+"""Layers of a user's own join by `trace_channels` and are scored and split rightly."""
+
+import brute
+import keras
+import nets
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from tf_splitting import Exact, count_macs, estimate, split, trace
+from tf_splitting.layers import register, register_activation
+from tf_splitting.rules import registry
+from tf_splitting.rules.activations import is_elementwise
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+
+class Gate(layers.Layer):
+    """Channel-wise: every channel times a learned gate of its own."""
+
+    def build(self, shape):
+        self.gate = self.add_weight(shape=(shape[-1],), name="gate")
+
+    def call(self, x):
+        return x * ops.sigmoid(self.gate)
+
+    def trace_channels(self, tracer, x):
+        tracer.carry(self.gate, 0, x)
+        return tracer.channelwise(tracer.call.run, x)
+
+
+class Project(layers.Layer):
+    """A producer whose kernel lies the other way round: [outputs, inputs]."""
+
+    def __init__(self, size, **options):
+        super().__init__(**options)
+        self.size = size
+
+    def build(self, shape):
+        self.matrix = self.add_weight(shape=(self.size, shape[-1]), name="matrix")
+
+    def call(self, x):
+        return ops.tanh(ops.matmul(x, ops.transpose(self.matrix)))
+
+    def get_config(self):
+        return {**super().get_config(), "size": self.size}
+
+    def trace_channels(self, tracer, x):
+        def linear(x, kernel):
+            return ops.matmul(x, ops.transpose(kernel))
+
+        u = tracer.linear(x, self.matrix, linear, in_axis=1, out_axis=0)
+        tracer.config("size", u)
+        return tracer.channelwise(ops.tanh, u)
+
+
+def own_net():
+    x = inputs = keras.Input((5,))
+    x = layers.Dense(4, activation="silu", name="first")(x)
+    x = Gate(name="gate")(x)
+    x = Project(3, name="project")(x)
+    model = keras.Model(inputs, layers.Dense(nets.CLASSES, name="logits")(x))
+    return nets.compiled(nets.randomized(model))
+
+
+def test_they_join_the_graph():
+    graph = trace(own_net())
+    assert [s.name for s in graph.growable] == ["first", "project"]
+    assert graph.space("first").consumers == ("project",)
+    assert count_macs(own_net()) == 5 * 4 + 4 * 3 + 3 * nets.CLASSES
+
+
+def test_they_split_without_changing_the_function():
+    model = own_net()
+    grown = split(model, nets.random_plan(trace(model), share=0.5), epsilon=0.0)
+    x = nets.images(model)
+    assert nets.difference(nets.outputs(model, x), nets.outputs(grown, x)) < 1e-12
+    assert grown.get_layer("project").matrix.shape == (5, 7)
+    assert grown.get_layer("gate").gate.shape == (7,)
+
+
+def test_they_are_scored_as_brute_force_scores_them():
+    model = own_net()
+    data = nets.data(model)
+    scores = estimate(model, data, estimator=Exact(), epsilon=brute.STEP, verbose=0)
+    for space, score in scores.items():
+        for neuron, index in enumerate(score.splitting_index):
+            found = brute.curvature(model, data, {space: [neuron]}, scores)
+            assert found == pytest.approx(index, rel=1e-4, abs=1e-7)
+
+
+def test_a_rule_can_be_registered_for_a_layer_of_others(monkeypatch):
+    class Doubled(layers.Layer):
+        def call(self, x):
+            return 2 * x
+
+    def net():
+        x = inputs = keras.Input((5,))
+        x = Doubled(name="doubled")(layers.Dense(4, name="first")(x))
+        return keras.Model(inputs, layers.Dense(2)(x))
+
+    assert "'doubled' of type Doubled" in trace(net()).space("first").frozen
+    monkeypatch.setattr(registry, "_RULES", dict(registry._RULES))
+
+    @register(Doubled)
+    def _doubled(tracer, layer, x):
+        return tracer.channelwise(tracer.call.run, x)
+
+    assert trace(net()).space("first").frozen is None
+
+
+def test_an_activation_can_be_registered():
+    def squared(x):
+        return ops.square(ops.relu(x))
+
+    assert not is_elementwise(squared)
+    assert register_activation(squared) is squared
+    assert is_elementwise(squared)
+    assert np.allclose(squared(np.array([-1.0, 2.0])), [0, 4])
