@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -119,6 +120,13 @@ def macs_per_layer(model: keras.Model) -> dict[str, int]:
         10838016
     """
     graph = trace(model)
+    if graph.uncounted:
+        warnings.warn(
+            "These layers have weights, but nothing is known about their MACs, which "
+            f"count as zero: {', '.join(graph.uncounted)}. A layer of your own can "
+            "describe itself with trace_channels.",
+            stacklevel=2,
+        )
     widths = graph.widths
     counts: dict[str, int] = {}
     for term in macs_terms(graph):

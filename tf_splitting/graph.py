@@ -118,6 +118,9 @@ class Step:
 class ChannelGraph:
     """A traced model. Print it for a table of its spaces.
 
+    `uncounted` names layers with weights whose MACs are not known; costs leave them
+    out, and `count_macs` warns of them.
+
     Example:
         >>> graph = tf_splitting.trace(model)
         >>> [s.name for s in graph.spaces if s.frozen is None]
@@ -130,6 +133,7 @@ class ChannelGraph:
     weights: tuple[WeightUse, ...]
     configs: tuple[ConfigUse, ...]
     nested_inputs: tuple[InputUse, ...]
+    uncounted: tuple[str, ...]
     steps: tuple[Step, ...] = field(repr=False)
     inputs: tuple[int, ...] = field(repr=False)
     input_names: tuple[str, ...] = field(repr=False)

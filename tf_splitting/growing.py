@@ -222,9 +222,11 @@ class _Job:
             return
         self._recorder.round = number
         self._recorder.macs = count_macs(model)
-        callbacks = [StopOnNonFinite(), self._recorder, *self._callbacks]
+        callbacks = [StopOnNonFinite(), self._recorder]
         if final and not has_own_schedule(model.optimizer):
             callbacks.append(CosineDecay(epochs))
+        # The user's come last, so that they see the rate of the batch they are told of.
+        callbacks += self._callbacks
         fit(
             model,
             self._dataset,

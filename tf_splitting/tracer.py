@@ -72,6 +72,7 @@ class Tracer:
         self._variables: dict[int, tuple[str, Any]] = {}
         self._configs: dict[tuple[int, str, int | None], tuple[Any, _Blocks]] = {}
         self._nested: dict[int, tuple[Any, Signal]] = {}
+        self._uncounted: dict[str, None] = {}
         self._producers: list[tuple[str, _Blocks]] = []
         self._consumers: list[tuple[str, _Blocks]] = []
         self.call: keras_graph.Call
@@ -207,6 +208,10 @@ class Tracer:
         )
         return tuple(results)
 
+    def leave_uncounted(self) -> None:
+        """What the layer being traced costs is not known."""
+        self._uncounted.setdefault(self.call.path)
+
     # What drives it -----------------------------------------------------------
 
     def trace(
@@ -289,6 +294,7 @@ class Tracer:
                 g.InputUse(tensor, signal.axis, layout(signal.blocks))
                 for tensor, signal in self._nested.values()
             ),
+            uncounted=tuple(self._uncounted),
             steps=tuple(self._steps),
             inputs=flat.inputs,
             input_names=flat.input_names,

@@ -46,6 +46,8 @@ def describe(
         return operation.trace_channels(tracer, *inputs)
     rule = rule_for(type(operation))
     if rule is None:
+        if getattr(operation, "weights", None):
+            tracer.leave_uncounted()
         return tracer.opaque(
             f"nothing is known about {tracer.call.path!r} of type "
             f"{type(operation).__name__}",
