@@ -291,7 +291,7 @@ class _Job:
         self._check_rebuilt(record, proposal, graph)
         self._history.rounds.append(record)
         if self._verbose:
-            print(round_table(record, len(targets)), flush=True)
+            print(round_table(record, max(number, len(targets))), flush=True)
         return grown
 
     def _check_rebuilt(

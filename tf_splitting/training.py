@@ -75,10 +75,13 @@ class Recorder(keras.callbacks.Callback):
     def _line(self, epoch: int, seconds: float, logs: dict[str, float]) -> str:
         left = self._pace * self._schedule.remaining_work(epoch + 1, self.macs)
         values = [f"{name} {value:.4f}" for name, value in logs.items()]
+        # Limits on widths can make a job take more rounds than planned.
+        extra = max(self.round - self._schedule.rounds, 0)
+        epochs = self._schedule.total_epochs + extra * self._schedule.epochs
         return "  ".join(
             [
-                f"round {self.round}/{self._schedule.rounds}",
-                f"epoch {epoch + 1}/{self._schedule.total_epochs}",
+                f"round {self.round}/{self._schedule.rounds + extra}",
+                f"epoch {epoch + 1}/{epochs}",
                 *values,
                 f"{format_count(self.macs)} MACs",
                 format_seconds(seconds),
