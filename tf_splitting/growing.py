@@ -22,7 +22,7 @@ from tf_splitting.layers.splittable import Splittable, to_plain
 from tf_splitting.methods import METHODS, Method, Proposal, Round
 from tf_splitting.methods import Splitting as SplittingMethod
 from tf_splitting.progress import format_count, format_seconds
-from tf_splitting.rebuilding import Splitting
+from tf_splitting.rebuilding import DEFAULT_EPSILON, Splitting
 from tf_splitting.sampling import Sample, draw_sample
 from tf_splitting.schedule import (
     CosineDecay,
@@ -34,7 +34,6 @@ from tf_splitting.step_size import build_at, check_epsilon
 from tf_splitting.tracing import trace
 from tf_splitting.training import Recorder, StopOnNonFinite, fit
 
-DEFAULT_EPSILON = 0.5
 # A model within this share of its target counts as having reached it.
 REACHED = 0.97
 
