@@ -15,7 +15,7 @@ from typing import Any
 
 import keras
 
-from tf_splitting.errors import ModelError, UnknownNameError
+from tf_splitting.errors import ModelError, SplittingWarning, UnknownNameError
 from tf_splitting.graph import ChannelGraph, Term
 from tf_splitting.layout import size
 from tf_splitting.tracing import trace
@@ -125,6 +125,7 @@ def macs_per_layer(model: keras.Model) -> dict[str, int]:
             "These layers have weights, but nothing is known about their MACs, which "
             f"count as zero: {', '.join(graph.uncounted)}. A layer of your own can "
             "describe itself with trace_channels.",
+            SplittingWarning,
             stacklevel=2,
         )
     widths = graph.widths

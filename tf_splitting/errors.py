@@ -9,6 +9,10 @@ class SplittingError(ValueError):
     """Base of every error that this package raises on purpose."""
 
 
+class SplittingWarning(UserWarning):
+    """Category of the warnings that this package gives."""
+
+
 class ModelError(SplittingError):
     """The model cannot be traced, trained or grown."""
 

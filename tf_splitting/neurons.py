@@ -103,8 +103,8 @@ class Neurons:
         """Norm of each neuron's slice in each slot, `[neurons]` each.
 
         A zero-initialised slice has no scale of its own: it gets the mean norm of its
-        kernel's other slices, or, if all are zero, 1 / sqrt(slice size), the size
-        that an initializer would give.
+        kernel's other slices, or, if all are zero, 1, about what an initializer
+        would give.
         """
         norms = []
         for slot in self.slots:

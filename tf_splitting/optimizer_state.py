@@ -24,6 +24,7 @@ import keras
 import numpy as np
 
 from tf_splitting.compile_settings import fresh_optimizer
+from tf_splitting.errors import SplittingWarning
 from tf_splitting.graph import WeightUse
 from tf_splitting.growth import Growth
 
@@ -97,6 +98,7 @@ def carry_optimizer_state(
             f"Optimizer {type(inner).__name__} has state whose scaling under a split "
             f"is not known; these slots start anew: {', '.join(unknown[:3])}"
             + (f" and {len(unknown) - 3} more." if len(unknown) > 3 else "."),
+            SplittingWarning,
             stacklevel=3,
         )
 

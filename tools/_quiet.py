@@ -13,7 +13,8 @@ def import_tensorflow() -> None:
     """Imports TensorFlow and finds its devices, silently unless that fails.
 
     What TensorFlow's C++ code prints meanwhile (CPU features, missing GPU drivers)
-    no Python setting reaches. Later warnings and messages are limited to errors.
+    no Python setting reaches. Of later messages only errors are shown, and our own
+    warnings.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with stderr_held_back():
@@ -23,6 +24,14 @@ def import_tensorflow() -> None:
         tf.config.list_physical_devices()
     tf.get_logger().setLevel("ERROR")
     warnings.simplefilter("ignore")
+    warnings.showwarning = _show_warning
+    from tf_splitting.errors import SplittingWarning
+
+    warnings.simplefilter("once", SplittingWarning)
+
+
+def _show_warning(message: Warning | str, *_: object) -> None:
+    print(f"warning: {message}", file=sys.stderr)
 
 
 @contextmanager

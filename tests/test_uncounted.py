@@ -1,0 +1,34 @@
+"""Layers whose MACs nobody knows are named, not silently counted as nothing."""
+
+import warnings
+
+import keras
+import pytest
+from keras import layers
+
+from tf_splitting import count_macs, trace
+from tf_splitting.errors import SplittingWarning
+
+
+def test_a_layer_with_weights_and_unknown_cost_is_named():
+    model = keras.Sequential(
+        [keras.Input((5, 3)), layers.LSTM(4, name="lstm"), layers.Dense(2)]
+    )
+    assert trace(model).uncounted == ("lstm",)
+    with pytest.warns(SplittingWarning, match="lstm"):
+        assert count_macs(model) == 4 * 2
+
+
+def test_layers_without_weights_and_known_ones_are_not():
+    model = keras.Sequential(
+        [
+            keras.Input((5, 3)),
+            layers.LayerNormalization(),
+            layers.Lambda(lambda x: 2 * x),
+            layers.Dense(2),
+        ]
+    )
+    assert trace(model).uncounted == ()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert count_macs(model) == 5 * 3 * 2
