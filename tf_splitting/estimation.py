@@ -106,7 +106,7 @@ def estimate_sample(
         on_product=bar.advance,
     )
     bar.total = estimator.products(problem)
-    values, vectors = estimator.solve(problem, seed)
+    values, vectors, matrices = estimator.solve(problem, seed)
     bar.close()
     neurons = problem.neurons
     spaces = {}
@@ -118,6 +118,7 @@ def estimate_sample(
             gain=-0.5 * epsilon**2 * index,
             incoming=incoming,
             outgoing=outgoing,
+            matrices=None if matrices is None else matrices[space.name],
         )
     return SplittingScores(spaces, epsilon, problem.loss, sample.size, repr(estimator))
 

@@ -27,6 +27,9 @@ class SpaceScores:
             with the output axis restricted to this space.
         outgoing: for each consumer kernel likewise, the input axis restricted to
             this space (every position of it, where Flatten made several).
+        matrices: the splitting matrices, `[width, weights, weights]`, from `Exact`;
+            else None. Rows are the neuron's slices in the order in which the
+            graph lists kernels, each slice flattened.
 
     Together the incoming and outgoing parts of a neuron are one unit vector; each is
     in units of the norm of the weight slice it changes.
@@ -36,6 +39,7 @@ class SpaceScores:
     gain: np.ndarray
     incoming: Mapping[str, np.ndarray]
     outgoing: Mapping[str, np.ndarray]
+    matrices: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -136,3 +136,14 @@ def test_settings_out_of_range():
         Rayleigh(solver="lobpg")
     with pytest.raises(SplittingError, match="passes=0"):
         Rayleigh(passes=0)
+
+
+def test_exact_scores_carry_the_matrices_they_come_from():
+    model = nets.ready("dense")
+    data = nets.data(model)
+    scores = estimate(model, data, estimator=Exact(), verbose=0)
+    for space in scores.values():
+        lowest = np.linalg.eigvalsh(space.matrices)[:, 0]
+        np.testing.assert_allclose(lowest, space.splitting_index, rtol=1e-6)
+    fast = estimate(model, data, verbose=0)
+    assert all(space.matrices is None for space in fast.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -11,10 +12,15 @@ from tf_splitting.neurons import Field
 
 
 class Eigenpairs(NamedTuple):
-    """Minimum eigenvalue of every neuron `[neurons]` and its unit eigenvector."""
+    """Minimum eigenvalue of every neuron `[neurons]` and its unit eigenvector.
+
+    `matrices` holds the splitting matrices by space, `[width, weights, weights]`, if
+    the estimator has them.
+    """
 
     values: np.ndarray
     vectors: Field
+    matrices: Mapping[str, np.ndarray] | None = None
 
 
 class Estimator(Protocol):

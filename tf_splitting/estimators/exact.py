@@ -24,8 +24,10 @@ class Exact:
         max_dimension: refuse neurons with more weights than this.
 
     Example:
-        >>> matrices = tf_splitting.Exact().matrices(problem)
-        >>> matrices["conv1"].shape  # [width, weights, weights]
+        >>> scores = tf_splitting.estimate(
+        ...     model, (x, y), estimator=tf_splitting.Exact()
+        ... )
+        >>> scores["conv1"].matrices.shape  # [width, weights, weights]
     """
 
     outgoing: bool = True
@@ -41,11 +43,12 @@ class Exact:
         entries = _Entries(neurons)
         values = np.zeros(neurons.count)
         vectors = np.zeros((neurons.count, entries.largest))
-        for space, matrices in self.matrices(problem).items():
-            eigenvalues, eigenvectors = np.linalg.eigh(matrices)
+        matrices = self.matrices(problem)
+        for space, stack in matrices.items():
+            eigenvalues, eigenvectors = np.linalg.eigh(stack)
             neurons.of(space, values)[:] = eigenvalues[:, 0]
-            neurons.of(space, vectors)[:, : matrices.shape[1]] = eigenvectors[:, :, 0]
-        return Eigenpairs(values, entries.field(vectors))
+            neurons.of(space, vectors)[:, : stack.shape[1]] = eigenvectors[:, :, 0]
+        return Eigenpairs(values, entries.field(vectors), matrices)
 
     def products(self, problem: SplittingProblem) -> int:
         """How many batch products `solve` will take."""
