@@ -4,38 +4,25 @@ from __future__ import annotations
 
 import difflib
 import math
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 
 from tf_splitting import checks
-from tf_splitting.batch_statistics import reestimate_batch_statistics
-from tf_splitting.costs import Cost, count_macs, count_params
-from tf_splitting.errors import ModelError, SplittingError, UnknownNameError
+from tf_splitting.costs import Cost
+from tf_splitting.errors import SplittingError, UnknownNameError
 from tf_splitting.estimation import DEFAULT_SAMPLE_SIZE
 from tf_splitting.estimators import Estimator
-from tf_splitting.graph import format_table
-from tf_splitting.history import GrowthHistory, RoundRecord
-from tf_splitting.layers.splittable import Splittable, to_plain
-from tf_splitting.methods import METHODS, Method, Proposal, Round
-from tf_splitting.methods import Splitting as SplittingMethod
-from tf_splitting.progress import format_count, format_seconds
-from tf_splitting.rebuilding import DEFAULT_EPSILON, Splitting
-from tf_splitting.sampling import Sample, draw_sample
-from tf_splitting.schedule import (
-    CosineDecay,
-    Schedule,
-    has_own_schedule,
-    plan_rounds,
-)
-from tf_splitting.step_size import build_at, check_epsilon
+from tf_splitting.history import GrowthHistory
+from tf_splitting.layers.splittable import is_splittable, to_plain
+from tf_splitting.methods import METHODS, Method, Splitting
+from tf_splitting.rebuilding import DEFAULT_EPSILON
+from tf_splitting.rounds import Job
+from tf_splitting.sampling import draw_sample
+from tf_splitting.schedule import plan_rounds
+from tf_splitting.step_size import check_epsilon
 from tf_splitting.tracing import trace
-from tf_splitting.training import Recorder, StopOnNonFinite, fit
-
-# A model within this share of its target counts as having reached it.
-REACHED = 0.97
 
 
 def grow(
@@ -127,6 +114,7 @@ def grow(
     """
     checks.check_compiled(model)
     check_epsilon(epsilon)
+    chosen = _get_method(method, estimator)
     graph = trace(model)
     selection = {
         "cost": cost,
@@ -146,12 +134,12 @@ def grow(
     )
     sample = draw_sample(dataset, size=sample_size, batch_size=batch_size, seed=seed)
     checks.check_data(model, sample)
-    job = _Job(
+    job = Job(
         dataset=dataset,
         schedule=schedule,
         sample=sample,
         history=GrowthHistory() if history is None else history,
-        method=_get_method(method, estimator),
+        method=chosen,
         selection=selection,
         epsilon=epsilon,
         target=target_macs,
@@ -161,158 +149,8 @@ def grow(
         seed=seed,
         verbose=verbose,
     )
-    return job.run(model)
-
-
-class _Job:
-    """One growing job: what does not change from round to round."""
-
-    def __init__(
-        self,
-        *,
-        dataset: Any,
-        schedule: Schedule,
-        sample: Sample,
-        history: GrowthHistory,
-        method: Method,
-        selection: dict[str, Any],
-        epsilon: float | str,
-        target: float,
-        batch_size: int | None,
-        callbacks: list[keras.callbacks.Callback],
-        fit_arguments: dict[str, Any],
-        seed: int,
-        verbose: int,
-    ) -> None:
-        self._dataset = dataset
-        self._schedule = schedule
-        self._sample = sample
-        self._history = history
-        self._method = method
-        self._selection = selection
-        self._epsilon = epsilon
-        self._target = target
-        self._batch_size = batch_size
-        self._callbacks = callbacks
-        self._fit_arguments = fit_arguments
-        self._seed = seed
-        self._verbose = verbose
-        self._epoch = 0
-        self._recorder = Recorder(history, schedule, verbose=verbose)
-
-    def run(self, model: keras.Model) -> keras.Model:
-        number = 0
-        while count_macs(model) < REACHED * self._target:
-            started = time.perf_counter()
-            self._train(model, self._schedule.epochs, number)
-            trained = time.perf_counter() - started
-            number += 1
-            grown = self._round(model, number, trained)
-            if grown is None:
-                break
-            model = grown
-        self._train(model, self._schedule.final_epochs, number, final=True)
-        return _plain(model)
-
-    def _train(
-        self, model: keras.Model, epochs: int, number: int, final: bool = False
-    ) -> None:
-        if not epochs:
-            return
-        self._recorder.round = number
-        self._recorder.macs = count_macs(model)
-        callbacks = [StopOnNonFinite(), self._recorder]
-        if final and not has_own_schedule(model.optimizer):
-            callbacks.append(CosineDecay(epochs))
-        # The user's come last, so that they see the rate of the batch they are told of.
-        callbacks += self._callbacks
-        fit(
-            model,
-            self._dataset,
-            batch_size=self._batch_size,
-            first_epoch=self._epoch,
-            epochs=epochs,
-            callbacks=callbacks,
-            arguments=self._fit_arguments,
-        )
-        self._epoch += epochs
-
-    def _round(
-        self, model: keras.Model, number: int, trained: float
-    ) -> keras.Model | None:
-        """Splits; None if nothing gains."""
-        clock = time.perf_counter
-        start = clock()
-        # Short rounds leave moving statistics behind the weights. Both sides of the
-        # split are measured with fresh ones, or catching up would pass for a gain.
-        reestimate_batch_statistics(model, self._sample)
-        before = checks.check_data(model, self._sample)
-        targets = self._schedule.targets
-        target = targets[min(number, len(targets)) - 1]
-        graph = trace(model)
-        proposal = self._method.propose(
-            Round(
-                model,
-                graph,
-                self._sample,
-                {**self._selection, "target_macs": target},
-                self._seed + number,
-                self._verbose,
-            )
-        )
-        estimated = clock() - start
-        if not len(proposal.plan):
-            self._stop(number, model)
-            return None
-        start = clock()
-        splitting = Splitting(
-            model, proposal.plan, scores=proposal.scores, seed=self._seed + number
-        )
-        grown, step, after = build_at(
-            splitting, self._epsilon, self._sample, before["loss"]
-        )
-        record = RoundRecord(
-            round=number,
-            macs=count_macs(grown),
-            params=count_params(grown),
-            added=len(proposal.plan),
-            widths=trace(grown).widths,
-            epsilon=step,
-            before=before,
-            after=after,
-            predicted_gain=_predicted_gain(proposal),
-            seconds={
-                "training": trained,
-                "estimating": estimated,
-                "rebuilding": clock() - start,
-            },
-        )
-        self._check_rebuilt(record, proposal, graph)
-        self._history.rounds.append(record)
-        if self._verbose:
-            print(round_table(record, max(number, len(targets))), flush=True)
-        return grown
-
-    def _check_rebuilt(
-        self, record: RoundRecord, proposal: Proposal, graph: Any
-    ) -> None:
-        planned = proposal.plan.widths(graph)
-        if record.widths != planned or record.macs > self._target:
-            raise ModelError(
-                f"The rebuilt model has widths {record.widths} and {record.macs} MACs; "
-                f"planned were {planned} within {self._target:g}. This is a bug: "
-                "please report it with the model's config."
-            )
-
-    def _stop(self, number: int, model: keras.Model) -> None:
-        macs = count_macs(model)
-        self._history.stopped = (
-            f"Growing stops in round {number} at {format_count(macs)} of "
-            f"{format_count(self._target)} MACs: no split that gains fits the budget "
-            "and the limits on widths."
-        )
-        if self._verbose:
-            print(self._history.stopped, flush=True)
+    grown = job.run(model)
+    return to_plain(grown) if is_splittable(grown) else grown
 
 
 def _get_method(method: str | Method, estimator: Estimator | None) -> Method:
@@ -332,38 +170,5 @@ def _get_method(method: str | Method, estimator: Estimator | None) -> Method:
     if estimator is not None:
         if method != "splitting":
             raise SplittingError(f"Method {method!r} takes no estimator.")
-        return SplittingMethod(estimator=estimator)
+        return Splitting(estimator=estimator)
     return METHODS[method]()
-
-
-def _predicted_gain(proposal: Proposal) -> float | None:
-    if proposal.scores is None:
-        return None
-    return float(
-        sum(
-            proposal.scores[space].gain[indices].sum()
-            for space, indices in proposal.plan.splits.items()
-        )
-    )
-
-
-def round_table(record: RoundRecord, rounds: int) -> str:
-    """A round's table: cost, loss and metrics before and after the split, time."""
-    rows = [(f"round {record.round}/{rounds}", "before split", "after split")]
-    rows += [
-        (name, f"{record.before[name]:.4f}", f"{record.after[name]:.4f}")
-        for name in record.before
-    ]
-    spent = ", ".join(f"{k} {format_seconds(v)}" for k, v in record.seconds.items())
-    tail = (
-        f"+{record.added} neurons at epsilon {record.epsilon:g}: "
-        f"{format_count(record.macs)} MACs, {format_count(record.params)} params; "
-        f"{spent}"
-    )
-    return f"{format_table(rows)}\n{tail}"
-
-
-def _plain(model: keras.Model) -> keras.Model:
-    if any(isinstance(layer, Splittable) for layer in model.layers):
-        return to_plain(model)
-    return model

@@ -50,6 +50,9 @@ class StreamSource:
         """
         encoded = self._encoded
         if shuffle:
+            # This is traced into a graph of its own, whose seed would otherwise be the
+            # global one: orders would depend on it, and TensorFlow fails where it is 0.
+            tf.compat.v1.set_random_seed(1)
             encoded = encoded.shuffle(SHUFFLE_BUFFER, seed=plan.seed)
 
         def decode(pair, draw):

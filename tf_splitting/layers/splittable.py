@@ -125,3 +125,12 @@ def convert(model: keras.Model) -> keras.Model:
 def to_plain(model: keras.Model) -> keras.Model:
     """The same model built of plain Keras layers, the inverse of `convert`."""
     return reclassed(model, plain_class)
+
+
+def is_splittable(model: keras.Model) -> bool:
+    """Whether a model holds splittable layers, at any depth of nesting."""
+    return any(
+        isinstance(layer, Splittable)
+        or (isinstance(layer, keras.Model) and is_splittable(layer))
+        for layer in model.layers
+    )
