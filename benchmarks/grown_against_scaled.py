@@ -1,12 +1,13 @@
 """Does a grown network beat the one scaled by width? CIFAR-100, coarse labels.
 
-Four ways to spend the same number of epochs on a small MobileNetV1 of the same final
-MACs:
+Ways to spend the same number of epochs on a small MobileNetV1 of the same final MACs:
 
-    splitting   grown from the seed by splitting
-    uniform     grown from the seed, random neurons of all layers, random directions
-    width       the seed's widths times a multiplier, trained from scratch
-    found       the widths that `splitting` found, trained from scratch
+    splitting        grown where splitting indices say, by the library's default step
+    uniform          grown evenly, random neurons, the same step
+    copies           as splitting, but copies at a step of 0.5 along the eigenvectors
+    uniform_copies   as uniform, but copies at a step of 0.5 along random directions
+    width            the seed's widths times a multiplier, trained from scratch
+    found            the widths that `splitting` found, trained from scratch
 
 Every run is appended to a JSON-lines file as soon as it is done, and runs that are in
 the file are not repeated, so the script can be stopped and started again.
@@ -38,7 +39,15 @@ from tf_splitting.schedule import CosineDecay
 CLASSES = 20
 SEED_WIDTHS = (8, 8, 12, 16, 24, 24, 32, 32)
 STRIDES = (2, 1, 2, 1, 2, 1, 1, 1)
-ARMS = ("splitting", "uniform", "width", "found")
+COPY_STEP = 0.5
+# Growth method and step of the runs that grow; None: the library's default.
+GROWN = {
+    "splitting": ("splitting", None),
+    "uniform": ("uniform", None),
+    "copies": ("splitting", COPY_STEP),
+    "uniform_copies": ("uniform", COPY_STEP),
+}
+ARMS = (*GROWN, "width", "found")
 
 
 def parse() -> argparse.Namespace:
@@ -53,7 +62,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=12, help="of every run, in all")
     parser.add_argument("--round_epochs", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--epsilon", default=None, help="default: the library's")
     parser.add_argument("--learning_rate", type=float, default=3e-3)
     return parser.parse_args()
 
@@ -105,13 +113,11 @@ def scaled_widths(arguments: argparse.Namespace) -> list[int]:
 
 
 def train_grown(
-    arguments: argparse.Namespace, images: data.ImageData, seed: int, method: str
+    arguments: argparse.Namespace, images: data.ImageData, seed: int, arm: str
 ) -> tuple[keras.Model, dict]:
     history = tf_splitting.GrowthHistory()
-    options = {}
-    if arguments.epsilon is not None:
-        step = arguments.epsilon
-        options["epsilon"] = step if step == "descent" else float(step)
+    method, step = GROWN[arm]
+    options = {} if step is None else {"epsilon": step}
     model = tf_splitting.grow(
         seed_model(arguments, seed),
         images.train,
@@ -161,7 +167,7 @@ def run(arguments: argparse.Namespace, seed: int, arm: str, done: list[dict]) ->
         seed=seed,
         train_limit=arguments.images,
     )
-    if arm in ("splitting", "uniform"):
+    if arm in GROWN:
         model, facts = train_grown(arguments, images, seed, arm)
     else:
         widths = (

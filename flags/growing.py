@@ -31,9 +31,11 @@ METHOD = define_choice(
 EPSILON = define_number_or_word(
     "epsilon",
     None,
-    "descent",
-    "Relative step of a split, or descent: the largest step that does not raise the "
-    "loss on the estimation sample. Default: the library's.",
+    ("fresh", "descent"),
+    "fresh: added neurons start at random incoming weights and zero outgoing ones; a "
+    "number: copies move by this relative step along the splitting directions; descent: "
+    "by the largest step that does not raise the loss on the estimation sample. "
+    "Default: fresh.",
 )
 MAX_WIDTH = flags.DEFINE_integer(
     "max_width", None, "Largest width of any layer that grows.", lower_bound=1

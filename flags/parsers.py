@@ -25,12 +25,12 @@ class _ChoiceParser(flags.ArgumentParser):
 
 
 class _NumberOrWordParser(flags.ArgumentParser):
-    def __init__(self, word: str) -> None:
-        self._word = word
-        self.syntactic_help = f"a number or {word!r}"
+    def __init__(self, words: Sequence[str]) -> None:
+        self._words = tuple(words)
+        self.syntactic_help = f"a number or {' or '.join(map(repr, words))}"
 
     def parse(self, argument: str | float) -> str | float:
-        if argument == self._word:
+        if argument in self._words:
             return argument
         try:
             return float(argument)
@@ -51,11 +51,11 @@ def define_choice(
 
 
 def define_number_or_word(
-    name: str, default: str | float | None, word: str, help: str
+    name: str, default: str | float | None, words: Sequence[str], help: str
 ) -> flags.FlagHolder[Any]:
-    """A flag that takes a number or one word."""
+    """A flag that takes a number or one of some words."""
     return flags.DEFINE(
-        _NumberOrWordParser(word), name, default, help, serializer=_SERIALIZER
+        _NumberOrWordParser(words), name, default, help, serializer=_SERIALIZER
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from tf_splitting import SplitPlan, estimate, split, trace
+from tf_splitting import SplitPlan, count_macs, estimate, split, trace
 from tf_splitting.errors import PlanError
 from tf_splitting.rebuilding import Splitting
 from tf_splitting.scores import SpaceScores
@@ -292,3 +292,54 @@ def test_a_subclassed_part_is_carried_whole():
     grown = split(model, SplitPlan({"free": [0]}), epsilon=0.0)
     x = nets.images(model)
     assert nets.difference(nets.outputs(model, x), nets.outputs(grown, x)) < 1e-5
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("name", ["conv_bn", "residual", "bottleneck", "concatenate"])
+def test_fresh_neurons_do_not_change_the_function(float64, name, training):
+    model = nets.ready(name)
+    x, _ = nets.data(model)
+    plan = nets.random_plan(trace(model), share=0.6)
+    grown = split(model, plan, epsilon="fresh")
+    assert count_macs(grown) > count_macs(model)
+    before = nets.outputs(model, x, training=training)
+    after = nets.outputs(grown, x, training=training)
+    assert nets.difference(before, after) < 1e-10
+
+
+def test_a_fresh_neuron_is_random_of_its_parents_norm_and_silent():
+    model = nets.ready("dense")
+    space = trace(model).growable[0]
+    (producer,), (consumer,) = space.producers, space.consumers
+    plan = SplitPlan({space.name: [1, 1]})
+    first, other = (split(model, plan, epsilon="fresh", seed=seed) for seed in (0, 1))
+    old = model.get_layer(producer).kernel.numpy()
+    new = first.get_layer(producer).kernel.numpy()
+    np.testing.assert_array_equal(new[:, : space.width], old)
+    norms = np.linalg.norm(new[:, space.width :], axis=0)
+    np.testing.assert_allclose(norms, np.linalg.norm(old[:, 1]), rtol=1e-5)
+    added = new[:, space.width :].T
+    assert not np.allclose(added[0], added[1])
+    assert not np.allclose(new, other.get_layer(producer).kernel.numpy())
+    outgoing = first.get_layer(consumer).kernel.numpy()
+    np.testing.assert_array_equal(outgoing[space.width :], 0)
+    np.testing.assert_array_equal(
+        outgoing[: space.width], model.get_layer(consumer).kernel.numpy()
+    )
+
+
+def test_fresh_neurons_learn():
+    """Their outgoing weights see a gradient at once, then so do they."""
+    model = nets.ready("dense")
+    model.compile(keras.optimizers.SGD(0.5), "mse")
+    x, _ = nets.data(model)
+    space = trace(model).growable[0]
+    plan = SplitPlan({space.name: [0, 1]})
+    grown = split(model, plan, epsilon="fresh")
+    (producer,) = space.producers
+    start = grown.get_layer(producer).kernel.numpy()
+    y = np.ones(grown.output_shape[1:]) * np.ones((len(x), 1))
+    for _ in range(3):
+        grown.train_on_batch(x, y)
+    moved = grown.get_layer(producer).kernel.numpy() - start
+    assert np.abs(moved[:, space.width :]).max(axis=0).min() > 1e-6

@@ -13,7 +13,7 @@ from tf_splitting.step_size import LADDER, build_at, check_epsilon
 
 @pytest.mark.parametrize("epsilon", [0, 0.0, -0.1, float("nan"), float("inf"), "up"])
 def test_steps_that_are_refused(epsilon):
-    with pytest.raises(SplittingError, match="positive number or"):
+    with pytest.raises(SplittingError, match="number above 0 or"):
         check_epsilon(epsilon)
 
 

@@ -70,8 +70,10 @@ def grow(
         growth: ratio by which the MACs grow in a round, if `rounds` is not given.
         epochs: epochs before each split.
         final_epochs: epochs after the last split.
-        epsilon: relative step of a split, or `"descent"`: the largest step of a
-            ladder that does not raise the loss on the estimation sample.
+        epsilon: `"fresh"`: added neurons start at random incoming weights and zero
+            outgoing ones; or a number: copies move by this relative step along the
+            splitting directions; or `"descent"`: by the largest step of a ladder that
+            does not raise the loss on the estimation sample.
         estimator: `Rayleigh(...)` (the default), `Exact()`, or one of your own.
         method: `"splitting"`, `"uniform"` (random neurons: the baseline), or an
             object with the protocol of `tf_splitting.methods.Method`.

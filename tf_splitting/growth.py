@@ -1,9 +1,13 @@
-"""What a plan does to every axis: gathers, copies and signs, and to every weight.
+"""What a plan does to every axis: gathers, shares and signs, and to every weight.
 
 A neuron split into m copies becomes `(θ + ε c_k v, (b + ε c_k γ) / m)` for k = 1..m,
 with coefficients c_k that sum to zero and whose squares average 1: for two copies +1
 and -1, for more evenly spaced ones. To second order in ε the loss changes by
 `½ ε² λ`, whatever m is.
+
+The shares of the outgoing weight need not be equal; they only need to sum to 1. A
+*fresh* neuron has the share 0: its parent keeps (θ, b), and it starts at random
+incoming weights of its parent's norm, without changing the function.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ import numpy as np
 
 from tf_splitting import layout as lay
 from tf_splitting.graph import ChannelGraph, WeightUse
-from tf_splitting.neurons import Field, Neurons
+from tf_splitting.neurons import Field, Neurons, as_numpy
 from tf_splitting.plan import SplitPlan
 
 
@@ -25,27 +29,32 @@ class Growth:
     Attributes:
         widths: width of each space before.
         gathers: old neuron of every new one, `[new width]`.
-        copies: into how many copies that neuron was split, `[new width]`.
+        shares: share of that neuron's outgoing weight that the new one gets.
         signs: the coefficient c_k of each copy, 0 where nothing was split.
+        fresh: whether added neurons are fresh rather than copies.
     """
 
     widths: dict[str, int]
     gathers: dict[str, np.ndarray]
-    copies: dict[str, np.ndarray]
+    shares: dict[str, np.ndarray]
     signs: dict[str, np.ndarray]
+    fresh: bool = False
 
     @classmethod
-    def of(cls, graph: ChannelGraph, plan: SplitPlan) -> Growth:
+    def of(cls, graph: ChannelGraph, plan: SplitPlan, *, fresh: bool = False) -> Growth:
         """Works out a plan that fits the graph."""
-        gathers, copies, signs = {}, {}, {}
+        gathers, shares, signs = {}, {}, {}
         for space in graph.spaces:
             added = np.asarray(plan.splits.get(space.name, []), np.int64)
             gather = np.concatenate([np.arange(space.width), added])
             counts = np.bincount(gather, minlength=space.width)
             gathers[space.name] = gather
-            copies[space.name] = counts[gather]
+            if fresh:
+                shares[space.name] = (np.arange(len(gather)) < space.width) * 1.0
+            else:
+                shares[space.name] = 1 / counts[gather]
             signs[space.name] = _signs(gather, counts)
-        return cls(graph.widths, gathers, copies, signs)
+        return cls(graph.widths, gathers, shares, signs, fresh)
 
     @property
     def new_widths(self) -> dict[str, int]:
@@ -69,11 +78,11 @@ class Growth:
         return lay.spread(layout, values).reshape(shape)
 
     def weight(self, value: np.ndarray, weight: WeightUse) -> np.ndarray:
-        """A weight after the split at ε = 0: copied, and divided where consumed."""
+        """A weight after the split at ε = 0: copied, and shared where consumed."""
         grown = self.expand(value, weight)
         for use in weight.axes:
             if use.role == "consumed":
-                grown = grown / self.along(weight, use.axis, self.copies)
+                grown = grown * self.along(weight, use.axis, self.shares)
         return grown.astype(value.dtype)
 
     def gradient_like(
@@ -81,14 +90,14 @@ class Growth:
     ) -> np.ndarray:
         """What becomes of a quantity that scales as the gradient to a power.
 
-        Copies of a neuron see 1/m of its gradient, because its outgoing weight is
-        divided; gradients of outgoing weights stay what they were.
+        Copies of a neuron see their share of its gradient, because its outgoing weight
+        is shared out (a fresh neuron starts with none); gradients of outgoing weights
+        stay what they were.
         """
         grown = self.expand(value, weight)
         for use in weight.axes:
             if use.role != "consumed":
-                copies = self.along(weight, use.axis, self.copies)
-                grown = grown / copies.astype(np.float64) ** degree
+                grown = grown * self.along(weight, use.axis, self.shares) ** degree
         return grown.astype(value.dtype)
 
 
@@ -113,6 +122,37 @@ def offsets(growth: Growth, neurons: Neurons, directions: Field) -> dict:
         offset = growth.weight(direction * slot.broadcast(norm), weight)
         offset = offset * growth.along(weight, slot.axis, growth.signs)
         total[slot.weight] = total.get(slot.weight, 0) + offset
+    return total
+
+
+def fresh_offsets(
+    growth: Growth, neurons: Neurons, generator: np.random.Generator
+) -> dict:
+    """What turns copies into fresh neurons, by kernel name.
+
+    Args:
+        growth: the plan, with `fresh` set.
+        neurons: the model's neurons.
+        generator: source of the new incoming weights.
+
+    Returns:
+        Kernel name to an array of the grown kernel's shape: added to the kernel it
+        gives every new neuron random incoming weights of its parent's norm, over all
+        inputs, new ones included.
+    """
+    total: dict[str, np.ndarray] = {}
+    for slot, norm in zip(neurons.slots, neurons.norms(), strict=True):
+        if slot.role != "produced":
+            continue
+        weight = neurons.graph.weight(slot.weight)
+        kernel = as_numpy(slot.variable)
+        base = growth.weight(kernel, weight)
+        drawn = generator.standard_normal(base.shape)
+        others = tuple(i for i in range(base.ndim) if i != slot.axis)
+        drawn /= np.sqrt(np.square(drawn).sum(others, keepdims=True))
+        parent = np.broadcast_to(slot.broadcast(norm), kernel.shape)
+        new = 1 - growth.along(weight, slot.axis, growth.shares)
+        total[slot.weight] = new * (growth.expand(parent, weight) * drawn - base)
     return total
 
 

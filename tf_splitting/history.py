@@ -19,7 +19,7 @@ class RoundRecord:
         macs, params: of the grown model.
         added: number of neurons added.
         widths: width of every space of the grown model.
-        epsilon: the relative step that was taken.
+        epsilon: the relative step that was taken, or "fresh".
         before, after: loss and metrics on the estimation sample, in inference mode,
             before and after the split. Losses are without regularizers.
         predicted_gain: sum of the gains of the neurons that were split, at the step
@@ -33,7 +33,7 @@ class RoundRecord:
     params: int
     added: int
     widths: dict[str, int]
-    epsilon: float
+    epsilon: float | str
     before: dict[str, float]
     after: dict[str, float]
     predicted_gain: float | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,15 +12,18 @@ import numpy as np
 from tf_splitting import layout as lay
 from tf_splitting.cloning import clone, remake_layer
 from tf_splitting.compile_settings import copy_compile_settings
-from tf_splitting.growth import Growth, offsets
+from tf_splitting.errors import SplittingError
+from tf_splitting.growth import Growth, fresh_offsets, offsets
 from tf_splitting.neurons import Field, Neurons, as_numpy
 from tf_splitting.optimizer_state import carry_optimizer_state
 from tf_splitting.plan import Directions, SplitPlan
 from tf_splitting.scores import SpaceScores, assemble
 from tf_splitting.tracing import trace
 
-# What grew the best networks of the steps tried (README, "Does it pay?").
-DEFAULT_EPSILON = 0.5
+# The word for new neurons in place of copies.
+FRESH = "fresh"
+# What grew the best networks of all that were tried (README, "Does it pay?").
+DEFAULT_EPSILON = FRESH
 
 
 def split(
@@ -27,22 +31,27 @@ def split(
     plan: SplitPlan,
     *,
     scores: Mapping[str, SpaceScores] | None = None,
-    epsilon: float = DEFAULT_EPSILON,
+    epsilon: float | str = DEFAULT_EPSILON,
     seed: int = 0,
 ) -> keras.Model:
     """Splits neurons: a grown model that starts out as (nearly) the same function.
 
-    Neuron θ with outgoing weights b becomes two neurons `θ ± ε‖θ‖v` with outgoing
-    weights `(b ± ε‖b‖γ) / 2`, where the direction (v, γ) comes from the scores. With
-    ε = 0 the function is the same, in inference and in training mode.
+    With a number ε, neuron θ with outgoing weights b becomes two neurons `θ ± ε‖θ‖v`
+    with outgoing weights `(b ± ε‖b‖γ) / 2`, where the direction (v, γ) comes from the
+    scores. With ε = 0 the function is the same, in inference and in training mode.
+
+    With `"fresh"` the neuron keeps all of its outgoing weight, and the added one starts
+    at random incoming weights of the same norm with outgoing weights zero. The function
+    is the same too, and the two have nothing in common that training would first have
+    to undo.
 
     Args:
         model: a built Functional or Sequential model. It is left as it was.
         plan: which neurons to split, by channel space (see `trace`).
         scores: directions, from `estimate`. A plan's own directions come first;
             spaces that neither holds are split along random unit vectors.
-        epsilon: step, relative to the norm of the weights it changes.
-        seed: seed of the random directions.
+        epsilon: step, relative to the norm of the weights it changes, or `"fresh"`.
+        seed: seed of random directions and of fresh neurons.
 
     Returns:
         A model of the same structure with the same layer names, layer classes and
@@ -61,7 +70,30 @@ def split(
     Source: Liu, Wu, Wang, "Splitting Steepest Descent for Growing Neural
     Architectures", arXiv 1910.02366; outgoing weights: see `ARCHITECTURE.md`.
     """
-    return Splitting(model, plan, scores=scores, seed=seed).build(epsilon)
+    check_step(epsilon, FRESH)
+    fresh = epsilon == FRESH
+    splitting = Splitting(model, plan, scores=scores, seed=seed, fresh=fresh)
+    return splitting.build(1.0 if fresh else float(epsilon))
+
+
+def check_step(epsilon: float | str, *words: str, above_zero: bool = False) -> None:
+    """Raises unless a step is a finite number of at least 0 or one of the words.
+
+    Raises:
+        SplittingError: it is neither, or zero where it must be above.
+    """
+    if isinstance(epsilon, str) and epsilon in words:
+        return
+    is_number = isinstance(epsilon, (int, float)) and 0 <= epsilon < math.inf
+    if is_number and (epsilon > 0 or not above_zero):
+        return
+    known = " or ".join(f'"{word}"' for word in words)
+    raise SplittingError(
+        f"Got epsilon={epsilon!r}; expected a number"
+        + (" above 0" if above_zero else " of at least 0")
+        + f" or {known}."
+        + (" Copies at 0 would never separate." if above_zero else "")
+    )
 
 
 class Splitting:
@@ -78,23 +110,29 @@ class Splitting:
         *,
         scores: Mapping[str, SpaceScores] | None = None,
         seed: int = 0,
+        fresh: bool = False,
         class_of: Callable[[type], type] = lambda kind: kind,
     ) -> None:
         self.model = model
         self._class_of = class_of
+        self._pairs: list[tuple[Any, Any]] = []
         self.graph = trace(model)
         plan.check(self.graph)
-        self.growth = Growth.of(self.graph, plan)
+        self.growth = Growth.of(self.graph, plan, fresh=fresh)
         neurons = Neurons(self.graph)
         spaces = [name for name, indices in plan.splits.items() if indices]
+        if fresh:
+            self._offsets = fresh_offsets(
+                self.growth, neurons, np.random.default_rng(seed)
+            )
+            return
         known = {**(scores or {}), **plan.directions}
         self._offsets = offsets(
             self.growth, neurons, _directions(neurons, known, spaces, seed)
         )
-        self._pairs: list[tuple[Any, Any]] = []
 
     def build(self, epsilon: float) -> keras.Model:
-        """The grown model at this step."""
+        """The grown model at this step (1 for fresh neurons)."""
         sizes: dict[int, dict[str, Any]] = {}
         for use in self.graph.configs:
             changes = sizes.setdefault(id(use.layer), {})

@@ -16,7 +16,7 @@ from tf_splitting.graph import ChannelGraph, format_table
 from tf_splitting.history import GrowthHistory, RoundRecord
 from tf_splitting.methods import Method, Proposal, Round
 from tf_splitting.progress import format_count, format_seconds
-from tf_splitting.rebuilding import Splitting
+from tf_splitting.rebuilding import FRESH, Splitting
 from tf_splitting.sampling import Sample
 from tf_splitting.schedule import CosineDecay, Schedule, has_own_schedule
 from tf_splitting.step_size import build_at
@@ -121,7 +121,11 @@ class Job:
             return None
         start = clock()
         splitting = Splitting(
-            model, proposal.plan, scores=proposal.scores, seed=self.seed + number
+            model,
+            proposal.plan,
+            scores=proposal.scores,
+            seed=self.seed + number,
+            fresh=self.epsilon == FRESH,
         )
         grown, step, after = build_at(
             splitting, self.epsilon, self.sample, before["loss"]
@@ -190,7 +194,7 @@ def round_table(record: RoundRecord, rounds: int) -> str:
     ]
     spent = ", ".join(f"{k} {format_seconds(v)}" for k, v in record.seconds.items())
     tail = (
-        f"+{record.added} neurons at epsilon {record.epsilon:g}: "
+        f"+{record.added} neurons, epsilon {record.epsilon}: "
         f"{format_count(record.macs)} MACs, {format_count(record.params)} params; "
         f"{spent}"
     )

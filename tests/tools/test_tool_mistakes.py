@@ -14,7 +14,7 @@ MISTAKES = {
     "no target": (["--model=mobilenet_v2"], "--target_macs is missing"),
     "positional": (["--model=mobilenet_v2", "0.2e9"], "takes flags only"),
     "misspelt choice": (["--method=spliting"], "the nearest is 'splitting'"),
-    "epsilon": (["--epsilon=decent"], "a number or 'descent'"),
+    "epsilon": (["--epsilon=decent"], "a number or 'fresh' or 'descent'"),
     "no flagfile": (["--flagfile=none.flags"], "none.flags"),
     "target without growing": (
         ["--model=mobilenet_v2", "--nogrow", "--target_macs=1e9"],
