@@ -33,7 +33,7 @@ EPSILON = define_number_or_word(
     None,
     ("fresh", "descent"),
     "fresh: added neurons start at random incoming weights and zero outgoing ones; a "
-    "number: copies move by this relative step along the splitting directions; descent: "
+    "number: copies move by this relative step along the eigenvectors; descent: "
     "by the largest step that does not raise the loss on the estimation sample. "
     "Default: fresh.",
 )

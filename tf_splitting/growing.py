@@ -17,12 +17,15 @@ from tf_splitting.estimators import Estimator
 from tf_splitting.history import GrowthHistory
 from tf_splitting.layers.splittable import is_splittable, to_plain
 from tf_splitting.methods import METHODS, Method, Splitting
-from tf_splitting.rebuilding import DEFAULT_EPSILON
+from tf_splitting.rebuilding import FRESH
 from tf_splitting.rounds import Job
 from tf_splitting.sampling import draw_sample
 from tf_splitting.schedule import plan_rounds
 from tf_splitting.step_size import check_epsilon
 from tf_splitting.tracing import trace
+
+# What grew the best networks of all that were tried (README, "Does it pay?").
+DEFAULT_EPSILON = FRESH
 
 
 def grow(

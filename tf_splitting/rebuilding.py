@@ -22,8 +22,7 @@ from tf_splitting.tracing import trace
 
 # The word for new neurons in place of copies.
 FRESH = "fresh"
-# What grew the best networks of all that were tried (README, "Does it pay?").
-DEFAULT_EPSILON = FRESH
+DEFAULT_EPSILON = 0.1
 
 
 def split(
