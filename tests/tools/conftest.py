@@ -23,7 +23,7 @@ def run_tool(tmp_path_factory):
             env=environment(),
             capture_output=True,
             text=True,
-            timeout=900,
+            timeout=1500,
         )
 
     return run
