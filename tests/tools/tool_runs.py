@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # Few images and short phases: what is tested is the program around them.
 TINY = ("--train_limit=64", "--test_limit=40", "--batch_size=16")
-SHORT = ("--sample_size=16", "--passes=1", "--final_epochs=1")
+SHORT = ("--sample_size=16", "--passes=2", "--final_epochs=1")
 
 
 def command(tool, *flags):
