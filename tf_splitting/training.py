@@ -65,9 +65,11 @@ class Recorder(keras.callbacks.Callback):
             }
         )
         pace = seconds / self.macs
-        # A model's first epoch includes compiling: later ones replace it.
-        if self._pace is None or not self._first:
-            self._pace = pace
+        # A model's first epoch includes compiling, so it can only lower the estimate;
+        # larger models take fewer seconds per MAC.
+        if self._pace is not None and self._first:
+            pace = min(pace, self._pace)
+        self._pace = pace
         self._first = False
         if self._verbose:
             print(self._line(epoch, seconds, logs), flush=True)
