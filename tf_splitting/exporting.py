@@ -35,7 +35,8 @@ def export_saved_model(
 ) -> float:
     """Writes a SavedModel with a `serve` signature and checks its outputs.
 
-    `tf.saved_model.load(path).serve(x)` needs neither Keras nor `tf_splitting`.
+    `loaded = tf.saved_model.load(path)` and `loaded.serve(x)` need neither Keras nor
+    `tf_splitting`; keep `loaded`, it owns the weights.
 
     Args:
         model: a model with one input and one output.
