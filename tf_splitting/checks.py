@@ -94,10 +94,20 @@ def check_data(model: keras.Model, sample: Sample) -> dict[str, float]:
             f"The loss cannot be computed: targets have shape {shapes}, the model's "
             f"output {model.output_shape}. Keras says: {error}"
         ) from error
+    return check_loss(measured)
+
+
+def check_loss(measured: dict[str, float]) -> dict[str, float]:
+    """Raises unless a measured loss is finite. Returns what was measured.
+
+    Raises:
+        NonFiniteLossError: it is NaN or infinite.
+    """
     if not math.isfinite(measured["loss"]):
         raise NonFiniteLossError(
-            f"The loss is {measured['loss']} before any training. Check the data for "
-            "extreme values and the loss for the right from_logits."
+            f"The loss on the estimation sample is {measured['loss']}. Check the data "
+            "for extreme values, the learning rate, and the loss for the right "
+            "from_logits."
         )
     return measured
 

@@ -7,7 +7,6 @@ marginal cost only looks at the products that a space takes part in.
 
 from __future__ import annotations
 
-import difflib
 import math
 import warnings
 from collections.abc import Callable, Mapping
@@ -15,7 +14,7 @@ from typing import Any
 
 import keras
 
-from tf_splitting.errors import ModelError, SplittingWarning, UnknownNameError
+from tf_splitting.errors import ModelError, SplittingWarning, unknown_choice
 from tf_splitting.graph import ChannelGraph, Term
 from tf_splitting.layout import size
 from tf_splitting.tracing import trace
@@ -96,11 +95,8 @@ def get_cost(cost: str | Cost) -> Cost:
         return cost
     if cost in COSTS:
         return COSTS[cost]
-    near = difflib.get_close_matches(str(cost), COSTS, n=1, cutoff=0)
-    raise UnknownNameError(
-        f"Got cost={cost!r}; expected one of {sorted(COSTS)} or a function "
-        f"cost(graph, widths) -> float. The nearest name is {near[0]!r}."
-    )
+    otherwise = " or a function cost(graph, widths) -> float"
+    raise unknown_choice("cost", cost, COSTS, otherwise)
 
 
 def macs_per_layer(model: keras.Model) -> dict[str, int]:

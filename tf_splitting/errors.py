@@ -4,6 +4,9 @@ Every message says what came, what was expected and what to do. All derive from
 `SplittingError`, itself a `ValueError`.
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 class SplittingError(ValueError):
     """Base of every error that this package raises on purpose."""
@@ -35,3 +38,20 @@ class UnknownNameError(SplittingError):
 
 class NonFiniteLossError(SplittingError):
     """The loss became NaN or infinite."""
+
+
+def unknown_choice(
+    argument: str, value: object, valid: Iterable[str], otherwise: str = ""
+) -> UnknownNameError:
+    """The error for an argument that must be one of some names, the nearest one named.
+
+    Example:
+        >>> str(unknown_choice("cost", "param", ["macs", "params"]))
+        "Got cost='param'; expected one of ['macs', 'params']. The nearest name ..."
+    """
+    names = sorted(valid)
+    near = difflib.get_close_matches(str(value), names, n=1, cutoff=0)[0]
+    return UnknownNameError(
+        f"Got {argument}={value!r}; expected one of {names}{otherwise}. The nearest "
+        f"name is {near!r}."
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +10,7 @@ import keras
 
 from tf_splitting import checks
 from tf_splitting.costs import Cost
-from tf_splitting.errors import SplittingError, UnknownNameError
+from tf_splitting.errors import SplittingError, unknown_choice
 from tf_splitting.estimation import DEFAULT_SAMPLE_SIZE
 from tf_splitting.estimators import Estimator
 from tf_splitting.history import GrowthHistory
@@ -167,11 +166,7 @@ def _get_method(method: str | Method, estimator: Estimator | None) -> Method:
             )
         return method
     if method not in METHODS:
-        near = difflib.get_close_matches(method, METHODS, 1, 0)[0]
-        raise UnknownNameError(
-            f"Got method={method!r}; expected one of {sorted(METHODS)}. The nearest "
-            f"name is {near!r}."
-        )
+        raise unknown_choice("method", method, METHODS)
     if estimator is not None:
         if method != "splitting":
             raise SplittingError(f"Method {method!r} takes no estimator.")

@@ -31,18 +31,16 @@ class Growth:
         gathers: old neuron of every new one, `[new width]`.
         shares: share of that neuron's outgoing weight that the new one gets.
         signs: the coefficient c_k of each copy, 0 where nothing was split.
-        fresh: whether added neurons are fresh rather than copies.
     """
 
     widths: dict[str, int]
     gathers: dict[str, np.ndarray]
     shares: dict[str, np.ndarray]
     signs: dict[str, np.ndarray]
-    fresh: bool = False
 
     @classmethod
     def of(cls, graph: ChannelGraph, plan: SplitPlan, *, fresh: bool = False) -> Growth:
-        """Works out a plan that fits the graph."""
+        """Works out a plan that fits the graph; `fresh` neurons in place of copies."""
         gathers, shares, signs = {}, {}, {}
         for space in graph.spaces:
             added = np.asarray(plan.splits.get(space.name, []), np.int64)
@@ -54,7 +52,7 @@ class Growth:
             else:
                 shares[space.name] = 1 / counts[gather]
             signs[space.name] = _signs(gather, counts)
-        return cls(graph.widths, gathers, shares, signs, fresh)
+        return cls(graph.widths, gathers, shares, signs)
 
     @property
     def new_widths(self) -> dict[str, int]:
@@ -131,7 +129,7 @@ def fresh_offsets(
     """What turns copies into fresh neurons, by kernel name.
 
     Args:
-        growth: the plan, with `fresh` set.
+        growth: the plan, worked out for fresh neurons.
         neurons: the model's neurons.
         generator: source of the new incoming weights.
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import keras
 
-from tf_splitting import checks
 from tf_splitting.batch_statistics import reestimate_batch_statistics
+from tf_splitting.checks import check_loss
 from tf_splitting.costs import count_macs, count_params
 from tf_splitting.errors import ModelError
 from tf_splitting.graph import ChannelGraph, format_table
 from tf_splitting.history import GrowthHistory, RoundRecord
+from tf_splitting.measuring import measure
 from tf_splitting.methods import Method, Proposal, Round
 from tf_splitting.progress import format_count, format_seconds
 from tf_splitting.rebuilding import FRESH, Splitting
@@ -101,7 +102,7 @@ class Job:
         # Short rounds leave moving statistics behind the weights. Both sides of the
         # split are measured with fresh ones, or catching up would pass for a gain.
         reestimate_batch_statistics(model, self.sample)
-        before = checks.check_data(model, self.sample)
+        before = check_loss(measure(model, self.sample))
         targets = self.schedule.targets
         target = targets[min(number, len(targets)) - 1]
         graph = trace(model)

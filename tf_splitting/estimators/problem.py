@@ -13,7 +13,7 @@ from tf_splitting.estimators.gradients_tensorflow import make_product
 from tf_splitting.graph import ChannelGraph
 from tf_splitting.keras_graph import input_name
 from tf_splitting.neurons import Field, Neurons, as_numpy
-from tf_splitting.sampling import Batch, Sample
+from tf_splitting.sampling import Sample
 
 
 class SplittingProblem:
@@ -180,6 +180,3 @@ def _loss_function(model: keras.Model, loss: Any) -> Callable[..., Any]:
         return model.compute_loss(x, y, y_pred, sample_weight, training=False)
 
     return compiled
-
-
-__all__ = ["Batch", "SplittingProblem", "flat_inputs"]

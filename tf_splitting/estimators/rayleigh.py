@@ -15,12 +15,11 @@ a last pass that measures the quotient.
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
 import numpy as np
 
-from tf_splitting.errors import SplittingError, UnknownNameError
+from tf_splitting.errors import SplittingError, unknown_choice
 from tf_splitting.estimators.base import Eigenpairs
 from tf_splitting.estimators.problem import SplittingProblem
 from tf_splitting.neurons import Field, Neurons
@@ -54,11 +53,7 @@ class Rayleigh:
 
     def __post_init__(self) -> None:
         if self.solver not in _SOLVERS:
-            near = difflib.get_close_matches(str(self.solver), _SOLVERS, 1, 0)[0]
-            raise UnknownNameError(
-                f"Got solver={self.solver!r}; expected one of {sorted(_SOLVERS)}. The "
-                f"nearest name is {near!r}."
-            )
+            raise unknown_choice("solver", self.solver, _SOLVERS)
         if self.passes < 1 or self.learning_rate <= 0:
             raise SplittingError(
                 f"Got passes={self.passes}, learning_rate={self.learning_rate}; "
