@@ -149,7 +149,8 @@ def test_trainable_flags_and_settings_of_layers_are_kept():
     model = nets.conv_bn()
     model.get_layer("conv_1").trainable = False
     model.get_layer("bn_1").trainable = False
-    grown = split(model, SplitPlan({"conv_1": [0], "conv_2": [1]}))
+    plan = SplitPlan({"conv_1": [0], "conv_2": [1]})
+    grown = split(model, plan, split_untrainable=True)
     flags = {layer.name: layer.trainable for layer in model.layers}
     assert {layer.name: layer.trainable for layer in grown.layers} == flags
     assert grown.count_params() > model.count_params()

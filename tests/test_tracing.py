@@ -117,9 +117,9 @@ class Shuffle(layers.Layer):
         (layers.LayerNormalization(name="norm"), "'norm' normalizes over the channels"),
         (layers.BatchNormalization(axis=1, name="bn"), "'bn' normalizes an axis"),
         (layers.Reshape((4, 3), name="fold"), "'fold' folds channels"),
-        (layers.Permute((2, 1), name="turn"), "nothing is known about 'turn'"),
+        (layers.Permute((2, 1), name="turn"), "'after' mixes an axis that is not"),
         (layers.Rescaling([1.0, 2.0, 3.0, 4.0], name="own"), "number of its own"),
-        (layers.Conv1D(4, 1, groups=2, name="grouped"), "grouped convolution"),
+        (layers.Conv1D(4, 1, groups=2, name="grouped"), "2 groups of several channels"),
     ],
 )
 def test_layers_that_couple_channels_freeze_them_by_name(layer, reason):
@@ -140,13 +140,37 @@ def test_operations_without_a_layer_freeze():
     assert "nothing is known" in spaces(model)["before"].frozen
 
 
-def test_ties_between_different_layouts_freeze():
+def test_a_tie_with_a_concatenation_cuts_the_other_side():
     inputs = keras.Input((5,))
     a, b, c = (layers.Dense(n, name=f"of_{n}")(inputs) for n in (2, 3, 5))
     x = layers.Add()([layers.Concatenate()([a, b]), c])
+    graph = trace(keras.Model(inputs, layers.Dense(2)(x)))
+    assert {s.name: (s.width, s.producers) for s in graph.growable} == {
+        "of_2": (2, ("of_2", "of_5")),
+        "of_3": (3, ("of_3", "of_5")),
+    }
+
+
+def test_a_tie_of_a_concatenation_with_itself_turned_round():
+    inputs = keras.Input((5,))
+    a, b = (layers.Dense(n, name=f"of_{n}")(inputs) for n in (2, 3))
+    x = layers.Add()([layers.Concatenate()([a, b]), layers.Concatenate()([b, a])])
+    graph = trace(keras.Model(inputs, layers.Dense(2)(x)))
+    # Channels 0 2 4 1 3 are one cycle: a single neuron, five times.
+    assert [(s.width, set(s.producers)) for s in graph.growable] == [
+        (1, {"of_2", "of_3"})
+    ]
+
+
+def test_a_tie_of_repeated_channels_with_others_freezes():
+    inputs = keras.Input((3, 3, 2))
+    a = layers.Conv2D(2, 1, name="doubled")(inputs)
+    a = layers.DepthwiseConv2D(1, depth_multiplier=2)(a)
+    b = layers.Conv2D(4, 1, name="other")(inputs)
+    x = layers.GlobalAveragePooling2D()(layers.Add(name="sum")([a, b]))
     found = spaces(keras.Model(inputs, layers.Dense(2)(x)))
-    for name in ("of_2", "of_3", "of_5"):
-        assert "ties channels that are laid out differently" in found[name].frozen
+    for name in ("doubled", "other"):
+        assert "'sum' ties channels that are laid out" in found[name].frozen
 
 
 def test_adding_a_model_input_freezes():

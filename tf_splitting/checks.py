@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import keras
 import numpy as np
 
-from tf_splitting.costs import count_macs
+from tf_splitting.costs import count_macs, growable_share
 from tf_splitting.errors import (
     BudgetError,
     DataError,
     ModelError,
     NonFiniteLossError,
+    SplittingWarning,
 )
 from tf_splitting.estimation import check_growable
 from tf_splitting.estimators.problem import flat_inputs
@@ -34,6 +36,22 @@ def check_compiled(model: keras.Model) -> None:
         raise ModelError(
             f"Model {model.name!r} is not compiled with an optimizer and a loss. Call "
             "model.compile(optimizer, loss, metrics=[...]) before growing it."
+        )
+
+
+def warn_if_little_grows(graph: ChannelGraph) -> None:
+    """Warns when less than half of a model's MACs lie in layers that can grow."""
+    share = growable_share(graph)
+    if share < 0.5:
+        reasons = {space.frozen for space in graph.spaces if space.frozen} - {
+            "it is an input of the model",
+            "it is an output of the model",
+        }
+        warnings.warn(
+            f"Only {share:.0%} of the MACs of model {graph.name!r} are in layers that "
+            f"can grow. Frozen because: {'; '.join(sorted(reasons)) or 'see trace'}.",
+            SplittingWarning,
+            stacklevel=3,
         )
 
 

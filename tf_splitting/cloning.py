@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
-from tf_splitting.keras_graph import has_graph, input_name
+from tf_splitting.errors import SplittingWarning
+from tf_splitting.keras_graph import has_graph, input_name, leaf_layers
 
 
 def clone(
@@ -30,16 +34,19 @@ def clone(
     remade: dict[int, Any] = {}
     models: dict[int, keras.Model] = {}
     shapes = input_shapes or {}
+    initializers: list[tuple[Any, str, Any]] = []
 
     def make(layer: Any) -> Any:
         if not isinstance(layer, keras.layers.Layer):
-            return layer  # a keras.ops operation has no state of its own
+            # A `keras.ops` operation. Calling the old one would leave a node on it.
+            return type(layer).from_config(layer.get_config())
         if has_graph(layer):
             if id(layer) not in models:
                 models[id(layer)] = copy(layer)
             return models[id(layer)]
         if id(layer) not in remade:
-            remade[id(layer)] = remake(layer)
+            new = remade[id(layer)] = remake(layer)
+            initializers.extend(_set_aside_initializers(new))
         return remade[id(layer)]
 
     def new_input(tensor: Any) -> Any:
@@ -52,18 +59,75 @@ def clone(
     def copy(old: keras.Model) -> keras.Model:
         if isinstance(old, keras.Sequential):
             layers = [make(layer) for layer in old.layers]
-            return keras.Sequential([new_input(old.inputs[0]), *layers], name=old.name)
+            kind = _constructor(old, keras.Sequential)
+            return kind([new_input(old.inputs[0]), *layers], name=old.name)
         # A shell without compile settings: clone_model would try to serialize those,
         # which fails for losses that are plain functions.
         shell = keras.Model(old.input, old.output, name=old.name)
         inputs = keras.tree.map_structure(new_input, old.input)
-        return keras.models.clone_model(
-            shell, input_tensors=inputs, clone_function=make
-        )
+        new = keras.models.clone_model(shell, input_tensors=inputs, clone_function=make)
+        kind = _constructor(old, type(shell))
+        if kind is type(shell):
+            return new
+        return kind(new.input, new.output, name=old.name)
 
-    return copy(model), remade
+    new = copy(model)
+    for layer, name, value in initializers:
+        setattr(layer, name, value)
+    return new, remade
 
 
 def remake_layer(layer: Any, changes: dict[str, Any], kind: type) -> Any:
     """A new layer of class `kind` and the old one's config, some entries changed."""
     return kind.from_config({**layer.get_config(), **changes})
+
+
+def variable_pairs(model: keras.Model, remade: Mapping[int, Any]) -> list:
+    """(old, new) variables of all layers that hold any, after a `clone`."""
+    layers = {id(layer): layer for layer in leaf_layers(model)}
+    return [
+        pair
+        for key, layer in layers.items()
+        if key in remade
+        for pair in zip(layer.variables, remade[key].variables, strict=True)
+    ]
+
+
+def _constructor(old: keras.Model, base: type) -> type:
+    """The class of a model if it can be made as its base class is, else the base."""
+    kind = type(old)
+    if kind.__init__ is base.__init__:
+        return kind
+    parameters = inspect.signature(kind.__init__).parameters.values()
+    anything = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
+    if anything <= {parameter.kind for parameter in parameters}:
+        return kind
+    warnings.warn(
+        f"Model {old.name!r} is a {kind.__name__}, whose constructor does not take "
+        f"what {base.__name__} takes, so that it cannot be made at other widths. The "
+        f"result is a plain {base.__name__}: methods such as train_step are lost. "
+        "Give the class a constructor of the form __init__(self, *args, **kwargs).",
+        SplittingWarning,
+        stacklevel=2,
+    )
+    return base
+
+
+def _set_aside_initializers(layer: Any) -> list[tuple[Any, str, Any]]:
+    """Makes a layer start at zero, which is fast; returns what is to be put back.
+
+    Its weights are set afterwards. An initializer that holds an array fits the old
+    shape only and is not put back.
+    """
+    found = [
+        (name, value)
+        for name, value in vars(layer).items()
+        if isinstance(value, keras.initializers.Initializer)
+    ]
+    for name, _ in found:
+        setattr(layer, name, keras.initializers.Zeros())
+    return [
+        (layer, name, value)
+        for name, value in found
+        if np.ndim(getattr(value, "value", 0)) == 0
+    ]

@@ -99,6 +99,22 @@ def get_cost(cost: str | Cost) -> Cost:
     raise unknown_choice("cost", cost, COSTS, otherwise)
 
 
+def growable_share(graph: ChannelGraph) -> float:
+    """Share of a model's MACs in layers whose MACs change with a growable width.
+
+    Raises:
+        ModelError: a spatial size is unknown.
+    """
+    growable = {space.name for space in graph.growable}
+    terms = macs_terms(graph)
+    reached = tuple(
+        term
+        for term in terms
+        if any(b.space in growable for layout in term.layouts for b in layout)
+    )
+    return total(reached, graph.widths) / max(1, total(terms, graph.widths))
+
+
 def macs_per_layer(model: keras.Model) -> dict[str, int]:
     """Multiply-accumulates of every convolution and dense layer, for one example.
 

@@ -6,6 +6,7 @@ Every message says what came, what was expected and what to do. All derive from
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class SplittingError(ValueError):
@@ -30,6 +31,18 @@ class BudgetError(SplittingError):
 
 class PlanError(SplittingError):
     """A split plan does not fit the model it is applied to."""
+
+
+class RebuildError(SplittingError):
+    """A rebuilt model is not what was planned, or computes something else.
+
+    Attributes:
+        model: the model before the split, unharmed.
+    """
+
+    def __init__(self, message: str, model: Any) -> None:
+        super().__init__(message)
+        self.model = model
 
 
 class UnknownNameError(SplittingError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -11,6 +12,7 @@ from tf_splitting.estimators.base import Estimator
 from tf_splitting.estimators.problem import SplittingProblem, flat_inputs
 from tf_splitting.estimators.rayleigh import Rayleigh
 from tf_splitting.graph import ChannelGraph
+from tf_splitting.precision import in_float32
 from tf_splitting.progress import Bar
 from tf_splitting.sampling import Sample, draw_sample
 from tf_splitting.scores import SpaceScores, SplittingScores, slices
@@ -31,6 +33,7 @@ def estimate(
     epsilon: float = DEFAULT_STEP,
     seed: int = 0,
     jit_compile: bool = False,
+    split_untrainable: bool = False,
     verbose: int = 1,
 ) -> SplittingScores:
     """Measures for every neuron how much the loss would fall if it were split.
@@ -47,6 +50,7 @@ def estimate(
             derivative, and the step that `gain` is predicted for.
         seed: seed of the draw and of the start directions.
         jit_compile: compile with XLA: for TPUs and GPUs; slower on CPUs.
+        split_untrainable: also score neurons made by layers with `trainable=False`.
         verbose: 0 is silent, 1 shows a progress line.
 
     Returns:
@@ -64,7 +68,7 @@ def estimate(
 
     Source: Wang et al., arXiv 1910.03103; Liu, Wu, Wang, arXiv 1910.02366.
     """
-    graph = trace(model)
+    graph = trace(model, split_untrainable=split_untrainable)
     check_growable(graph)
     sample = draw_sample(dataset, size=sample_size, batch_size=batch_size, seed=seed)
     return estimate_sample(
@@ -94,6 +98,9 @@ def estimate_sample(
 ) -> SplittingScores:
     """`estimate` on a graph and a sample that are at hand already."""
     flat_inputs(model, sample.batches[0].x)
+    precise = in_float32(model)
+    if precise is not model:
+        model, graph = precise, replace(trace(precise), spaces=graph.spaces)
     bar = Bar("estimating", verbose=verbose)
     problem = SplittingProblem(
         model,

@@ -76,6 +76,15 @@ class ConfigUse:
 
 
 @dataclass(frozen=True)
+class Activation:
+    """One output of a call: its channel axis, from the end, and what lies on it."""
+
+    layer: str
+    axis: int
+    layout: Layout
+
+
+@dataclass(frozen=True)
 class InputUse:
     """An axis of a nested model's own input, whose shape is written into the model."""
 
@@ -133,6 +142,7 @@ class ChannelGraph:
     weights: tuple[WeightUse, ...]
     configs: tuple[ConfigUse, ...]
     nested_inputs: tuple[InputUse, ...]
+    activations: tuple[Activation, ...] = field(repr=False)
     uncounted: tuple[str, ...]
     steps: tuple[Step, ...] = field(repr=False)
     inputs: tuple[int, ...] = field(repr=False)

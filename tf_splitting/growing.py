@@ -49,6 +49,8 @@ def grow(
     validation_data: Any = None,
     callbacks: Sequence[keras.callbacks.Callback] | None = None,
     seed: int = 0,
+    split_untrainable: bool = False,
+    verify: bool = True,
     verbose: int = 1,
     history: GrowthHistory | None = None,
     **fit_arguments: Any,
@@ -92,6 +94,9 @@ def grow(
             through.
         seed: seed of samples and directions. For a job that repeats exactly also
             call `keras.utils.set_random_seed`.
+        split_untrainable: also split neurons made by layers with `trainable=False`.
+        verify: after every rebuild compare the outputs of both models on one batch,
+            at ε = 0.
         verbose: 0 is silent; 1 prints a line per epoch and a table per round.
         history: filled in as the job goes.
         **fit_arguments: passed on to `fit`, for example `class_weight`.
@@ -106,6 +111,8 @@ def grow(
         BudgetError: the target is below the model's MACs, or no split fits.
         DataError: the dataset is empty or does not fit the model.
         NonFiniteLossError: the loss becomes NaN or infinite.
+        RebuildError: a rebuilt model computes something else. The error's `model` is
+            the one before that split, trained so far; `history` goes as far.
         SplittingError: an argument is out of range.
 
     Example:
@@ -119,7 +126,7 @@ def grow(
     checks.check_compiled(model)
     check_epsilon(epsilon)
     chosen = _get_method(method, estimator)
-    graph = trace(model)
+    graph = trace(model, split_untrainable=split_untrainable)
     selection = {
         "cost": cost,
         "target_cost": target_cost,
@@ -127,6 +134,7 @@ def grow(
         "max_widths": max_widths,
         "max_growth": max_growth,
     }
+    checks.warn_if_little_grows(graph)
     macs = checks.check_budget(model, graph, target_macs, selection)
     schedule = plan_rounds(
         macs,
@@ -152,6 +160,8 @@ def grow(
         fit_arguments={"validation_data": validation_data, **fit_arguments},
         seed=seed,
         verbose=verbose,
+        verify=verify,
+        split_untrainable=split_untrainable,
     )
     grown = job.run(model)
     return to_plain(grown) if is_splittable(grown) else grown

@@ -63,7 +63,8 @@ class Growth:
         """An array shaped like a weight, gathered along all its channel axes."""
         for use in weight.axes:
             index = lay.sources(use.layout, self.widths, self.gathers)
-            array = np.take(array, index, use.axis)
+            if len(index) != array.shape[use.axis]:
+                array = np.take(array, index, use.axis)
         return array
 
     def along(
@@ -79,9 +80,16 @@ class Growth:
         """A weight after the split at ε = 0: copied, and shared where consumed."""
         grown = self.expand(value, weight)
         for use in weight.axes:
-            if use.role == "consumed":
-                grown = grown * self.along(weight, use.axis, self.shares)
-        return grown.astype(value.dtype)
+            if use.role == "consumed" and self._grows(use.layout):
+                share = self.along(weight, use.axis, self.shares)
+                grown = grown * share.astype(value.dtype)
+        return grown
+
+    def _grows(self, layout: lay.Layout) -> bool:
+        return any(
+            len(self.gathers[block.space]) != self.widths[block.space]
+            for block in layout
+        )
 
     def gradient_like(
         self, value: np.ndarray, weight: WeightUse, degree: int

@@ -1,7 +1,8 @@
 """Reads the calls of a Functional or Sequential model, nested models inlined.
 
 The one place that touches private Keras API: `Functional._nodes_by_depth`,
-`Sequential._functional` and `KerasTensor._keras_history`. The public
+`Sequential._functional`, `KerasTensor._keras_history`, `KerasTensor._keras_mask` and
+`Operation._inbound_nodes`. The public
 `clone_model(call_function=...)` shows the same calls but leaves a new node on every
 layer of the user's model each time, and runs every layer's shape inference again.
 `tests/test_keras_graph.py` fails when Keras changes what is used here.
@@ -24,7 +25,10 @@ class Call:
 
     `inputs` and `outputs` are tensor numbers, `shapes` those of the outputs with the
     batch axis first; `path` is the layer's name behind the names of the nested models
-    around it. `run` computes the output structure from the input tensors.
+    around it. `run` computes the output structure from the input tensors. `extras`
+    are the arguments besides the tensors, as in `x * 0.5`; `plain` says that there are
+    none, and that every tensor was passed by position. `masked` says that an output
+    carries a Keras mask.
     """
 
     operation: Any
@@ -33,7 +37,9 @@ class Call:
     outputs: tuple[int, ...]
     shapes: tuple[tuple[int | None, ...], ...]
     run: Callable[..., Any]
-    plain: bool  # called on tensors alone, no further arguments
+    extras: tuple[Any, ...]
+    plain: bool
+    masked: bool
 
 
 @dataclass(frozen=True)
@@ -77,11 +83,37 @@ def input_name(tensor: Any) -> str:
     return tensor._keras_history.operation.name
 
 
+def operation_types(function: Callable[..., Any], arity: int = 1) -> tuple[type, ...]:
+    """The class of operation that a `keras.ops` function leaves in a graph.
+
+    Args:
+        function: for example `keras.ops.relu`.
+        arity: how many tensors it takes.
+
+    Returns:
+        One class, or none if the function is not made of a single operation.
+    """
+    probes = [keras.KerasTensor((None, 2, 2, 2)) for _ in range(arity)]
+    node = function(*probes)._keras_history
+    ids = {id(p) for p in probes}
+    producer = node.operation._inbound_nodes[node.node_index]
+    single = {id(t) for t in producer.input_tensors} == ids
+    return (type(node.operation),) if single else ()
+
+
 def has_graph(operation: Any) -> bool:
     """Whether it is a Functional or Sequential model, whose calls can be listed."""
     return isinstance(operation, keras.Sequential) or hasattr(
         operation, "_nodes_by_depth"
     )
+
+
+def leaf_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """All layers of a model, those of nested models in place of the models."""
+    found: list[keras.layers.Layer] = []
+    for layer in model.layers:
+        found += leaf_layers(layer) if has_graph(layer) else [layer]
+    return found
 
 
 def _functional(model: keras.Model) -> keras.Model:
@@ -139,6 +171,7 @@ class _Reader:
             self.nested.extend(zip(functional.inputs, inputs, strict=True))
             return self.read(functional, inputs, path + "/")
         outputs = [self.number(tensor.shape) for tensor in node.outputs]
+        extras, by_name = _further_arguments(node)
         self.calls.append(
             Call(
                 operation=operation,
@@ -147,17 +180,25 @@ class _Reader:
                 outputs=tuple(outputs),
                 shapes=tuple(tuple(tensor.shape) for tensor in node.outputs),
                 run=_runner(node),
-                plain=_is_plain(node),
+                extras=tuple(extras),
+                plain=not extras and not by_name,
+                masked=any(_has_mask(tensor) for tensor in node.outputs),
             )
         )
         return outputs
 
 
-def _is_plain(node: Any) -> bool:
-    """Whether the call passed its tensors and nothing else that matters here."""
-    extras = list(node.arguments.args[1:])
-    extras += [v for k, v in node.arguments.kwargs.items() if k != "training"]
-    return all(extra is None for extra in extras)
+def _further_arguments(node: Any) -> tuple[list[Any], list[Any]]:
+    """Arguments of a call that are no tensors, and tensors passed by name."""
+    tensors = {id(t) for t in node.input_tensors}
+    named = {k: v for k, v in node.arguments.kwargs.items() if k != "training"}
+    leaves = keras.tree.flatten((node.arguments.args, named))
+    extras = [v for v in leaves if v is not None and id(v) not in tensors]
+    return extras, [v for v in keras.tree.flatten(named) if id(v) in tensors]
+
+
+def _has_mask(tensor: Any) -> bool:
+    return getattr(tensor, "_keras_mask", None) is not None
 
 
 def _runner(node: Any) -> Callable[..., Any]:

@@ -61,7 +61,8 @@ class Neurons:
 
     Args:
         graph: the traced model.
-        outgoing: also count the consumer kernels to a neuron's weights.
+        outgoing: also count the consumer kernels to a neuron's weights, but for
+            those of layers that are not trainable: a split would move them.
     """
 
     def __init__(self, graph: ChannelGraph, *, outgoing: bool = True) -> None:
@@ -86,7 +87,8 @@ class Neurons:
             if weight.name not in kernels:
                 continue
             for use in weight.axes:
-                if use.role == "consumed" and not outgoing:
+                movable = outgoing and weight.variable.trainable
+                if use.role == "consumed" and not movable:
                     continue
                 numbers = lay.spread(use.layout, ids)
                 if (numbers >= 0).any():

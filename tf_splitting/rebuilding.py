@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 import keras
 import numpy as np
 
 from tf_splitting import layout as lay
-from tf_splitting.cloning import clone, remake_layer
+from tf_splitting.cloning import clone, remake_layer, variable_pairs
 from tf_splitting.compile_settings import copy_compile_settings
 from tf_splitting.errors import SplittingError
 from tf_splitting.growth import Growth, fresh_offsets, offsets
@@ -19,6 +20,7 @@ from tf_splitting.optimizer_state import carry_optimizer_state
 from tf_splitting.plan import Directions, SplitPlan
 from tf_splitting.scores import SpaceScores, assemble
 from tf_splitting.tracing import trace
+from tf_splitting.verification import check_function, check_widths
 
 # The word for new neurons in place of copies.
 FRESH = "fresh"
@@ -32,6 +34,8 @@ def split(
     scores: Mapping[str, SpaceScores] | None = None,
     epsilon: float | str = DEFAULT_EPSILON,
     seed: int = 0,
+    verify: Any = None,
+    split_untrainable: bool = False,
 ) -> keras.Model:
     """Splits neurons: a grown model that starts out as (nearly) the same function.
 
@@ -51,6 +55,10 @@ def split(
             spaces that neither holds are split along random unit vectors.
         epsilon: step, relative to the norm of the weights it changes, or `"fresh"`.
         seed: seed of random directions and of fresh neurons.
+        verify: a batch of inputs on which the grown model is compared with the model
+            at ε = 0. That its widths and MACs are as planned is always checked.
+        split_untrainable: whether the plan may split neurons made by layers with
+            `trainable=False`.
 
     Returns:
         A model of the same structure with the same layer names, layer classes and
@@ -60,6 +68,7 @@ def split(
     Raises:
         PlanError: the plan or the scores do not fit the model.
         ModelError: the model has no graph.
+        RebuildError: the result is not what was planned.
 
     Example:
         >>> grown = tf_splitting.split(
@@ -71,7 +80,15 @@ def split(
     """
     check_step(epsilon, FRESH)
     fresh = epsilon == FRESH
-    splitting = Splitting(model, plan, scores=scores, seed=seed, fresh=fresh)
+    splitting = Splitting(
+        model,
+        plan,
+        scores=scores,
+        seed=seed,
+        fresh=fresh,
+        verify=verify,
+        split_untrainable=split_untrainable,
+    )
     return splitting.build(1.0 if fresh else float(epsilon))
 
 
@@ -110,25 +127,35 @@ class Splitting:
         scores: Mapping[str, SpaceScores] | None = None,
         seed: int = 0,
         fresh: bool = False,
+        verify: Any = None,
+        split_untrainable: bool = False,
         class_of: Callable[[type], type] = lambda kind: kind,
     ) -> None:
         self.model = model
         self._class_of = class_of
         self._pairs: list[tuple[Any, Any]] = []
-        self.graph = trace(model)
+        self._fresh = fresh
+        self._verify = verify
+        self._split_untrainable = split_untrainable
+        self.graph = trace(model, split_untrainable=split_untrainable)
         plan.check(self.graph)
         self.growth = Growth.of(self.graph, plan, fresh=fresh)
-        neurons = Neurons(self.graph)
-        spaces = [name for name, indices in plan.splits.items() if indices]
-        if fresh:
-            self._offsets = fresh_offsets(
-                self.growth, neurons, np.random.default_rng(seed)
-            )
-            return
-        known = {**(scores or {}), **plan.directions}
-        self._offsets = offsets(
-            self.growth, neurons, _directions(neurons, known, spaces, seed)
-        )
+        self._known = {**(scores or {}), **plan.directions}
+        self._spaces = [name for name, indices in plan.splits.items() if indices]
+        self._seed = seed
+        self._neurons = Neurons(self.graph)
+        if self._known and not fresh:
+            self._offsets  # noqa: B018  (refuses directions that do not fit)
+
+    @cached_property
+    def _offsets(self) -> dict[str, np.ndarray]:
+        """What a step of 1 adds to each kernel; the most expensive part of a split."""
+        neurons = self._neurons
+        if self._fresh:
+            generator = np.random.default_rng(self._seed)
+            return fresh_offsets(self.growth, neurons, generator)
+        directions = _directions(neurons, self._known, self._spaces, self._seed)
+        return offsets(self.growth, neurons, directions)
 
     def build(self, epsilon: float) -> keras.Model:
         """The grown model at this step (1 for fresh neurons)."""
@@ -154,13 +181,22 @@ class Splitting:
             ),
             shapes,
         )
-        self._pairs = _variable_pairs(self.model, remade)
+        self._pairs = variable_pairs(self.model, remade)
+        self._check(new)
         self.set_weights(epsilon)
         if self.model.compiled:
             copy_compile_settings(self.model, new)
             uses = {id(weight.variable): weight for weight in self.graph.weights}
             carry_optimizer_state(self.model, new, self.growth, uses)
         return new
+
+    def _check(self, new: keras.Model) -> None:
+        """Raises unless the new model is what was planned."""
+        grown = trace(new, split_untrainable=self._split_untrainable)
+        check_widths(self.model, self.graph, grown, self.growth)
+        if self._verify is not None:
+            self.set_weights(1.0 if self._fresh else 0.0)
+            check_function(self.model, new, self.graph, self.growth, self._verify)
 
     def set_weights(self, epsilon: float) -> None:
         """Sets the weights of the model built last to those at this step."""
@@ -197,22 +233,3 @@ def _directions(
         return given
     random = neurons.scaled(neurons.random(np.random.default_rng(seed)), missing)
     return [a + b for a, b in zip(given, random, strict=True)]
-
-
-def _variable_pairs(model: keras.Model, remade: dict[int, Any]) -> list:
-    """(old, new) variables of all layers that hold any."""
-    pairs = []
-    seen: set[int] = set()
-
-    def visit(layer: Any) -> None:
-        if id(layer) in remade:
-            if id(layer) not in seen:
-                seen.add(id(layer))
-                new = remade[id(layer)]
-                pairs.extend(zip(layer.variables, new.variables, strict=True))
-            return
-        for inner in getattr(layer, "layers", []):
-            visit(inner)
-
-    visit(model)
-    return pairs

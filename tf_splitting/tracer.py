@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tf_splitting import graph as g
@@ -22,12 +22,17 @@ from tf_splitting.layout import Block, Layout
 
 @dataclass(eq=False)
 class _Group:
-    """A channel space in the making: a node of the union-find."""
+    """A channel space in the making: a node of the union-find.
+
+    `parts` are the groups it turned out to consist of, where an Add met a tensor whose
+    channels are several spaces end to end.
+    """
 
     width: int
     layer: str
     order: int
     parent: _Group | None = None
+    parts: tuple[_Group, ...] = ()
     frozen: str | None = None
 
     def root(self) -> _Group:
@@ -38,6 +43,18 @@ class _Group:
 
 
 _Blocks = tuple[tuple[_Group, int], ...]
+
+
+def _whole(blocks: _Blocks) -> _Blocks:
+    """The blocks with every group replaced by its root or the root's parts."""
+    whole: list[tuple[_Group, int]] = []
+    for group, repeat in blocks:
+        root = group.root()
+        if root.parts:
+            whole.extend(_whole(tuple((part, repeat) for part in root.parts)))
+        else:
+            whole.append((root, repeat))
+    return tuple(whole)
 
 
 @dataclass(frozen=True)
@@ -62,7 +79,8 @@ class Tracer:
     carried over unchanged when the model is rebuilt.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, split_untrainable: bool = False) -> None:
+        self._split_untrainable = split_untrainable
         self._signals: dict[int, Signal] = {}
         self._temporaries = 0
         self._groups: list[_Group] = []
@@ -75,6 +93,7 @@ class Tracer:
         self._uncounted: dict[str, None] = {}
         self._producers: list[tuple[str, _Blocks]] = []
         self._consumers: list[tuple[str, _Blocks]] = []
+        self._activations: list[tuple[str, int, _Blocks]] = []
         self.call: keras_graph.Call
 
     # The primitives -----------------------------------------------------------
@@ -90,7 +109,7 @@ class Tracer:
         kernel: Any,
         run: Callable[[Any, Any], Any],
         *,
-        in_axis: int = -2,
+        in_axis: int | None = -2,
         out_axis: int = -1,
         shape: tuple[int | None, ...] | None = None,
         channel_axis: int = -1,
@@ -102,7 +121,8 @@ class Tracer:
             x: what it reads.
             kernel: the `keras.Variable` it multiplies with.
             run: `run(x, kernel)`, linear in `x` and in `kernel`; no bias.
-            in_axis, out_axis: axes of the kernel that read and create channels.
+            in_axis, out_axis: axes of the kernel that read and create channels;
+                `in_axis` is None if no axis lies along the channels of `x`.
             shape: shape of the result; default: that of the layer's output.
             channel_axis: axis of the result that holds the channels.
             positions: how often the kernel is applied per example, for MACs;
@@ -111,17 +131,23 @@ class Tracer:
         shape = shape or self.output_shape
         group = self._new_group(kernel.shape[out_axis], self.call.path)
         result = self._emit("linear", run, (x,), shape, channel_axis, ((group, 1),))
-        self._declare(kernel, in_axis, "consumed", x.blocks)
+        self._steps[-1] = replace(self._steps[-1], kernel=self._name(kernel))
         self._declare(kernel, out_axis, "produced", result.blocks)
         self._producers.append((self.call.path, result.blocks))
-        self._consumers.append((self.call.path, x.blocks))
-        self._steps[-1] = _with_kernel(self._steps[-1], self._name(kernel))
+        axes, window = [result.blocks], math.prod(kernel.shape)
+        if in_axis is not None:
+            self._declare(kernel, in_axis, "consumed", x.blocks)
+            self._consumers.append((self.call.path, x.blocks))
+            axes.insert(0, x.blocks)
+            window //= kernel.shape[in_axis]
         if positions is None:
             positions = _positions(shape, channel_axis)
-        window = math.prod(kernel.shape) // (
-            kernel.shape[in_axis] * kernel.shape[out_axis]
-        )
-        self._add_term(positions, window, x.blocks, result.blocks)
+        if positions != 0:
+            self._add_term(positions, window // kernel.shape[out_axis], *axes)
+        if not kernel.trainable and not self._split_untrainable:
+            self.freeze(
+                result, f"its producer {self.call.path!r} is not trainable (frozen)"
+            )
         return result
 
     def channelwise(
@@ -135,6 +161,9 @@ class Tracer:
     ) -> Signal:
         """A function that keeps channel i in channel i; several inputs are tied.
 
+        An input with one channel that meets others with more is broadcast: it has to
+        keep its single channel, and leaves the others free.
+
         Args:
             run: `run(*tensors)`, in inference mode.
             xs: its inputs.
@@ -144,16 +173,36 @@ class Tracer:
                 one of the first input, counted from the end.
             macs_per_channel: multiply-accumulates for each channel that comes out.
         """
-        for other in xs[1:]:
-            self._tie(xs[0].blocks, other.blocks)
+        widest = max(xs, key=lambda x: x.width)
+        for other in xs:
+            if other.width < widest.width:
+                self.freeze(other, f"{self.call.path!r} broadcasts it over channels")
+            elif other is not widest:
+                self._tie(widest.blocks, other.blocks)
         if channel_axis is None:
             channel_axis = xs[0].axis
-        blocks = tuple((group, r * repeat) for group, r in xs[0].blocks)
+        blocks = tuple((group, r * repeat) for group, r in widest.blocks)
         shape = shape or self.output_shape
         result = self._emit("channelwise", run, xs, shape, channel_axis, blocks)
         if macs_per_channel != 0:
             self._add_term(macs_per_channel, 1, blocks)
         return result
+
+    def along(self, x: Signal, axis: int) -> Signal | None:
+        """The signal seen along another axis, or None where that would be wrong.
+
+        What is frozen may be read along any axis: a model's input does not say which
+        of its axes holds channels.
+        """
+        axis = axis if axis < 0 else axis - len(x.shape)
+        if x.axis == axis:
+            return x
+        reasons = [group.frozen for group, _ in _whole(x.blocks)]
+        if None in reasons or axis + len(x.shape) < 1:
+            return None
+        width = 1 if x.shape[axis] is None else x.shape[axis]
+        group = self._new_group(width, self.call.path, reasons[0])
+        return Signal(x.index, x.shape, axis, ((group, 1),))
 
     def join(self, run: Callable[..., Any], *xs: Signal) -> Signal:
         """Channels of several tensors end to end, not tied."""
@@ -177,9 +226,8 @@ class Tracer:
 
     def freeze(self, signal: Signal, reason: str) -> None:
         """The channels of `signal` must keep their number."""
-        for group, _ in signal.blocks:
-            root = group.root()
-            root.frozen = root.frozen or reason
+        for group, _ in _whole(signal.blocks):
+            group.frozen = group.frozen or reason
 
     def opaque(
         self, reason: str, *xs: Signal, macs: int | None = 0
@@ -244,13 +292,14 @@ class Tracer:
             self._signals[index] = Signal(
                 result.index, shape, result.axis, result.blocks
             )
+            self._activations.append((call.path, result.axis, result.blocks))
 
     def resolve(self, flat: keras_graph.FlatGraph, name: str) -> g.ChannelGraph:
         """Turns ties into named spaces and everything recorded into plain data."""
         names = self._name_groups()
 
         def layout(blocks: _Blocks) -> Layout:
-            return tuple(Block(names[group.root()], repeat) for group, repeat in blocks)
+            return tuple(Block(names[group], times) for group, times in _whole(blocks))
 
         members: dict[str, tuple[dict[str, None], dict[str, None]]] = {
             space: ({}, {}) for space in names.values()
@@ -289,6 +338,10 @@ class Tracer:
             configs=tuple(
                 g.ConfigUse(layer, key, index, layout(blocks))
                 for (_, key, index), (layer, blocks) in self._configs.items()
+            ),
+            activations=tuple(
+                g.Activation(layer, axis, layout(blocks))
+                for layer, axis, blocks in self._activations
             ),
             nested_inputs=tuple(
                 g.InputUse(tensor, signal.axis, layout(signal.blocks))
@@ -333,17 +386,42 @@ class Tracer:
         return Signal(index, tuple(shape), axis, blocks)
 
     def _tie(self, left: _Blocks, right: _Blocks) -> None:
-        def structure(blocks: _Blocks) -> list[tuple[int, int]]:
-            return [(group.width, repeat) for group, repeat in blocks]
+        """Channel i of one is channel i of the other from here on.
 
-        if structure(left) == structure(right):
-            for (a, _), (b, _) in zip(left, right, strict=True):
+        Where one group meets several, it is cut into parts of their widths. Channels
+        that one side repeats and the other does not cannot be matched: all freeze.
+        """
+        while (place := self._first_mismatch(left, right)) is not None:
+            (a, repeat), (b, other), rest = place
+            if repeat != other:
+                reason = (
+                    f"{self.call.path!r} ties channels that are laid out differently"
+                )
+                for group in rest:
+                    group.frozen = group.frozen or reason
+                return
+            narrow, wide = sorted((a, b), key=lambda group: group.width)
+            if narrow.width < wide.width:
+                self._cut(wide, narrow.width)
+            else:
                 self._unite(a, b)
-            return
-        reason = f"{self.call.path!r} ties channels that are laid out differently"
-        for group, _ in (*left, *right):
-            root = group.root()
-            root.frozen = root.frozen or reason
+
+    def _first_mismatch(
+        self, left: _Blocks, right: _Blocks
+    ) -> tuple[tuple[_Group, int], tuple[_Group, int], list[_Group]] | None:
+        """The first blocks that are not the same, and all groups from there on."""
+        ours, theirs = _whole(left), _whole(right)
+        for i, (a, b) in enumerate(zip(ours, theirs, strict=False)):
+            if a != b:
+                return a, b, [group for group, _ in (*ours[i:], *theirs[i:])]
+        return None
+
+    def _cut(self, group: _Group, at: int) -> None:
+        """Makes two groups of one, the first `at` channels and the rest."""
+        group.parts = tuple(
+            self._new_group(width, group.layer, group.frozen)
+            for width in (at, group.width - at)
+        )
 
     def _unite(self, a: _Group, b: _Group) -> None:
         first, second = sorted((a.root(), b.root()), key=lambda group: group.order)
@@ -380,7 +458,7 @@ class Tracer:
         taken: set[str] = set()
         for group in self._groups:
             root = group.root()
-            if root in names:
+            if root in names or root.parts:
                 continue
             name, count = root.layer, 1
             while name in taken:
@@ -389,10 +467,6 @@ class Tracer:
             taken.add(name)
             names[root] = name
         return names
-
-
-def _with_kernel(step: g.Step, kernel: str) -> g.Step:
-    return g.Step(step.kind, step.layer, step.run, step.inputs, step.outputs, kernel)
 
 
 def _positions(shape: tuple[int | None, ...], channel_axis: int) -> int | None:

@@ -10,13 +10,15 @@ from tf_splitting.rules.registry import describe
 from tf_splitting.tracer import Tracer
 
 
-def trace(model: keras.Model) -> ChannelGraph:
+def trace(model: keras.Model, *, split_untrainable: bool = False) -> ChannelGraph:
     """Finds the channel spaces of a model: what may grow, and what is tied to what.
 
     The model is only read, never called or changed.
 
     Args:
         model: a built Functional or Sequential Keras model. It need not be compiled.
+        split_untrainable: whether neurons made by layers with `trainable=False` may
+            be split too; they are frozen otherwise.
 
     Returns:
         A `ChannelGraph`; `.spaces` lists the channel spaces, `print` shows a table.
@@ -30,6 +32,6 @@ def trace(model: keras.Model) -> ChannelGraph:
         ('conv1', 32)
     """
     flat = keras_graph.flatten(model)
-    tracer = Tracer()
+    tracer = Tracer(split_untrainable=split_untrainable)
     tracer.trace(flat, lambda t, operation, inputs: describe(t, operation, inputs))
     return tracer.resolve(flat, model.name)

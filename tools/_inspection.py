@@ -10,7 +10,7 @@ from flags import builtin, estimating, inspecting, program
 from flags import data as data_flags
 from flags import model as model_flags
 from tf_splitting import count_params, estimate, models, trace
-from tf_splitting.costs import macs_terms, total
+from tf_splitting.costs import growable_share, macs_terms, total
 from tf_splitting.graph import ChannelGraph
 from tf_splitting.models.lookup import unknown_name
 from tf_splitting.progress import format_count
@@ -54,27 +54,13 @@ def _application(name: str) -> keras.Model:
 
 
 def _summary(graph: ChannelGraph, model: keras.Model) -> str:
-    """How much of the model may grow.
-
-    A layer's MACs count as growable when they change with a growable width.
-    """
-    growable = {space.name for space in graph.growable}
-    terms = macs_terms(graph)
-    macs = total(terms, graph.widths)
-    reached = total(
-        tuple(
-            term
-            for term in terms
-            if any(b.space in growable for layout in term.layouts for b in layout)
-        ),
-        graph.widths,
-    )
-    share = reached / macs if macs else 0.0
+    """How much of the model may grow."""
+    macs = total(macs_terms(graph), graph.widths)
     return (
         f"{graph.name}: {format_count(macs)} MACs, "
         f"{format_count(count_params(model))} params\n"
-        f"{len(growable)} of {len(graph.spaces)} spaces may grow; {share:.1%} of the "
-        "MACs are in layers that grow with them"
+        f"{len(graph.growable)} of {len(graph.spaces)} spaces may grow; "
+        f"{growable_share(graph):.1%} of the MACs are in layers that grow with them"
     )
 
 

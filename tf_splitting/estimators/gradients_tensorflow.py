@@ -195,4 +195,5 @@ def _kernel_gradient(step: Step, x: Any, kernel: Any, upstream: Any) -> Any:
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(kernel)
         u = step.run(x, kernel)
-    return tape.gradient(u, kernel, output_gradients=upstream)
+    # The gradient of an embedding is a list of rows.
+    return tf.convert_to_tensor(tape.gradient(u, kernel, output_gradients=upstream))

@@ -2,12 +2,18 @@
 
 from tf_splitting.rules import (  # noqa: F401  (each registers its rules)
     activations,
+    attention,
     convolution,
     dense,
     depthwise,
     identity,
     merging,
     normalization,
+    operations,
+    recurrent,
     reshaping,
+    separable,
     spatial,
+    stock,
+    transposed,
 )

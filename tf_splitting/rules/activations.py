@@ -70,3 +70,21 @@ _LAYERS = (keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU)
 @register(*_LAYERS)
 def _activation_layer(tracer: Tracer, layer: Any, x: Signal) -> Signal:
     return tracer.channelwise(tracer.call.run, x)
+
+
+@register(keras.layers.PReLU)
+def _with_slopes(tracer: Tracer, layer: keras.layers.PReLU, x: Signal) -> Signal:
+    """Its slopes have the shape of an example, shared axes of length 1."""
+    if x.axis % len(x.shape) not in (layer.shared_axes or ()):
+        tracer.carry(layer.alpha, x.axis, x)
+    return tracer.channelwise(tracer.call.run, x)
+
+
+@register(keras.layers.Softmax)
+def _softmax(
+    tracer: Tracer, layer: keras.layers.Softmax, x: Signal
+) -> Signal | tuple[Signal, ...]:
+    axes = layer.axis if isinstance(layer.axis, (tuple, list)) else (layer.axis,)
+    if x.axis % len(x.shape) in {axis % len(x.shape) for axis in axes}:
+        return tracer.opaque(f"{tracer.call.path!r} is a softmax over channels", x)
+    return tracer.channelwise(tracer.call.run, x)

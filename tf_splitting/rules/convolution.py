@@ -1,4 +1,4 @@
-"""Convolutions that mix all channels."""
+"""Convolutions: those that mix all channels, and those with one group per channel."""
 
 from __future__ import annotations
 
@@ -20,14 +20,11 @@ def channel_axis(layer: Any) -> int:
     return -1 - layer.rank
 
 
-def _macs(layer: Any, shape: tuple[int | None, ...]) -> int | None:
-    """Multiply-accumulates of a convolution whose output has this shape."""
+def positions(layer: Any, shape: tuple[int | None, ...]) -> int | None:
+    """Number of positions of a layer's input or output of this shape."""
     axis = channel_axis(layer) % len(shape)
-    positions = [n for i, n in enumerate(shape) if i not in (0, axis)]
-    if None in positions:
-        return None
-    kernel = (*layer.kernel_size, shape[axis])
-    return math.prod(positions) * math.prod(kernel) * layer.kernel.shape[-2]
+    spatial = [n for i, n in enumerate(shape) if i not in (0, axis)]
+    return None if None in spatial else math.prod(spatial)
 
 
 def add_bias_and_activation(layer: Any, u: Any) -> Any:
@@ -40,27 +37,61 @@ def add_bias_and_activation(layer: Any, u: Any) -> Any:
     return u if layer.activation is None else layer.activation(u)
 
 
-@register(keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
-def _convolution(tracer: Tracer, layer: Any, x: Signal) -> Signal | tuple[Signal, ...]:
-    path = tracer.call.path
-    opaque = None
-    if layer.groups != 1:
-        opaque = f"{path!r} is a grouped convolution (groups={layer.groups})"
-    elif layer.lora_enabled or layer.quantization_mode is not None:
-        opaque = f"{path!r} is quantized or uses LoRA"
-    elif x.axis != channel_axis(layer):
-        opaque = f"{path!r} mixes an axis that is not the channels"
-    if opaque is not None:
-        return tracer.opaque(opaque, x, macs=_macs(layer, tracer.output_shape))
-    dtype = layer.compute_dtype
-
-    def linear(x: Any, kernel: Any) -> Any:
-        return layer.convolution_op(ops.cast(x, dtype), ops.cast(kernel, dtype))
-
-    u = tracer.linear(x, layer.kernel, linear, channel_axis=channel_axis(layer))
+def finish(tracer: Tracer, layer: Any, u: Signal) -> Signal:
+    """Filters, bias and activation of a convolution with linear output `u`."""
     tracer.config("filters", u)
     if layer.use_bias:
         tracer.carry(layer.bias, 0, u)
     return apply_activation(
         tracer, layer, u, lambda u: add_bias_and_activation(layer, u)
     )
+
+
+def refusal(tracer: Tracer, layer: Any, x: Signal | None) -> str | None:
+    """Why a convolution cannot be described, if so; `x` is its input along its axis."""
+    path = tracer.call.path
+    if getattr(layer, "lora_enabled", False) or layer.quantization_mode is not None:
+        return f"{path!r} is quantized or uses LoRA"
+    if x is None:
+        return f"{path!r} mixes an axis that is not the channels"
+    return None
+
+
+@register(keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
+def _convolution(
+    tracer: Tracer, layer: Any, given: Signal
+) -> Signal | tuple[Signal, ...]:
+    x = tracer.along(given, channel_axis(layer))
+    reason = refusal(tracer, layer, x)
+    if reason is None and layer.groups not in (1, x.width):
+        reason = (
+            f"{tracer.call.path!r} is a convolution in {layer.groups} groups of "
+            "several channels, which must stay equally wide"
+        )
+    if reason is not None:
+        count = positions(layer, tracer.output_shape)
+        macs = None if count is None else count * math.prod(layer.kernel.shape)
+        return tracer.opaque(reason, given, macs=macs)
+    if layer.groups == 1:
+        dtype = layer.compute_dtype
+
+        def linear(x: Any, kernel: Any) -> Any:
+            return layer.convolution_op(ops.cast(x, dtype), ops.cast(kernel, dtype))
+
+        u = tracer.linear(x, layer.kernel, linear, channel_axis=channel_axis(layer))
+        return finish(tracer, layer, u)
+    return _one_group_per_channel(tracer, layer, x)
+
+
+def _one_group_per_channel(tracer: Tracer, layer: Any, x: Signal) -> Signal:
+    """A depthwise convolution by another name, as in ConvNeXt."""
+    count = positions(layer, tracer.output_shape)
+    macs = None if count is None else count * math.prod(layer.kernel_size)
+    repeat = layer.filters // layer.groups
+    z = tracer.channelwise(tracer.call.run, x, repeat=repeat, macs_per_channel=macs)
+    tracer.carry(layer.kernel, -1, z)
+    tracer.config("groups", x)
+    tracer.config("filters", z)
+    if layer.use_bias:
+        tracer.carry(layer.bias, 0, z)
+    return apply_activation(tracer, layer, z, lambda z: z)

@@ -1,4 +1,4 @@
-"""Dense layers."""
+"""Dense layers, and embeddings, which are dense layers on one-hot vectors."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ from tf_splitting.tracer import Signal, Tracer
 
 @register(keras.layers.Dense)
 def _dense(
-    tracer: Tracer, layer: keras.layers.Dense, x: Signal
+    tracer: Tracer, layer: keras.layers.Dense, given: Signal
 ) -> Signal | tuple[Signal, ...]:
-    opaque = None
-    if layer.lora_enabled or layer.quantization_mode is not None:
-        opaque = f"{tracer.call.path!r} is quantized or uses LoRA"
-    elif x.axis != -1:
-        opaque = f"{tracer.call.path!r} mixes an axis that is not the channels"
-    if opaque is not None:
-        lengths = (x.shape[-1], *tracer.output_shape[1:])
+    x = tracer.along(given, -1)
+    reason = _refusal(tracer, layer)
+    if reason is None and x is None:
+        reason = f"{tracer.call.path!r} mixes an axis that is not the channels"
+    if reason is not None:
+        lengths = (given.shape[-1], *tracer.output_shape[1:])
         return tracer.opaque(
-            opaque, x, macs=None if None in lengths else math.prod(lengths)
+            reason, given, macs=None if None in lengths else math.prod(lengths)
         )
     dtype = layer.compute_dtype
 
@@ -42,3 +41,26 @@ def _dense(
     if layer.use_bias:
         tracer.carry(layer.bias, 0, u)
     return apply_activation(tracer, layer, u, rest)
+
+
+@register(keras.layers.Embedding)
+def _embedding(
+    tracer: Tracer, layer: keras.layers.Embedding, x: Signal
+) -> Signal | tuple[Signal, ...]:
+    reason = _refusal(tracer, layer)
+    if reason is not None:
+        return tracer.opaque(reason, x)
+    dtype = layer.compute_dtype
+
+    def look_up(x: Any, table: Any) -> Any:
+        return ops.take(ops.cast(table, dtype), ops.cast(x, "int32"), axis=0)
+
+    u = tracer.linear(x, layer.embeddings, look_up, in_axis=None, positions=0)
+    tracer.config("output_dim", u)
+    return u
+
+
+def _refusal(tracer: Tracer, layer: Any) -> str | None:
+    if layer.lora_enabled or layer.quantization_mode is not None:
+        return f"{tracer.call.path!r} is quantized or uses LoRA"
+    return None

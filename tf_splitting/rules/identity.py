@@ -21,6 +21,12 @@ from tf_splitting.tracer import Signal, Tracer
     keras.layers.AlphaDropout,
     keras.layers.GaussianDropout,
     keras.layers.GaussianNoise,
+    keras.layers.RandomFlip,
+    keras.layers.RandomRotation,
+    keras.layers.RandomTranslation,
+    keras.layers.RandomZoom,
+    keras.layers.RandomContrast,
+    keras.layers.RandomBrightness,
 )
 def _identity(tracer: Tracer, layer: Any, x: Signal) -> Signal:
     return tracer.channelwise(tracer.call.run, x)

@@ -16,21 +16,50 @@ from tf_splitting.tracer import Signal, Tracer
     keras.layers.Maximum,
     keras.layers.Minimum,
 )
-def _elementwise(
+def _merge(
     tracer: Tracer, layer: keras.layers.Layer, *xs: Signal
 ) -> Signal | tuple[Signal, ...]:
-    if len({(len(x.shape), x.axis) for x in xs}) > 1:
-        return tracer.opaque(f"{tracer.call.path!r} merges tensors of other ranks", *xs)
-    return tracer.channelwise(tracer.call.run, *xs)
+    return merge(tracer, *xs)
 
 
 @register(keras.layers.Concatenate)
 def _concatenate(
     tracer: Tracer, layer: keras.layers.Concatenate, *xs: Signal
 ) -> Signal | tuple[Signal, ...]:
-    if len({(len(x.shape), x.axis) for x in xs}) > 1:
-        return tracer.opaque(f"{tracer.call.path!r} joins tensors of other ranks", *xs)
-    rank = len(xs[0].shape)
-    if layer.axis % rank == xs[0].axis % rank:
-        return tracer.join(tracer.call.run, *xs)
-    return tracer.channelwise(tracer.call.run, *xs)
+    return concatenate(tracer, layer.axis, *xs)
+
+
+def merge(tracer: Tracer, *xs: Signal) -> Signal | tuple[Signal, ...]:
+    """Element by element, shapes broadcast from the right."""
+    aligned = _aligned(tracer, xs)
+    if aligned is None:
+        return tracer.opaque(
+            f"{tracer.call.path!r} merges tensors with channels on other axes", *xs
+        )
+    return tracer.channelwise(tracer.call.run, *aligned)
+
+
+def concatenate(tracer: Tracer, axis: int, *xs: Signal) -> Signal | tuple[Signal, ...]:
+    """End to end along an axis, the channels' or another."""
+    aligned = _aligned(tracer, xs)
+    if aligned is None:
+        return tracer.opaque(
+            f"{tracer.call.path!r} joins tensors with channels on other axes", *xs
+        )
+    rank = len(aligned[0].shape)
+    if axis % rank == aligned[0].axis % rank:
+        return tracer.join(tracer.call.run, *aligned)
+    return tracer.channelwise(tracer.call.run, *aligned)
+
+
+def _aligned(tracer: Tracer, xs: tuple[Signal, ...]) -> list[Signal] | None:
+    """The signals with channels on the same axis, counted from the end."""
+    axes = {x.axis for x in xs}
+    if len(axes) == 1:
+        return list(xs)
+    for axis in axes:
+        if all(axis + len(x.shape) >= 1 for x in xs):
+            moved = [tracer.along(x, axis) for x in xs]
+            if None not in moved:
+                return moved
+    return None

@@ -1,4 +1,4 @@
-"""Normalization per channel."""
+"""Normalization: per channel it grows, across channels it freezes."""
 
 from __future__ import annotations
 
@@ -10,19 +10,34 @@ from tf_splitting.tracer import Signal, Tracer
 
 @register(keras.layers.BatchNormalization)
 def _batch_normalization(
-    tracer: Tracer, layer: keras.layers.BatchNormalization, x: Signal
+    tracer: Tracer, layer: keras.layers.BatchNormalization, given: Signal
 ) -> Signal | tuple[Signal, ...]:
-    if layer.axis % len(x.shape) != x.axis % len(x.shape):
+    x = tracer.along(given, layer.axis % len(given.shape))
+    if x is None:
         return tracer.opaque(
-            f"{tracer.call.path!r} normalizes an axis that is not the channels", x
+            f"{tracer.call.path!r} normalizes an axis that is not the channels", given
         )
     for variable in layer.weights:
         tracer.carry(variable, 0, x)
     return tracer.channelwise(tracer.call.run, x)
 
 
-@register(keras.layers.LayerNormalization, keras.layers.GroupNormalization)
+@register(
+    keras.layers.LayerNormalization,
+    keras.layers.GroupNormalization,
+    keras.layers.RMSNormalization,
+    keras.layers.UnitNormalization,
+)
 def _across_channels(
     tracer: Tracer, layer: keras.layers.Layer, x: Signal
 ) -> tuple[Signal, ...]:
     return tracer.opaque(f"{tracer.call.path!r} normalizes over the channels", x)
+
+
+@register(keras.layers.Normalization)
+def _of_data(
+    tracer: Tracer, layer: keras.layers.Normalization, x: Signal
+) -> tuple[Signal, ...]:
+    return tracer.opaque(
+        f"{tracer.call.path!r} normalizes by statistics it was adapted to", x
+    )

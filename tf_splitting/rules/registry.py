@@ -1,4 +1,4 @@
-"""Which layer types describe their channels, and how.
+"""Which layer and operation types describe their channels, and how.
 
 A layer describes itself in one of two ways: by a method
 `trace_channels(tracer, *signals)` of its own, or by a rule registered here for its
@@ -16,14 +16,23 @@ from tf_splitting.tracer import Signal, Tracer
 Rule = Callable[..., Signal | tuple[Signal, ...]]
 
 _RULES: dict[type, Rule] = {}
+_ANY_ARGUMENTS: set[type] = set()
 
 
-def register(*types: type) -> Callable[[Rule], Rule]:
-    """Registers `rule(tracer, layer, *signals)` for these exact layer types."""
+def register(*types: type, any_arguments: bool = False) -> Callable[[Rule], Rule]:
+    """Registers `rule(tracer, operation, *signals)` for these exact types.
+
+    Args:
+        types: classes of layers or of `keras.ops` operations.
+        any_arguments: the rule also knows what to do about calls with arguments
+            besides tensors (`tracer.call.extras`) or with tensors passed by name.
+    """
 
     def decorate(rule: Rule) -> Rule:
         for kind in types:
             _RULES[kind] = rule
+            if any_arguments:
+                _ANY_ARGUMENTS.add(kind)
         return rule
 
     return decorate
@@ -38,19 +47,24 @@ def describe(
     tracer: Tracer, operation: Any, inputs: Sequence[Signal]
 ) -> Signal | tuple[Signal, ...]:
     """Lets an operation describe its call to the tracer."""
-    if not tracer.call.plain:
-        return tracer.opaque(
-            f"{tracer.call.path!r} is called with further arguments", *inputs
-        )
-    if hasattr(operation, "trace_channels"):
-        return operation.trace_channels(tracer, *inputs)
-    rule = rule_for(type(operation))
-    if rule is None:
+    reason = _refusal(tracer, operation)
+    if reason is not None:
         if getattr(operation, "weights", None):
             tracer.leave_uncounted()
-        return tracer.opaque(
-            f"nothing is known about {tracer.call.path!r} of type "
-            f"{type(operation).__name__}",
-            *inputs,
-        )
-    return rule(tracer, operation, *inputs)
+        return tracer.opaque(reason, *inputs)
+    if hasattr(operation, "trace_channels"):
+        return operation.trace_channels(tracer, *inputs)
+    return rule_for(type(operation))(tracer, operation, *inputs)
+
+
+def _refusal(tracer: Tracer, operation: Any) -> str | None:
+    """Why nobody can describe this call, if so."""
+    path, kind = tracer.call.path, type(operation)
+    if not hasattr(operation, "trace_channels") and rule_for(kind) is None:
+        return f"nothing is known about {path!r} of type {kind.__name__}"
+    if not tracer.call.plain and kind not in _ANY_ARGUMENTS:
+        return f"{path!r} is called with further arguments"
+    if tracer.call.masked and kind not in _ANY_ARGUMENTS:
+        # A linear step computes less than its layer does and would drop the mask.
+        return f"{path!r} passes a mask on"
+    return None

@@ -1,4 +1,4 @@
-"""Flatten and Reshape, as far as every channel stays in one piece."""
+"""Flatten, Reshape and Permute, as far as every channel stays in one piece."""
 
 from __future__ import annotations
 
@@ -12,35 +12,87 @@ from tf_splitting.tracer import Signal, Tracer
 
 @register(keras.layers.Flatten)
 def _flatten(
-    tracer: Tracer, layer: keras.layers.Flatten, x: Signal
+    tracer: Tracer, layer: keras.layers.Flatten, given: Signal
 ) -> Signal | tuple[Signal, ...]:
-    if x.axis != -1 or layer.data_format != "channels_last":
-        return tracer.opaque(f"{tracer.call.path!r} flattens channels_first data", x)
+    if len(given.shape) == 2:
+        return tracer.channelwise(tracer.call.run, given)
+    if layer.data_format == "channels_first":
+        return _flatten_channels_first(tracer, given)
+    x = tracer.along(given, -1)
+    if x is None:
+        return tracer.opaque(
+            f"{tracer.call.path!r} flattens channels that are not on the last axis",
+            given,
+        )
     return _to_vector(tracer, x)
+
+
+def _flatten_channels_first(tracer: Tracer, x: Signal) -> Signal | tuple[Signal, ...]:
+    """The layer moves the channels to the end first."""
+    moved = tracer.along(x, 1)
+    if moved is None:
+        return tracer.opaque(
+            f"{tracer.call.path!r} flattens channels that are not on the first axis", x
+        )
+    return _to_vector(tracer, moved)
 
 
 @register(keras.layers.Reshape)
 def _reshape(
     tracer: Tracer, layer: keras.layers.Reshape, x: Signal
 ) -> Signal | tuple[Signal, ...]:
-    shape = tracer.output_shape
+    target, shape = layer.target_shape, tracer.output_shape
+    if _is_vector(x):
+        place = _place(shape, x.width)
+        if place is not None:
+            z = tracer.channelwise(tracer.call.run, x, channel_axis=place)
+            if target[place - 1] != -1:
+                tracer.config("target_shape", z, index=place - 1)
+            return z
     if x.axis == -1 and shape[-1] == x.width:
         # The last axis runs fastest, so channel i stays channel i however the
         # positions in front of it are arranged.
         z = tracer.channelwise(tracer.call.run, x)
-        if layer.target_shape[-1] != -1:
-            tracer.config("target_shape", x, index=len(layer.target_shape) - 1)
+        if target[-1] != -1:
+            tracer.config("target_shape", z, index=len(target) - 1)
         return z
     if x.axis == -1 and len(shape) == 2:
         z = _to_vector(tracer, x)
-        if isinstance(z, Signal) and layer.target_shape[-1] != -1:
+        if isinstance(z, Signal) and target[-1] != -1:
             tracer.config("target_shape", z, index=0)
         return z
     return tracer.opaque(f"{tracer.call.path!r} folds channels into other axes", x)
 
 
+@register(keras.layers.Permute)
+def _permute(tracer: Tracer, layer: keras.layers.Permute, x: Signal) -> Signal:
+    place = layer.dims.index(x.axis % len(x.shape)) + 1
+    return tracer.channelwise(tracer.call.run, x, channel_axis=place)
+
+
+@register(keras.layers.RepeatVector)
+def _repeat_vector(tracer: Tracer, layer: keras.layers.Layer, x: Signal) -> Signal:
+    return tracer.channelwise(tracer.call.run, x)
+
+
+def _is_vector(x: Signal) -> bool:
+    """Whether every axis but the channels' has length 1."""
+    channels = x.axis % len(x.shape)
+    return all(n == 1 for i, n in enumerate(x.shape) if i not in (0, channels))
+
+
+def _place(shape: tuple[int | None, ...], width: int) -> int | None:
+    """The one axis of this length where all others have length 1."""
+    places = [i for i, n in enumerate(shape) if i > 0 and n == width]
+    others = [i for i, n in enumerate(shape) if i > 0 and n != 1]
+    if not places or any(i not in places for i in others) or len(others) > 1:
+        return None
+    return places[-1]
+
+
 def _to_vector(tracer: Tracer, x: Signal) -> Signal | tuple[Signal, ...]:
-    positions = x.shape[1:-1]
+    channels = x.axis % len(x.shape)
+    positions = [n for i, n in enumerate(x.shape) if i not in (0, channels)]
     if None in positions:
         return tracer.opaque(
             f"{tracer.call.path!r} flattens an unknown number of positions", x

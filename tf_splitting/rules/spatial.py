@@ -12,7 +12,7 @@ from tf_splitting.tracer import Signal, Tracer
 _LAYERS = keras.layers
 _POOLING = [
     getattr(_LAYERS, f"{kind}Pooling{rank}D")
-    for kind in ("Max", "Average")
+    for kind in ("Max", "Average", "AdaptiveMax", "AdaptiveAverage")
     for rank in (1, 2, 3)
 ]
 _GLOBAL = [
@@ -24,7 +24,7 @@ _RESIZING = [
     getattr(_LAYERS, f"{kind}{rank}D")
     for kind in ("ZeroPadding", "Cropping", "UpSampling")
     for rank in (1, 2, 3)
-]
+] + [_LAYERS.Resizing, _LAYERS.CenterCrop]
 
 
 def _channel_axis(layer: Any, x: Signal) -> int:
@@ -34,16 +34,18 @@ def _channel_axis(layer: Any, x: Signal) -> int:
 
 
 @register(*_POOLING, *_RESIZING)
-def _spatial(tracer: Tracer, layer: Any, x: Signal) -> Signal | tuple[Signal, ...]:
-    if x.axis != _channel_axis(layer, x):
-        return tracer.opaque(f"{tracer.call.path!r} resizes the channels", x)
+def _spatial(tracer: Tracer, layer: Any, given: Signal) -> Signal | tuple[Signal, ...]:
+    x = tracer.along(given, _channel_axis(layer, given))
+    if x is None:
+        return tracer.opaque(f"{tracer.call.path!r} resizes the channels", given)
     return tracer.channelwise(tracer.call.run, x)
 
 
 @register(*_GLOBAL)
-def _global(tracer: Tracer, layer: Any, x: Signal) -> Signal | tuple[Signal, ...]:
-    if x.axis != _channel_axis(layer, x):
-        return tracer.opaque(f"{tracer.call.path!r} pools over the channels", x)
+def _global(tracer: Tracer, layer: Any, given: Signal) -> Signal | tuple[Signal, ...]:
+    x = tracer.along(given, _channel_axis(layer, given))
+    if x is None:
+        return tracer.opaque(f"{tracer.call.path!r} pools over the channels", given)
     return tracer.channelwise(
         tracer.call.run, x, channel_axis=x.axis if layer.keepdims else -1
     )

@@ -1,0 +1,32 @@
+"""Layers that `keras.applications` defines for itself and does not export.
+
+Their classes are private; `tests/rules/test_stock.py` fails when Keras moves them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras.src.applications.convnext import LayerScale, StochasticDepth
+from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
+
+from tf_splitting.rules.merging import merge
+from tf_splitting.rules.registry import register
+from tf_splitting.tracer import Signal, Tracer
+
+
+@register(LayerScale)
+def _layer_scale(tracer: Tracer, layer: Any, x: Signal) -> Signal:
+    tracer.carry(layer.gamma, 0, x)
+    tracer.config("projection_dim", x)
+    return tracer.channelwise(tracer.call.run, x)
+
+
+@register(StochasticDepth)
+def _stochastic_depth(tracer: Tracer, layer: Any, x: Signal) -> Signal:
+    return tracer.channelwise(tracer.call.run, x)
+
+
+@register(CustomScaleLayer)
+def _scaled_sum(tracer: Tracer, layer: Any, *xs: Signal) -> Signal | tuple[Signal, ...]:
+    return merge(tracer, *xs)

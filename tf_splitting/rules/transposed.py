@@ -1,0 +1,54 @@
+"""Transposed convolutions, whose kernels have their last two axes the other way."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+from keras import ops
+
+from tf_splitting.rules.convolution import channel_axis, finish, positions, refusal
+from tf_splitting.rules.registry import register
+from tf_splitting.tracer import Signal, Tracer
+
+
+@register(
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+)
+def _transposed(
+    tracer: Tracer, layer: Any, given: Signal
+) -> Signal | tuple[Signal, ...]:
+    axis = channel_axis(layer)
+    x = tracer.along(given, axis)
+    # The kernel is laid down once at every position of the input.
+    count = positions(layer, given.shape)
+    reason = refusal(tracer, layer, x)
+    if reason is not None:
+        macs = None if count is None else count * math.prod(layer.kernel.shape)
+        return tracer.opaque(reason, given, macs=macs)
+    dtype = layer.compute_dtype
+
+    def linear(x: Any, kernel: Any) -> Any:
+        return ops.conv_transpose(
+            ops.cast(x, dtype),
+            ops.cast(kernel, dtype),
+            strides=list(layer.strides),
+            padding=layer.padding,
+            output_padding=layer.output_padding,
+            dilation_rate=layer.dilation_rate,
+            data_format=layer.data_format,
+        )
+
+    u = tracer.linear(
+        x,
+        layer.kernel,
+        linear,
+        in_axis=-1,
+        out_axis=-2,
+        channel_axis=axis,
+        positions=count,
+    )
+    return finish(tracer, layer, u)
