@@ -131,11 +131,83 @@ def shared():
     return keras.Model([left, right], x, name="shared")
 
 
+def squeeze_excite():
+    """A gate made from a space scales that space: its producer is tied to it."""
+    x = inputs = keras.Input((4, 4, 2))
+    x = layers.Conv2D(4, 3, activation="silu", name="conv")(x)
+    gate = layers.GlobalAveragePooling2D()(x)
+    gate = layers.Reshape((1, 1, 4))(gate)
+    gate = layers.Conv2D(2, 1, activation="tanh", name="squeeze")(gate)
+    gate = layers.Conv2D(4, 1, activation="sigmoid", name="excite")(gate)
+    x = layers.Multiply()([x, gate])
+    x = layers.Conv2D(3, 1, activation="softplus", name="after")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, layers.Dense(CLASSES, name="logits")(x), name="gated")
+
+
+def dense_block():
+    """Everything before is read again by everything behind, through one BN each."""
+    x = inputs = keras.Input((4, 4, 2))
+    x = layers.Conv2D(3, 3, padding="same", name="stem")(x)
+    for i in (1, 2):
+        y = layers.BatchNormalization(name=f"bn_{i}")(x)
+        y = layers.Activation("silu", name=f"act_{i}")(y)
+        y = layers.Conv2D(2, 3, padding="same", name=f"grow_{i}")(y)
+        x = layers.Concatenate(name=f"join_{i}")([x, y])
+    x = layers.BatchNormalization(name="bn")(x)
+    x = layers.Activation("tanh", name="act")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, layers.Dense(CLASSES, name="logits")(x), name="block")
+
+
+def separable():
+    x = inputs = keras.Input((6, 6, 2))
+    x = layers.SeparableConv2D(
+        4, 3, depth_multiplier=2, activation="tanh", name="sep_1"
+    )(x)
+    x = layers.BatchNormalization(name="bn")(x)
+    x = layers.SeparableConv2D(3, 3, use_bias=False, name="sep_2")(x)
+    x = layers.Activation("silu")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, layers.Dense(CLASSES, name="logits")(x), name="sep")
+
+
+def unet():
+    """Down, up by a transposed convolution, and the skip concatenated."""
+    x = inputs = keras.Input((4, 4, 2))
+    down = layers.Conv2D(3, 3, padding="same", activation="tanh", name="down")(x)
+    x = layers.Conv2D(4, 2, strides=2, activation="silu", name="deep")(down)
+    x = layers.Conv2DTranspose(
+        3, 3, strides=2, padding="same", activation="softplus", name="up"
+    )(x)
+    x = layers.Concatenate()([down, x])
+    x = layers.Conv2D(3, 3, activation="tanh", name="after")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, layers.Dense(CLASSES, name="logits")(x), name="unet")
+
+
+def two_outputs():
+    """A trunk with two heads, each with a loss of its own."""
+    inputs = keras.Input((5,))
+    trunk = layers.Dense(4, activation="tanh", name="trunk")(inputs)
+    left = layers.Dense(3, activation="silu", name="left")(trunk)
+    right = layers.Dense(2, activation="softplus", name="right")(trunk)
+    heads = [
+        layers.Dense(CLASSES, name=f"{name}_logits")(x)
+        for name, x in (("left", left), ("right", right))
+    ]
+    return keras.Model(inputs, heads, name="two_outputs")
+
+
 SMOOTH = {
     f.__name__: f
     for f in (dense, conv_bn, depthwise, residual, bottleneck, flatten, concatenate)
 }
-ALL = {**SMOOTH, **{f.__name__: f for f in (sequential, nested, shared)}}
+BLOCKS = {
+    f.__name__: f
+    for f in (squeeze_excite, dense_block, separable, unet, nested, shared)
+}
+ALL = {**SMOOTH, **BLOCKS, "sequential": sequential}
 
 
 def randomized(model, seed=0):
@@ -152,7 +224,8 @@ def randomized(model, seed=0):
 
 def compiled(model, optimizer=None, **settings):
     loss = keras.losses.CategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer or keras.optimizers.SGD(0.05), loss, **settings)
+    losses = [loss] * len(model.outputs) if len(model.outputs) > 1 else loss
+    model.compile(optimizer or keras.optimizers.SGD(0.05), losses, **settings)
     return model
 
 
@@ -162,10 +235,12 @@ def ready(name):
 
 
 def images(model, count=16, seed=0):
-    """Normal noise for every input of the model (one array if it has one)."""
+    """Noise for every input of the model (one array if it has one)."""
     generator = np.random.default_rng(seed)
     arrays = [
-        generator.standard_normal((count, *tensor.shape[1:])).astype(
+        generator.integers(0, 5, (count, *tensor.shape[1:]))
+        if "int" in tensor.dtype
+        else generator.standard_normal((count, *tensor.shape[1:])).astype(
             keras.config.floatx()
         )
         for tensor in model.inputs
@@ -174,9 +249,12 @@ def images(model, count=16, seed=0):
 
 
 def data(model, count=16, seed=0):
-    """Noise and random one-hot labels."""
-    labels = np.random.default_rng(seed + 1).integers(0, CLASSES, count)
-    return images(model, count, seed), np.eye(CLASSES)[labels]
+    """Noise and random one-hot labels, for every output."""
+    generator = np.random.default_rng(seed + 1)
+    labels = [
+        np.eye(CLASSES)[generator.integers(0, CLASSES, count)] for _ in model.outputs
+    ]
+    return images(model, count, seed), labels[0] if len(labels) == 1 else labels
 
 
 def outputs(model, x, training=False):
@@ -184,8 +262,15 @@ def outputs(model, x, training=False):
 
 
 def loss_of(model, x, y, weight=None):
-    """Cross-entropy of the logits, written out."""
-    logits = outputs(model, x).astype(np.float64)
+    """Cross-entropy of the logits, written out; summed over several outputs."""
+    if len(model.outputs) > 1:
+        heads = zip(model(x), y, strict=True)
+        return sum(cross_entropy(keras.ops.convert_to_numpy(z), t) for z, t in heads)
+    return cross_entropy(outputs(model, x), y, weight)
+
+
+def cross_entropy(logits, y, weight=None):
+    logits = logits.astype(np.float64)
     log_sum = np.log(np.exp(logits - logits.max(1, keepdims=True)).sum(1))
     losses = log_sum - ((logits - logits.max(1, keepdims=True)) * y).sum(1)
     return float(np.mean(losses if weight is None else losses * weight))

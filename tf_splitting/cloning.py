@@ -79,6 +79,15 @@ def clone(
 
 def remake_layer(layer: Any, changes: dict[str, Any], kind: type) -> Any:
     """A new layer of class `kind` and the old one's config, some entries changed."""
+    if isinstance(layer, keras.layers.Lambda):
+        # Its config holds marshalled code, without the globals that the code uses.
+        return kind(
+            layer.function,
+            output_shape=layer._output_shape,
+            mask=layer.mask,
+            arguments=layer.arguments,
+            **keras.layers.Layer.get_config(layer),
+        )
     return kind.from_config({**layer.get_config(), **changes})
 
 

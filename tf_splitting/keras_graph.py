@@ -182,7 +182,7 @@ class _Reader:
                 run=_runner(node),
                 extras=tuple(extras),
                 plain=not extras and not by_name,
-                masked=any(_has_mask(tensor) for tensor in node.outputs),
+                masked=any(mask_of(tensor) is not None for tensor in node.outputs),
             )
         )
         return outputs
@@ -197,8 +197,26 @@ def _further_arguments(node: Any) -> tuple[list[Any], list[Any]]:
     return extras, [v for v in keras.tree.flatten(named) if id(v) in tensors]
 
 
-def _has_mask(tensor: Any) -> bool:
-    return getattr(tensor, "_keras_mask", None) is not None
+def mask_of(tensor: Any) -> Any:
+    """The Keras mask that a tensor carries, or None."""
+    return getattr(tensor, "_keras_mask", None)
+
+
+def with_mask(tensor: Any, mask: Any) -> Any:
+    """The tensor, carrying this mask if it is one and the tensor has none yet."""
+    if mask is not None and mask_of(tensor) is None:
+        tensor._keras_mask = mask
+    return tensor
+
+
+def carrying_mask(run: Callable[..., Any]) -> Callable[..., Any]:
+    """`run`, its result carrying the first mask among its tensors, as layers do."""
+
+    def masked(*tensors: Any) -> Any:
+        masks = [m for m in map(mask_of, tensors) if m is not None]
+        return with_mask(run(*tensors), masks[0] if masks else None)
+
+    return masked
 
 
 def _runner(node: Any) -> Callable[..., Any]:

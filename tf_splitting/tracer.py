@@ -154,6 +154,7 @@ class Tracer:
         self,
         run: Callable[..., Any],
         *xs: Signal,
+        sides: Sequence[Signal] = (),
         shape: tuple[int | None, ...] | None = None,
         repeat: int = 1,
         channel_axis: int | None = None,
@@ -167,12 +168,16 @@ class Tracer:
         Args:
             run: `run(*tensors)`, in inference mode.
             xs: its inputs.
+            sides: tensors that hold no channels, such as a mask; `run` gets them
+                behind the inputs.
             shape: shape of the result; default: that of the layer's output.
             repeat: channels that come out for each that goes in, side by side.
             channel_axis: axis of the result that holds the channels; default: the
                 one of the first input, counted from the end.
             macs_per_channel: multiply-accumulates for each channel that comes out.
         """
+        for side in sides:
+            self.freeze(side, f"{self.call.path!r} reads it as a whole")
         widest = max(xs, key=lambda x: x.width)
         for other in xs:
             if other.width < widest.width:
@@ -183,7 +188,8 @@ class Tracer:
             channel_axis = xs[0].axis
         blocks = tuple((group, r * repeat) for group, r in widest.blocks)
         shape = shape or self.output_shape
-        result = self._emit("channelwise", run, xs, shape, channel_axis, blocks)
+        inputs = (*xs, *sides)
+        result = self._emit("channelwise", run, inputs, shape, channel_axis, blocks)
         if macs_per_channel != 0:
             self._add_term(macs_per_channel, 1, blocks)
         return result
@@ -201,7 +207,7 @@ class Tracer:
         if None in reasons or axis + len(x.shape) < 1:
             return None
         width = 1 if x.shape[axis] is None else x.shape[axis]
-        group = self._new_group(width, self.call.path, reasons[0])
+        group = self._new_group(width, x.blocks[0][0].layer, reasons[0])
         return Signal(x.index, x.shape, axis, ((group, 1),))
 
     def join(self, run: Callable[..., Any], *xs: Signal) -> Signal:
@@ -379,6 +385,8 @@ class Tracer:
     ) -> Signal:
         index = self._temporaries
         self._temporaries += 1
+        if self.call.masked:
+            run = keras_graph.carrying_mask(run)
         self._steps.append(
             g.Step(kind, self.call.path, run, tuple(x.index for x in xs), (index,))
         )

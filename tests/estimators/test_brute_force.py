@@ -26,12 +26,12 @@ def exact(model, data, outgoing=True):
     )
 
 
-@pytest.mark.parametrize("name", nets.ALL)
+@pytest.mark.parametrize("name", [*nets.ALL, "two_outputs"])
 def test_eigenvectors_and_random_directions(name):
-    model = nets.ready(name)
-    data = nets.data(model)
-    if name == "shared":
-        data = (tuple(data[0]), data[1])
+    build = nets.ALL.get(name, nets.two_outputs)
+    model = nets.compiled(nets.randomized(build()))
+    x, y = nets.data(model)
+    data = (tuple(x) if isinstance(x, list) else x, y)
     for scores in (exact(model, data), brute.random_scores(model, data)):
         for space, score in scores.items():
             index = score.splitting_index

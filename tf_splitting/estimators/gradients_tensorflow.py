@@ -22,6 +22,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_splitting.graph import ChannelGraph, Step
+from tf_splitting.keras_graph import mask_of, with_mask
 
 LossFunction = Callable[[Any, Any, Any, Any], Any]
 
@@ -65,7 +66,8 @@ def make_product(
                     if index in affected.edges:
                         # The edge's own identity: a tensor that also feeds an Add
                         # carries the gradient of that path too.
-                        arguments[0] = tf.identity(arguments[0])
+                        x = arguments[0]
+                        arguments[0] = with_mask(tf.identity(x), mask_of(x))
                         tape.watch(arguments[0])
                     values["edge", index] = arguments[0]
                     results = [step.run(arguments[0], kernels[step.kernel])]
@@ -168,10 +170,11 @@ def _shifted(
     step_size: float,
 ) -> dict[int, Any]:
     """Values of all tails when every linear output is moved by `step_size`."""
-    shifted = {
-        steps[i].outputs[0]: values[steps[i].outputs[0]] + step_size * move
-        for i, move in moves.items()
-    }
+    shifted = {}
+    for index, move in moves.items():
+        (output,) = steps[index].outputs
+        u = values[output]
+        shifted[output] = with_mask(u + step_size * move, mask_of(u))
     for index in sorted(affected.steps):
         step = steps[index]
         arguments = [shifted.get(i, values[i]) for i in step.inputs]

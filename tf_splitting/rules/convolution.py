@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -73,14 +74,34 @@ def _convolution(
         macs = None if count is None else count * math.prod(layer.kernel.shape)
         return tracer.opaque(reason, given, macs=macs)
     if layer.groups == 1:
-        dtype = layer.compute_dtype
-
-        def linear(x: Any, kernel: Any) -> Any:
-            return layer.convolution_op(ops.cast(x, dtype), ops.cast(kernel, dtype))
-
-        u = tracer.linear(x, layer.kernel, linear, channel_axis=channel_axis(layer))
+        run = _linear_part(layer)
+        u = tracer.linear(x, layer.kernel, run, channel_axis=channel_axis(layer))
         return finish(tracer, layer, u)
     return _one_group_per_channel(tracer, layer, x)
+
+
+def _linear_part(layer: Any) -> Callable[[Any, Any], Any]:
+    dtype = layer.compute_dtype
+    # Conv1D only: no position may see a later one.
+    causal = layer.padding == "causal"
+    before = layer.dilation_rate[0] * (layer.kernel_size[0] - 1)
+    steps = (before, 0), (0, 0)
+
+    def linear(x: Any, kernel: Any) -> Any:
+        x = ops.cast(x, dtype)
+        if causal:
+            last = layer.data_format == "channels_last"
+            x = ops.pad(x, ((0, 0), *(steps if last else steps[::-1])))
+        return ops.conv(
+            x,
+            ops.cast(kernel, dtype),
+            strides=layer.strides,
+            padding="valid" if causal else layer.padding,
+            data_format=layer.data_format,
+            dilation_rate=layer.dilation_rate,
+        )
+
+    return linear
 
 
 def _one_group_per_channel(tracer: Tracer, layer: Any, x: Signal) -> Signal:

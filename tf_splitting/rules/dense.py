@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from tf_splitting.keras_graph import with_mask
 from tf_splitting.rules.activations import apply_activation
 from tf_splitting.rules.registry import register
 from tf_splitting.tracer import Signal, Tracer
@@ -53,7 +54,8 @@ def _embedding(
     dtype = layer.compute_dtype
 
     def look_up(x: Any, table: Any) -> Any:
-        return ops.take(ops.cast(table, dtype), ops.cast(x, "int32"), axis=0)
+        vectors = ops.take(ops.cast(table, dtype), ops.cast(x, "int32"), axis=0)
+        return with_mask(vectors, layer.compute_mask(x))
 
     u = tracer.linear(x, layer.embeddings, look_up, in_axis=None, positions=0)
     tracer.config("output_dim", u)

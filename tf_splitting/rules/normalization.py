@@ -8,18 +8,20 @@ from tf_splitting.rules.registry import register
 from tf_splitting.tracer import Signal, Tracer
 
 
-@register(keras.layers.BatchNormalization)
+@register(keras.layers.BatchNormalization, mask=True)
 def _batch_normalization(
-    tracer: Tracer, layer: keras.layers.BatchNormalization, given: Signal
+    tracer: Tracer, layer: keras.layers.BatchNormalization, given: Signal, *mask: Signal
 ) -> Signal | tuple[Signal, ...]:
     x = tracer.along(given, layer.axis % len(given.shape))
     if x is None:
         return tracer.opaque(
-            f"{tracer.call.path!r} normalizes an axis that is not the channels", given
+            f"{tracer.call.path!r} normalizes an axis that is not the channels",
+            given,
+            *mask,
         )
     for variable in layer.weights:
         tracer.carry(variable, 0, x)
-    return tracer.channelwise(tracer.call.run, x)
+    return tracer.channelwise(tracer.call.run, x, sides=mask)
 
 
 @register(

@@ -17,15 +17,19 @@ Rule = Callable[..., Signal | tuple[Signal, ...]]
 
 _RULES: dict[type, Rule] = {}
 _ANY_ARGUMENTS: set[type] = set()
+_MASK: set[type] = set()
 
 
-def register(*types: type, any_arguments: bool = False) -> Callable[[Rule], Rule]:
+def register(
+    *types: type, any_arguments: bool = False, mask: bool = False
+) -> Callable[[Rule], Rule]:
     """Registers `rule(tracer, operation, *signals)` for these exact types.
 
     Args:
         types: classes of layers or of `keras.ops` operations.
         any_arguments: the rule also knows what to do about calls with arguments
             besides tensors (`tracer.call.extras`) or with tensors passed by name.
+        mask: the rule takes a mask, passed by name, as a further signal.
     """
 
     def decorate(rule: Rule) -> Rule:
@@ -33,6 +37,8 @@ def register(*types: type, any_arguments: bool = False) -> Callable[[Rule], Rule
             _RULES[kind] = rule
             if any_arguments:
                 _ANY_ARGUMENTS.add(kind)
+            if mask:
+                _MASK.add(kind)
         return rule
 
     return decorate
@@ -62,9 +68,7 @@ def _refusal(tracer: Tracer, operation: Any) -> str | None:
     path, kind = tracer.call.path, type(operation)
     if not hasattr(operation, "trace_channels") and rule_for(kind) is None:
         return f"nothing is known about {path!r} of type {kind.__name__}"
-    if not tracer.call.plain and kind not in _ANY_ARGUMENTS:
+    masked = kind in _MASK and not tracer.call.extras
+    if not (tracer.call.plain or masked or kind in _ANY_ARGUMENTS):
         return f"{path!r} is called with further arguments"
-    if tracer.call.masked and kind not in _ANY_ARGUMENTS:
-        # A linear step computes less than its layer does and would drop the mask.
-        return f"{path!r} passes a mask on"
     return None

@@ -41,11 +41,15 @@ def _spatial(tracer: Tracer, layer: Any, given: Signal) -> Signal | tuple[Signal
     return tracer.channelwise(tracer.call.run, x)
 
 
-@register(*_GLOBAL)
-def _global(tracer: Tracer, layer: Any, given: Signal) -> Signal | tuple[Signal, ...]:
+@register(*_GLOBAL, mask=True)
+def _global(
+    tracer: Tracer, layer: Any, given: Signal, *mask: Signal
+) -> Signal | tuple[Signal, ...]:
     x = tracer.along(given, _channel_axis(layer, given))
     if x is None:
-        return tracer.opaque(f"{tracer.call.path!r} pools over the channels", given)
+        return tracer.opaque(
+            f"{tracer.call.path!r} pools over the channels", given, *mask
+        )
     return tracer.channelwise(
-        tracer.call.run, x, channel_axis=x.axis if layer.keepdims else -1
+        tracer.call.run, x, sides=mask, channel_axis=x.axis if layer.keepdims else -1
     )
