@@ -159,9 +159,10 @@ def outputs(model, x):
 @EVERY_WAY
 def test_splitting_an_operation_leaves_the_users_graph_alone(build):
     model = build()
-    nodes = [len(node._inbound_nodes) for node in model.operations]
+    parts = model.layers if isinstance(model, keras.Sequential) else model.operations
+    nodes = [len(part._inbound_nodes) for part in parts]
     split(model, nets.random_plan(trace(model)))
-    assert [len(node._inbound_nodes) for node in model.operations] == nodes
+    assert [len(part._inbound_nodes) for part in parts] == nodes
 
 
 @EVERY_WAY
@@ -330,6 +331,26 @@ def test_a_model_without_a_graph_is_refused_with_what_to_do(function):
     model(np.zeros((1, 4)))
     with pytest.raises(ModelError, match=r"hides its graph.*keras.Model\(inputs, out"):
         function(model)
+
+
+def squared(x):
+    return ops.square(ops.relu(x))
+
+
+@pytest.mark.parametrize("function", [squared, lambda x: squared(x)])
+def test_functions_that_nobody_registered_go_along(function):
+    """As activations and regularizers; unknown activations freeze what they see."""
+    x = inputs = keras.Input((5,))
+    x = layers.Dense(4, activation=function, name="odd")(x)
+    x = layers.Dense(4, kernel_regularizer=function, name="first")(x)
+    x = layers.Activation("tanh")(x)
+    model = keras.Model(inputs, layers.Dense(2)(x))
+    assert [space.name for space in trace(model).growable] == ["first"]
+    x = nets.images(model)
+    grown = split(model, SplitPlan({"first": [0, 0]}), epsilon=0.0, verify=x)
+    assert grown.get_layer("odd").activation is function
+    assert grown.get_layer("first").kernel_regularizer is function
+    assert nets.difference(nets.outputs(model, x), nets.outputs(grown, x)) < 1e-6
 
 
 # Settings of layers ---------------------------------------------------------------

@@ -38,8 +38,7 @@ def clone(
 
     def make(layer: Any) -> Any:
         if not isinstance(layer, keras.layers.Layer):
-            # A `keras.ops` operation. Calling the old one would leave a node on it.
-            return type(layer).from_config(layer.get_config())
+            return _remake_operation(layer)
         if has_graph(layer):
             if id(layer) not in models:
                 models[id(layer)] = copy(layer)
@@ -88,7 +87,27 @@ def remake_layer(layer: Any, changes: dict[str, Any], kind: type) -> Any:
             arguments=layer.arguments,
             **keras.layers.Layer.get_config(layer),
         )
-    return kind.from_config({**layer.get_config(), **changes})
+    with warnings.catch_warnings():
+        # Nothing is written to a file here.
+        warnings.filterwarnings("ignore", "The object being serialized includes a")
+        config = layer.get_config()
+    # Functions go along as they are: a config holds the name of one, and only of a
+    # registered one can Keras find the function again.
+    functions = {
+        key: getattr(layer, key)
+        for key in config
+        if inspect.isfunction(getattr(layer, key, None))
+    }
+    return kind.from_config({**config, **functions, **changes})
+
+
+def _remake_operation(operation: keras.Operation) -> keras.Operation:
+    """A new `keras.ops` operation: calling the old one would leave a node on it."""
+    try:
+        return type(operation).from_config(operation.get_config())
+    except NotImplementedError:
+        # One that cannot be saved, because of an array among its arguments.
+        return operation
 
 
 def variable_pairs(model: keras.Model, remade: Mapping[int, Any]) -> list:

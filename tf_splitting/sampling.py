@@ -121,6 +121,8 @@ def _unpack(element: Any) -> Batch:
 
 
 def _as_arrays(part: Any) -> Any:
+    # Tuples, because tf.data takes a list for an array.
+    part = tree.lists_to_tuples(part)
     return None if part is None else tree.map_structure(np.asarray, part)
 
 
