@@ -4,10 +4,10 @@ import keras
 import nets
 import numpy as np
 import pytest
-from keras import layers
+from keras import layers, ops
 
 from tf_splitting.errors import ModelError
-from tf_splitting.keras_graph import flatten
+from tf_splitting.keras_graph import flatten, mask_of, operation_types, with_mask
 
 
 def paths(model):
@@ -94,3 +94,40 @@ def test_a_subclassed_model_is_refused():
 def test_an_unbuilt_sequential_is_refused():
     with pytest.raises(ModelError, match=r"has not been built.*keras\.Input"):
         flatten(keras.Sequential([layers.Dense(2)]))
+
+
+def test_arguments_besides_tensors():
+    x = inputs = keras.Input((4,))
+    x = layers.Dense(4, name="dense")(x, training=False)
+    x = x * 0.5 + inputs
+    dense, product, total = flatten(keras.Model(inputs, x)).calls
+    assert (dense.extras, dense.plain) == ((), True)
+    assert (product.extras, product.plain) == ((0.5,), False)
+    assert (total.extras, total.plain) == ((), True)
+    x = np.ones((1, 4), "float32")
+    np.testing.assert_array_equal(product.run(x), 0.5 * x)
+
+
+def test_masks_are_seen_and_carried():
+    words = keras.Input((5,), dtype="int32")
+    x = layers.Embedding(4, 3, mask_zero=True, name="words")(words)
+    x = layers.Dense(2, name="dense")(x)
+    x = layers.LSTM(2, name="lstm")(x)
+    calls = {call.path: call for call in flatten(keras.Model(words, x)).calls}
+    assert calls["words"].masked
+    assert calls["dense"].masked
+    assert not calls["lstm"].masked
+    assert not calls["lstm"].plain  # the mask comes by name
+    tensor = ops.ones((1, 5, 3))
+    assert mask_of(tensor) is None
+    mask = ops.ones((1, 5), "bool")
+    assert mask_of(layers.Dense(2)(with_mask(tensor, mask))) is mask
+
+
+def test_operations_are_found_by_calling_their_function():
+    (kind,) = operation_types(ops.relu)
+    x = keras.Input((3,))
+    assert type(ops.relu(x)._keras_history.operation) is kind
+    assert operation_types(lambda x: ops.relu(ops.tanh(x))) == ()
+    (product,) = operation_types(ops.multiply, 2)
+    assert type((2 * x)._keras_history.operation) is product
