@@ -43,6 +43,16 @@ MAX_WIDTH = flags.DEFINE_integer(
 WIDTH_MULTIPLE = flags.DEFINE_integer(
     "width_multiple", 1, "Grow to multiples of this only.", lower_bound=1
 )
+SPLIT_UNTRAINABLE = flags.DEFINE_bool(
+    "split_untrainable",
+    False,
+    "Also split neurons of layers that are not trainable, such as a frozen backbone.",
+)
+VERIFY = flags.DEFINE_bool(
+    "verify",
+    True,
+    "After every split check on one batch that the rebuilt model computes the same.",
+)
 COST = define_choice(
     "cost", "macs", ("macs", "params"), "What the gain of a split is divided by."
 )

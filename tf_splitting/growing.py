@@ -134,8 +134,8 @@ def grow(
         "max_widths": max_widths,
         "max_growth": max_growth,
     }
-    checks.warn_if_little_grows(graph)
     macs = checks.check_budget(model, graph, target_macs, selection)
+    checks.warn_if_little_grows(graph)
     schedule = plan_rounds(
         macs,
         target_macs,

@@ -41,7 +41,8 @@ def run() -> None:
     # A head of one class costs least: a target below that needs no data to refuse.
     model = _models.build(classes=1) if saved is None else saved
     if growing.GROW.value:
-        check_budget(model, trace(model), growing.TARGET_MACS.value, _selection())
+        graph = trace(model, split_untrainable=growing.SPLIT_UNTRAINABLE.value)
+        check_budget(model, graph, growing.TARGET_MACS.value, _selection())
     folder = _workdir.create()
 
     images = _images.load(
@@ -113,6 +114,8 @@ def _train(
         seed=program.SEED.value,
         history=history,
         target_macs=growing.TARGET_MACS.value,
+        split_untrainable=growing.SPLIT_UNTRAINABLE.value,
+        verify=growing.VERIFY.value,
         **_selection(),
         **options,
     )

@@ -16,6 +16,15 @@ CASES = {
     "Conv1D": ({"filters": 4, "kernel_size": 3, "padding": "causal"}, (6, 3)),
     "Conv2D": ({"filters": 4, "kernel_size": 3, "strides": 2}, (7, 7, 3)),
     "Conv3D": ({"filters": 4, "kernel_size": 2}, (4, 4, 4, 3)),
+    "Conv1DTranspose": ({"filters": 4, "kernel_size": 3, "strides": 2}, (5, 3)),
+    "Conv2DTranspose": ({"filters": 4, "kernel_size": 2}, (4, 4, 3)),
+    "Conv3DTranspose": ({"filters": 4, "kernel_size": 2}, (2, 2, 2, 3)),
+    "SeparableConv1D": ({"filters": 4, "kernel_size": 3}, (6, 3)),
+    "SeparableConv2D": (
+        {"filters": 4, "kernel_size": 3, "depth_multiplier": 2},
+        (6, 6, 3),
+    ),
+    "PReLU": ({"shared_axes": [1]}, (6, 3)),
     "DepthwiseConv1D": ({"kernel_size": 3, "depth_multiplier": 2}, (6, 3)),
     "DepthwiseConv2D": ({"kernel_size": 3, "activation": "relu"}, (6, 6, 3)),
     "BatchNormalization": ({}, (6, 3)),
@@ -60,16 +69,19 @@ def test_split_inputs_reads_copies_at_half(name):
     doubled = np.concatenate([x, x[..., 1:2]], -1)
     found = run(layer.split_inputs([1]), doubled)
     expected = run(layer, x)
-    if "Depthwise" in name or name == "BatchNormalization":  # channels stay apart
+    if "units" not in CASES[name][0] and "filters" not in CASES[name][0]:
+        # Channels stay apart.
         count = expected.shape[-1] // x.shape[-1]
         copies = expected[..., count : 2 * count]
         expected = np.concatenate([expected, copies], -1)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["Dense", "Conv1D", "Conv2D", "Conv3D"])
+@pytest.mark.parametrize("name", [n for n in CASES if "Conv" in n or n == "Dense"])
 def test_split_outputs_copies_neurons(name):
     layer, x = built(name)
+    if "Depthwise" in name:
+        pytest.skip("its channels are those that come in")
     found = run(layer.split_outputs([2, 0]), x)
     np.testing.assert_allclose(found, run(layer, x)[..., [0, 1, 2, 3, 2, 0]], rtol=1e-5)
 

@@ -79,9 +79,15 @@ Dense = _subclass(keras.layers.Dense)
 Conv1D = _subclass(keras.layers.Conv1D)
 Conv2D = _subclass(keras.layers.Conv2D)
 Conv3D = _subclass(keras.layers.Conv3D)
+Conv1DTranspose = _subclass(keras.layers.Conv1DTranspose)
+Conv2DTranspose = _subclass(keras.layers.Conv2DTranspose)
+Conv3DTranspose = _subclass(keras.layers.Conv3DTranspose)
+SeparableConv1D = _subclass(keras.layers.SeparableConv1D)
+SeparableConv2D = _subclass(keras.layers.SeparableConv2D)
 DepthwiseConv1D = _subclass(keras.layers.DepthwiseConv1D)
 DepthwiseConv2D = _subclass(keras.layers.DepthwiseConv2D)
 BatchNormalization = _subclass(keras.layers.BatchNormalization)
+PReLU = _subclass(keras.layers.PReLU)
 
 SPLITTABLE = {
     kind.__mro__[2]: kind
@@ -90,9 +96,15 @@ SPLITTABLE = {
         Conv1D,
         Conv2D,
         Conv3D,
+        Conv1DTranspose,
+        Conv2DTranspose,
+        Conv3DTranspose,
+        SeparableConv1D,
+        SeparableConv2D,
         DepthwiseConv1D,
         DepthwiseConv2D,
         BatchNormalization,
+        PReLU,
     )
 }
 
