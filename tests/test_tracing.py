@@ -209,3 +209,39 @@ def test_a_subclassed_model_is_refused():
 
     with pytest.raises(ModelError, match="Hidden"):
         trace(Hidden())
+
+
+def shared_layers():
+    """Layers called twice in ways that do not fit together."""
+    turn = layers.Permute((2, 1))
+    nested_in = keras.Input((3, 3))
+    nested = keras.Model(nested_in, layers.ReLU()(nested_in))
+    slopes = layers.PReLU(shared_axes=[1])
+    dense = layers.Dense(3, name="twice")
+    soft = layers.Softmax(axis=1)
+    return {
+        "nested": lambda a: [nested(a), turn(nested(turn(a)))],
+        "slopes": lambda a: [slopes(a), turn(slopes(turn(a)))],
+        "dense": lambda a: [dense(a), dense(turn(a))],
+        "softmax": lambda a: [soft(a), turn(soft(turn(a)))],
+    }
+
+
+@pytest.mark.parametrize("name", shared_layers())
+def test_calls_of_one_layer_that_do_not_agree_freeze(name):
+    inputs = keras.Input((3, 2))
+    a = layers.Dense(3, name="before")(inputs)
+    x = layers.Add()(shared_layers()[name](a))
+    model = keras.Model(inputs, layers.Dense(2)(x))
+    graph = trace(model)
+    assert "before" not in {space.name for space in graph.growable}
+    split(model, nets.random_plan(graph, share=0.5), verify=nets.images(model))
+
+
+def test_a_config_of_a_layer_called_twice_ties_both_calls():
+    inputs = keras.Input((2,))
+    a, b = (layers.Dense(3, name=name)(inputs) for name in "ab")
+    reshape = layers.Reshape((1, 3))
+    x = layers.Concatenate()([reshape(a), reshape(b)])
+    (space,) = trace(keras.Model(inputs, layers.Dense(2)(x))).growable
+    assert set(space.producers) == {"a", "b"}

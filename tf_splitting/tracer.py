@@ -91,6 +91,8 @@ class Tracer:
         self._configs: dict[tuple[int, str, int | None], tuple[Any, _Blocks]] = {}
         self._nested: dict[int, tuple[Any, Signal]] = {}
         self._uncounted: dict[str, None] = {}
+        self._opaque: set[int] = set()
+        self._touched: dict[int, list[tuple[Signal, ...]]] = {}
         self._producers: list[tuple[str, _Blocks]] = []
         self._consumers: list[tuple[str, _Blocks]] = []
         self._activations: list[tuple[str, int, _Blocks]] = []
@@ -203,11 +205,11 @@ class Tracer:
         axis = axis if axis < 0 else axis - len(x.shape)
         if x.axis == axis:
             return x
-        reasons = [group.frozen for group, _ in _whole(x.blocks)]
-        if None in reasons or axis + len(x.shape) < 1:
+        if self._grows(x) or axis + len(x.shape) < 1:
             return None
         width = 1 if x.shape[axis] is None else x.shape[axis]
-        group = self._new_group(width, x.blocks[0][0].layer, reasons[0])
+        frozen, _ = _whole(x.blocks)[0]
+        group = self._new_group(width, frozen.layer, frozen.frozen)
         return Signal(x.index, x.shape, axis, ((group, 1),))
 
     def join(self, run: Callable[..., Any], *xs: Signal) -> Signal:
@@ -228,7 +230,10 @@ class Tracer:
     def config(self, key: str, signal: Signal, index: int | None = None) -> None:
         """Entry `key` (its item `index`) of the config is the width of `signal`."""
         layer = self.call.operation
-        self._configs.setdefault((id(layer), key, index), (layer, signal.blocks))
+        entry = (id(layer), key, index)
+        _, first = self._configs.setdefault(entry, (layer, signal.blocks))
+        # A layer called again has one config for both calls.
+        self._tie(first, signal.blocks)
 
     def freeze(self, signal: Signal, reason: str) -> None:
         """The channels of `signal` must keep their number."""
@@ -248,6 +253,7 @@ class Tracer:
         for x in xs:
             self.freeze(x, reason)
         call = self.call
+        self._opaque.add(id(call.operation))
         if macs != 0:
             self._add_term(macs, 1)
         results = []
@@ -283,12 +289,41 @@ class Tracer:
             inputs = [self._signals[index] for index in call.inputs]
             results = describe(self, call.operation, inputs)
             self._bind(call, results)
+            outputs = [self._signals[index] for index in call.outputs]
+            self._touched.setdefault(id(call.operation), []).append((*inputs, *outputs))
+        self._freeze_what_is_called_differently(flat)
         for index in flat.outputs:
             self.freeze(self._signals[index], "it is an output of the model")
         for tensor, index in flat.nested:
             signal = self._signals[index]
             _, first = self._nested.setdefault(id(tensor), (tensor, signal))
-            self._tie(first.blocks, signal.blocks)
+            if first.axis == signal.axis:
+                self._tie(first.blocks, signal.blocks)
+            else:
+                for called in (first, signal):
+                    self.freeze(called, "a nested model is called along other axes too")
+
+    def _freeze_what_is_called_differently(self, flat: keras_graph.FlatGraph) -> None:
+        """Freezes around layers whose calls do not agree on what their weights hold.
+
+        One call may be described and the next be opaque, or read another axis; the
+        layer has one set of weights and one config for both.
+        """
+        for call in flat.calls:
+            calls = self._touched[id(call.operation)]
+            if len(calls) == 1:
+                continue
+            # The same input or output over all calls.
+            columns = zip(*calls, strict=False)
+            axes = [{x.axis for x in column if self._grows(x)} for column in columns]
+            if id(call.operation) in self._opaque or any(len(a) > 1 for a in axes):
+                for signal in (x for signals in calls for x in signals):
+                    self.freeze(
+                        signal, f"{call.path!r} is called in ways that do not agree"
+                    )
+
+    def _grows(self, signal: Signal) -> bool:
+        return any(group.frozen is None for group, _ in _whole(signal.blocks))
 
     def _bind(self, call: keras_graph.Call, results: Any) -> None:
         results = results if isinstance(results, tuple) else (results,)

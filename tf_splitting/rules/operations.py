@@ -62,6 +62,8 @@ def _binary(tracer: Tracer, operation: Any, *xs: Signal) -> Signal | tuple[Signa
         )
     for value in tracer.call.extras:
         shape = np.shape(value)
+        if len(shape) > min(len(x.shape) for x in xs):
+            return tracer.opaque(f"{tracer.call.path!r} adds axes in front", *xs)
         if any(len(shape) >= -x.axis and shape[x.axis] != 1 for x in xs):
             return tracer.opaque(_per_channel(tracer), *xs)
     return merge(tracer, *xs)
