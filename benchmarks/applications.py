@@ -1,0 +1,201 @@
+"""Which networks of keras.applications can grow, and what growing costs in seconds?
+
+Builds each at its default size with random weights, traces it, splits one neuron of
+every space that may grow, and compares the seconds with those of Keras' own
+`clone_model` and copying the weights. Results go to a JSON-lines file as soon as they
+are there, and what is in the file is not repeated, so the script can be stopped and
+started again; the page is made from the file.
+
+    python benchmarks/applications.py [--models ResNet50 VGG16] [--again]
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import inspect
+import json
+import logging
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+
+import tf_splitting
+from tf_splitting.costs import growable_share
+from tf_splitting.files import write_text_atomically
+from tf_splitting.graph import ChannelGraph
+
+# ConvNeXt's convolutions are compiled anew for every shape, which TensorFlow warns of.
+logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+BUILDERS = dict(inspect.getmembers(keras.applications, inspect.isfunction))
+COLUMNS = (
+    "network",
+    "params (M)",
+    "GMACs",
+    "spaces that grow",
+    "MACs that grow",
+    "the rest is frozen because",
+    "trace (s)",
+    "split (s)",
+    "clone (s)",
+    "ratio",
+)
+MOSTLY_FROZEN = 0.03
+INTRODUCTION = """\
+# Networks of keras.applications
+
+Made by `python benchmarks/applications.py`: every network at its default input size,
+with its classifier but for the softmax. A *space* is a set of channel axes that keep
+one width; inputs and outputs of a network are spaces that never grow. *MACs that grow*
+is the share of multiply-accumulates in layers that get wider with a growable space.
+
+`trace` and `split` are seconds for finding the spaces and for splitting one neuron in
+each that may grow; `clone` those of `keras.models.clone_model` and copying the weights.
+The ratio is (trace + split) / clone, each the best of {repeats} runs in one process, on
+{cores} CPU cores without a GPU.
+"""
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", nargs="+", default=BUILDERS, choices=BUILDERS)
+    parser.add_argument("--again", action="store_true", help="replace what is known")
+    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--results", default="benchmarks/results/applications.jsonl")
+    parser.add_argument("--page", default="docs/architectures.md")
+    return parser.parse_args()
+
+
+def seconds(run: Callable[[], Any]) -> float:
+    """Wall time; what `run` yields is freed before the next measurement."""
+    gc.collect()
+    start = time.perf_counter()
+    result = run()
+    spent = time.perf_counter() - start
+    del result
+    return spent
+
+
+def build(name: str) -> keras.Model:
+    options = {"weights": None, "classifier_activation": None}
+    model = BUILDERS[name](**options)
+    if None in model.input_shape[1:]:
+        # MobileNetV3 takes any size by default; its weights are for this one.
+        model = BUILDERS[name](input_shape=(224, 224, 3), **options)
+    return model
+
+
+def measure(name: str, repeats: int) -> dict:
+    model = build(name)
+    graph = tf_splitting.trace(model)
+    plan = tf_splitting.SplitPlan({space.name: [0] for space in graph.growable})
+
+    def copy() -> keras.Model:
+        clone = keras.models.clone_model(model)
+        clone.set_weights(model.get_weights())
+        return clone
+
+    jobs = {
+        "trace": lambda: tf_splitting.trace(model),
+        "split": lambda: tf_splitting.split(model, plan, epsilon=0.0),
+        "clone": copy,
+    }
+    # Round by round, so that a busy spell of the machine hits all of them.
+    rounds = [{job: seconds(run) for job, run in jobs.items()} for _ in range(repeats)]
+    return {
+        "model": name,
+        "params": model.count_params(),
+        "macs": tf_splitting.count_macs(model),
+        "growable": len(graph.growable),
+        "spaces": len(graph.spaces),
+        "share": growable_share(graph),
+        "frozen": dict(reasons(graph)),
+        "repeats": repeats,
+        "cores": len(os.sched_getaffinity(0)),
+        "seconds": {job: min(taken[job] for taken in rounds) for job in jobs},
+    }
+
+
+def reasons(graph: ChannelGraph) -> list[tuple[str, int]]:
+    """Why spaces between input and output are frozen, the most frequent first."""
+    counts = Counter(
+        re.sub(r"'[^']*'", "a layer", space.frozen)
+        for space in graph.spaces
+        if space.frozen is not None and " of the model" not in space.frozen
+    )
+    return counts.most_common()
+
+
+def ratio(result: dict) -> float:
+    taken = result["seconds"]
+    return (taken["trace"] + taken["split"]) / taken["clone"]
+
+
+def row(result: dict) -> tuple[str, ...]:
+    taken = result["seconds"]
+    return (
+        result["model"],
+        f"{result['params'] / 1e6:.1f}",
+        f"{result['macs'] / 1e9:.2f}",
+        f"{result['growable']} / {result['spaces']}",
+        f"{result['share']:.1%}",
+        "; ".join(f"{why} ({n})" for why, n in result["frozen"].items()) or "–",
+        f"{taken['trace']:.2f}",
+        f"{taken['split']:.1f}",
+        f"{taken['clone']:.1f}",
+        f"{ratio(result):.2f}",
+    )
+
+
+def page(results: list[dict]) -> str:
+    """The results as Markdown."""
+    lines = [COLUMNS, ("-",) * len(COLUMNS), *map(row, results)]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    slowest = max(results, key=ratio)
+    frozen = [
+        f"{r['model']} ({', '.join(r['frozen']) or 'one layer alone'})"
+        for r in results
+        if r["share"] < MOSTLY_FROZEN
+    ]
+    introduction = INTRODUCTION.format(
+        repeats=min(r["repeats"] for r in results),
+        cores=max(r["cores"] for r in results),
+    )
+    return (
+        f"{introduction}\n{table}\n\n"
+        f"The highest ratio is {ratio(slowest):.2f}, of {slowest['model']}. Networks "
+        f"of which less than {MOSTLY_FROZEN:.0%} of the MACs can grow: "
+        f"{', '.join(frozen) or 'none'}.\n"
+    )
+
+
+def main() -> None:
+    arguments = parse()
+    file = Path(arguments.results)
+    lines = file.read_text().splitlines() if file.exists() else []
+    results = {r["model"]: r for r in map(json.loads, lines)}
+    for name in arguments.models:
+        if name in results and not arguments.again:
+            continue
+        results[name] = measure(name, arguments.repeats)
+        keras.utils.clear_session()
+        results = {n: results[n] for n in BUILDERS if n in results}
+        write_text_atomically(
+            file, "".join(f"{json.dumps(r)}\n" for r in results.values())
+        )
+        print(" | ".join(row(results[name])), flush=True)
+    write_text_atomically(arguments.page, page(list(results.values())))
+    print(f"\n{arguments.page}: {len(results)} of {len(BUILDERS)} networks")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""Every network of keras.applications can be traced, grown, saved and loaded."""
+
+import gc
+
+import keras
+import nets
+import numpy as np
+import pytest
+import stock
+
+from tf_splitting import count_macs, split, trace
+from tf_splitting.costs import growable_share, macs_terms, total
+
+TOLERANCE = 1e-4
+LEAST_GROWABLE_SHARE = 0.03
+# Networks of which less of the MACs can grow, and why.
+EXPECTED_FROZEN: dict[str, str] = {}
+
+# One of each family runs by default.
+QUICK = (
+    "ConvNeXtTiny",
+    "DenseNet121",
+    "EfficientNetB0",
+    "MobileNetV2",
+    "MobileNetV3Small",
+    "NASNetMobile",
+    "ResNet50V2",
+    "Xception",
+)
+# Above 100 million weights files are left out for time: smaller ones have their layers.
+LARGEST_FILE = 1e8
+
+
+def cases():
+    """Every network once, ending in logits and in features by turns."""
+    return [case(n, top=i % 2 == 0) for i, n in enumerate(stock.BUILDERS)]
+
+
+def case(name, top):
+    label = f"{name}-{'logits' if top else 'features'}"
+    marks = () if name in QUICK else pytest.mark.slow
+    return pytest.param(name, top, marks=marks, id=label)
+
+
+@pytest.fixture(autouse=True)
+def freed():
+    """The models of one test are gone before the next builds its own.
+
+    Looking for garbage while hundreds of layers come into being takes a third of the
+    time, and there is none before the test ends.
+    """
+    gc.disable()
+    yield
+    gc.enable()
+    keras.utils.clear_session()
+    gc.collect()
+
+
+def relative(a, b):
+    return np.linalg.norm(a - b) / np.linalg.norm(a)
+
+
+def assert_preserved(model, grown, images):
+    """Same outputs; yields those of the grown network.
+
+    Hundreds of random layers in float32 may turn a change of the images by one rounding
+    into more than TOLERANCE; twice that is allowed then.
+    """
+    before, after = nets.outputs(model, images), nets.outputs(grown, images)
+    assert relative(before, np.roll(before, 1, 0)) > 0.01, "a dead network"
+    error = relative(before, after)
+    if error > TOLERANCE:
+        signs = np.random.default_rng(0).choice([-1, 1], images.shape)
+        rounding = 1 + np.finfo(images.dtype).eps / 2 * signs
+        rounded = nets.outputs(model, (images * rounding).astype(images.dtype))
+        noise = relative(before, rounded)
+        assert error < 2 * noise < 20 * TOLERANCE
+    return after
+
+
+def test_all_are_found():
+    assert len(stock.BUILDERS) >= 40
+    assert {*QUICK, *EXPECTED_FROZEN} <= stock.BUILDERS.keys()
+
+
+@pytest.mark.parametrize(("name", "top"), cases())
+def test_application(name, top, tmp_path):
+    model = stock.build(name, top)
+    images = stock.alive(model)
+    graph = trace(model)
+    few = growable_share(graph) < LEAST_GROWABLE_SHARE
+    assert few == (name in EXPECTED_FROZEN)
+
+    plan = nets.random_plan(graph, share=0.01)
+    assert plan.splits.keys() == {space.name for space in graph.growable}
+    grown = split(model, plan, epsilon=0.0)
+    after = assert_preserved(model, grown, images)
+    expected = total(macs_terms(graph), plan.widths(graph))
+    assert count_macs(grown) == expected > total(macs_terms(graph), graph.widths)
+
+    if grown.count_params() < LARGEST_FILE:
+        grown.save(tmp_path / "grown.keras")
+        loaded = keras.saving.load_model(tmp_path / "grown.keras")
+        assert relative(after, nets.outputs(loaded, images)) < 1e-6
