@@ -191,18 +191,18 @@ def check(recipe, drawn, path):
     assert_same(before, outputs(grown, x))
     assert_consistent(trace(grown))
     assert_costs(model, graph, plan, grown)
-    # Saving takes as long as all the rest. Keras files hold a layer anew for every
-    # nested model that it is part of.
-    if recipe.seed % 2 == 0 and "shared across levels" not in features:
+    # One or the other, because both take as long as all the rest.
+    if recipe.seed % 2:
+        fresh = split(model, plan, epsilon="fresh")
+        assert_same(before, outputs(fresh, x))
+        assert trace(fresh).widths == plan.widths(graph)
+    elif "shared across levels" not in features:
+        # Keras files hold a layer anew for every nested model that it is part of.
         assert_same_from_file(grown, x, path)
-    fresh = split(model, plan, epsilon="fresh")
-    assert_same(before, outputs(fresh, x))
-    assert trace(fresh).widths == plan.widths(graph)
     if behaves_otherwise_in_training(model):
         # Last, because it moves the averages that inference uses.
         before = outputs(model, x, training=True)
         assert_same(before, outputs(grown, x, training=True))
-        assert_same(before, outputs(fresh, x, training=True))
         assert_same(outputs(model, x), outputs(grown, x))
 
 

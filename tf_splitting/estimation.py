@@ -6,12 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 import keras
+import numpy as np
 
 from tf_splitting.errors import ModelError
 from tf_splitting.estimators.base import Estimator
 from tf_splitting.estimators.problem import SplittingProblem, flat_inputs
 from tf_splitting.estimators.rayleigh import Rayleigh
 from tf_splitting.graph import ChannelGraph
+from tf_splitting.neurons import Neurons
 from tf_splitting.precision import in_float32
 from tf_splitting.progress import Bar
 from tf_splitting.sampling import Sample, draw_sample
@@ -113,21 +115,27 @@ def estimate_sample(
         on_product=bar.advance,
     )
     bar.total = estimator.products(problem)
-    values, vectors, matrices = estimator.solve(problem, seed)
+    found = estimator.solve(problem, seed)
     bar.close()
     neurons = problem.neurons
     spaces = {}
     for space in graph.growable:
-        index = neurons.of(space.name, values)
-        incoming, outgoing = slices(neurons, vectors, space.name)
+        index = neurons.of(space.name, found.values)
+        incoming, outgoing = slices(neurons, found.vectors, space.name)
         spaces[space.name] = SpaceScores(
             splitting_index=index,
             gain=-0.5 * epsilon**2 * index,
             incoming=incoming,
             outgoing=outgoing,
-            matrices=None if matrices is None else matrices[space.name],
+            residual=_part(neurons, space.name, found.residuals),
+            standard_error=_part(neurons, space.name, found.standard_errors),
+            matrices=None if found.matrices is None else found.matrices[space.name],
         )
     return SplittingScores(spaces, epsilon, problem.loss, sample.size, repr(estimator))
+
+
+def _part(neurons: Neurons, space: str, values: np.ndarray | None) -> np.ndarray | None:
+    return None if values is None else neurons.of(space, values)
 
 
 def check_growable(graph: ChannelGraph) -> None:

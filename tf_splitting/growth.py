@@ -12,13 +12,15 @@ incoming weights of its parent's norm, without changing the function.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tf_splitting import layout as lay
 from tf_splitting.graph import ChannelGraph, WeightUse
-from tf_splitting.neurons import Field, Neurons, as_numpy
+from tf_splitting.neurons import Field, Neurons, Slot, as_numpy
 from tf_splitting.plan import SplitPlan
 
 
@@ -59,11 +61,22 @@ class Growth:
         """Width of each space afterwards."""
         return {space: len(gather) for space, gather in self.gathers.items()}
 
-    def expand(self, array: np.ndarray, weight: WeightUse) -> np.ndarray:
-        """An array shaped like a weight, gathered along all its channel axes."""
-        for use in weight.axes:
+    def expand(
+        self,
+        array: np.ndarray,
+        weight: WeightUse,
+        only: Mapping[int, np.ndarray] | None = None,
+    ) -> np.ndarray:
+        """An array shaped like a weight, gathered along all its channel axes.
+
+        `only` restricts some axes to some positions of the result.
+        """
+        only = only or {}
+        for use in sorted(weight.axes, key=lambda use: use.axis not in only):
             index = lay.sources(use.layout, self.widths, self.gathers)
-            if len(index) != array.shape[use.axis]:
+            if use.axis in only:
+                array = np.take(array, index[only[use.axis]], use.axis)
+            elif len(index) != array.shape[use.axis]:
                 array = np.take(array, index, use.axis)
         return array
 
@@ -76,12 +89,22 @@ class Growth:
         shape[axis] = -1
         return lay.spread(layout, values).reshape(shape)
 
-    def weight(self, value: np.ndarray, weight: WeightUse) -> np.ndarray:
-        """A weight after the split at ε = 0: copied, and shared where consumed."""
-        grown = self.expand(value, weight)
+    def weight(
+        self,
+        value: np.ndarray,
+        weight: WeightUse,
+        only: Mapping[int, np.ndarray] | None = None,
+    ) -> np.ndarray:
+        """A weight after the split at ε = 0: copied, and shared where consumed.
+
+        `only` restricts some axes to some positions of the result.
+        """
+        grown = self.expand(value, weight, only)
         for use in weight.axes:
             if use.role == "consumed" and self._grows(use.layout):
                 share = self.along(weight, use.axis, self.shares)
+                if only and use.axis in only:
+                    share = np.take(share, only[use.axis], use.axis)
                 grown = grown * share.astype(value.dtype)
         return grown
 
@@ -107,33 +130,58 @@ class Growth:
         return grown.astype(value.dtype)
 
 
-def offsets(growth: Growth, neurons: Neurons, directions: Field) -> dict:
-    """What ε = 1 adds to each grown kernel, by kernel name.
+class Offset(NamedTuple):
+    """What a step of 1 adds to some slices of a grown kernel.
+
+    Attributes:
+        axis: the axis along which the slices lie.
+        positions: where, `[slices]`.
+        values: kernel-shaped, `[..., slices, ...]`.
+    """
+
+    axis: int
+    positions: np.ndarray
+    values: np.ndarray
+
+    def add_to(self, kernel: np.ndarray, step: float) -> None:
+        """Moves the kernel by a step, in place."""
+        index: list[Any] = [slice(None)] * kernel.ndim
+        index[self.axis] = self.positions
+        kernel[tuple(index)] += (step * self.values).astype(kernel.dtype)
+
+
+def offsets(
+    growth: Growth, neurons: Neurons, directions: Field
+) -> dict[str, list[Offset]]:
+    """How the copies move, by kernel name.
 
     Args:
         growth: the plan.
         neurons: the model's neurons.
         directions: relative directions, a field of unit vectors.
 
-    Returns:
-        Kernel name to an array of the grown kernel's shape. An offset is halved on
-        duplicated inputs exactly as the kernel is; otherwise the step would be up to
-        twice too long.
+    An offset is halved on duplicated inputs exactly as the kernel is; otherwise the
+    step would be up to twice too long.
     """
-    total: dict[str, np.ndarray] = {}
+    found: dict[str, list[Offset]] = {}
     for slot, norm, direction in zip(
         neurons.slots, neurons.norms(), directions, strict=True
     ):
         weight = neurons.graph.weight(slot.weight)
-        offset = growth.weight(direction * slot.broadcast(norm), weight)
-        offset = offset * growth.along(weight, slot.axis, growth.signs)
-        total[slot.weight] = total.get(slot.weight, 0) + offset
-    return total
+        signs = growth.along(weight, slot.axis, growth.signs)
+        where = np.flatnonzero(signs)
+        if len(where):
+            only = {slot.axis: where}
+            norms = growth.expand(slot.broadcast(norm), _one_axis(weight, slot), only)
+            values = growth.weight(direction, weight, only)
+            values = values * norms * np.take(signs, where, slot.axis)
+            found.setdefault(slot.weight, []).append(Offset(slot.axis, where, values))
+    return found
 
 
 def fresh_offsets(
     growth: Growth, neurons: Neurons, generator: np.random.Generator
-) -> dict:
+) -> dict[str, list[Offset]]:
     """What turns copies into fresh neurons, by kernel name.
 
     Args:
@@ -141,25 +189,31 @@ def fresh_offsets(
         neurons: the model's neurons.
         generator: source of the new incoming weights.
 
-    Returns:
-        Kernel name to an array of the grown kernel's shape: added to the kernel it
-        gives every new neuron random incoming weights of its parent's norm, over all
-        inputs, new ones included.
+    Added to the kernel, it gives every new neuron random incoming weights of its
+    parent's norm, over all inputs, new ones included.
     """
-    total: dict[str, np.ndarray] = {}
+    found: dict[str, list[Offset]] = {}
     for slot, norm in zip(neurons.slots, neurons.norms(), strict=True):
         if slot.role != "produced":
             continue
         weight = neurons.graph.weight(slot.weight)
-        kernel = as_numpy(slot.variable)
-        base = growth.weight(kernel, weight)
-        drawn = generator.standard_normal(base.shape)
-        others = tuple(i for i in range(base.ndim) if i != slot.axis)
-        drawn /= np.sqrt(np.square(drawn).sum(others, keepdims=True))
-        parent = np.broadcast_to(slot.broadcast(norm), kernel.shape)
-        new = 1 - growth.along(weight, slot.axis, growth.shares)
-        total[slot.weight] = new * (growth.expand(parent, weight) * drawn - base)
-    return total
+        where = np.flatnonzero(growth.along(weight, slot.axis, growth.shares) == 0)
+        if len(where):
+            only = {slot.axis: where}
+            base = growth.weight(as_numpy(slot.variable), weight, only)
+            drawn = generator.standard_normal(base.shape)
+            others = tuple(i for i in range(base.ndim) if i != slot.axis)
+            drawn /= np.sqrt(np.square(drawn).sum(others, keepdims=True))
+            norms = growth.expand(slot.broadcast(norm), _one_axis(weight, slot), only)
+            values = norms * drawn - base
+            found.setdefault(slot.weight, []).append(Offset(slot.axis, where, values))
+    return found
+
+
+def _one_axis(weight: WeightUse, slot: Slot) -> WeightUse:
+    """The weight as far as one axis goes, for arrays that have length 1 elsewhere."""
+    uses = tuple(use for use in weight.axes if use.axis == slot.axis)
+    return replace(weight, axes=uses)
 
 
 def _signs(gather: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -112,8 +112,7 @@ class Neurons:
         for slot in self.slots:
             kernel = as_numpy(slot.variable)
             norm = np.sqrt(slot.sum(np.square(kernel), self.count))
-            entries = slot.sum(np.ones_like(kernel), self.count)
-            here = entries > 0
+            here = np.bincount(slot.ids + 1, minlength=self.count + 1)[1:] > 0
             positive = norm[here & (norm > 0)]
             spare = positive.mean() if positive.size else 1.0
             norms.append(np.where(here & (norm == 0), spare, norm))
@@ -138,16 +137,36 @@ class Neurons:
         norm = np.sqrt(self.inner(field, field))
         return self.scaled(field, np.divide(1, norm, where=norm > 0, out=norm * 0))
 
-    def random(self, generator: np.random.Generator) -> Field:
-        """Independent random unit vectors, one for each neuron."""
-        return self.normalized(
-            [
-                generator.standard_normal(slot.variable.shape).astype(
-                    as_numpy(slot.variable).dtype
-                )
-                for slot in self.slots
-            ]
-        )
+    def random(
+        self, generator: np.random.Generator, chosen: np.ndarray | None = None
+    ) -> Field:
+        """Independent random unit vectors, one for each neuron.
+
+        Args:
+            generator: source of the numbers.
+            chosen: which neurons get one, `[neurons]`; the others get zeros.
+        """
+        chosen = np.ones(self.count, bool) if chosen is None else chosen
+        field, places, squares = [], [], np.zeros(self.count)
+        for slot in self.slots:
+            where = np.flatnonzero(np.append(chosen, False)[slot.ids])
+            shape = list(slot.variable.shape)
+            shape[slot.axis] = len(where)
+            drawn = generator.standard_normal(shape)
+            others = tuple(i for i in range(drawn.ndim) if i != slot.axis)
+            np.add.at(squares, slot.ids[where], np.square(drawn).sum(others))
+            field.append(drawn)
+            places.append(where)
+        for i, (slot, where) in enumerate(zip(self.slots, places, strict=True)):
+            along = [1] * field[i].ndim
+            along[slot.axis] = -1
+            scale = 1 / np.sqrt(squares[slot.ids[where]])
+            index: list[Any] = [slice(None)] * field[i].ndim
+            index[slot.axis] = where
+            whole = np.zeros(slot.variable.shape, as_numpy(slot.variable).dtype)
+            whole[tuple(index)] = field[i] * scale.reshape(along)
+            field[i] = whole
+        return field
 
 
 def as_numpy(variable: Any) -> np.ndarray:

@@ -14,7 +14,7 @@ from tf_splitting import layout as lay
 from tf_splitting.cloning import clone, remake_layer, variable_pairs
 from tf_splitting.compile_settings import copy_compile_settings
 from tf_splitting.errors import SplittingError
-from tf_splitting.growth import Growth, fresh_offsets, offsets
+from tf_splitting.growth import Growth, Offset, fresh_offsets, offsets
 from tf_splitting.neurons import Field, Neurons, as_numpy
 from tf_splitting.optimizer_state import carry_optimizer_state
 from tf_splitting.plan import Directions, SplitPlan
@@ -141,20 +141,20 @@ class Splitting:
         plan.check(self.graph)
         self.growth = Growth.of(self.graph, plan, fresh=fresh)
         self._known = {**(scores or {}), **plan.directions}
-        self._spaces = [name for name, indices in plan.splits.items() if indices]
+        self._splits = plan.splits
         self._seed = seed
         self._neurons = Neurons(self.graph)
         if self._known and not fresh:
             self._offsets  # noqa: B018  (refuses directions that do not fit)
 
     @cached_property
-    def _offsets(self) -> dict[str, np.ndarray]:
-        """What a step of 1 adds to each kernel; the most expensive part of a split."""
+    def _offsets(self) -> dict[str, list[Offset]]:
+        """What a step of 1 adds to each kernel."""
         neurons = self._neurons
         if self._fresh:
             generator = np.random.default_rng(self._seed)
             return fresh_offsets(self.growth, neurons, generator)
-        directions = _directions(neurons, self._known, self._spaces, self._seed)
+        directions = _directions(neurons, self._known, self._splits, self._seed)
         return offsets(self.growth, neurons, directions)
 
     def build(self, epsilon: float) -> keras.Model:
@@ -207,8 +207,10 @@ class Splitting:
                 new.assign(old)
                 continue
             value = self.growth.weight(as_numpy(old), use)
-            if epsilon and use.name in self._offsets:
-                value = value + epsilon * self._offsets[use.name]
+            if epsilon and (moves := self._offsets.get(use.name)):
+                value = value.copy()
+                for move in moves:
+                    move.add_to(value, epsilon)
             new.assign(value)
 
 
@@ -220,16 +222,18 @@ def reclassed(model: keras.Model, class_of: Callable[[type], type]) -> keras.Mod
 def _directions(
     neurons: Neurons,
     known: Mapping[str, SpaceScores | Directions],
-    spaces: list[str],
+    splits: Mapping[str, list[int]],
     seed: int,
 ) -> Field:
-    """Relative directions of all neurons of the spaces to be split."""
-    given = assemble(neurons, known, [space for space in spaces if space in known])
-    missing = np.zeros(neurons.count)
-    for space in spaces:
-        if space not in known:
-            neurons.of(space, missing)[:] = 1
+    """Relative directions of all neurons to be split."""
+    missing = np.zeros(neurons.count, bool)
+    for space, indices in splits.items():
+        if indices and space not in known:
+            neurons.of(space, missing)[indices] = True
+    given = [space for space, indices in splits.items() if indices and space in known]
     if not missing.any():
-        return given
-    random = neurons.scaled(neurons.random(np.random.default_rng(seed)), missing)
-    return [a + b for a, b in zip(given, random, strict=True)]
+        return assemble(neurons, known, given)
+    random = neurons.random(np.random.default_rng(seed), missing)
+    if not given:
+        return random
+    return [a + b for a, b in zip(assemble(neurons, known, given), random, strict=True)]

@@ -27,6 +27,10 @@ class SpaceScores:
             with the output axis restricted to this space.
         outgoing: for each consumer kernel likewise, the input axis restricted to
             this space (every position of it, where Flatten made several).
+        residual: |Sv - λv| of the direction found, `[width]`: an eigenvalue of the
+            sample's splitting matrix lies within this distance of λ.
+        standard_error: of λ, from its spread over the sample, `[width]`; NaN for a
+            sample of one batch. Both are None if the estimator does not tell.
         matrices: the splitting matrices, `[width, weights, weights]`, from `Exact`;
             else None. Rows are the neuron's slices in the order in which the
             graph lists kernels, each slice flattened.
@@ -39,6 +43,8 @@ class SpaceScores:
     gain: np.ndarray
     incoming: Mapping[str, np.ndarray]
     outgoing: Mapping[str, np.ndarray]
+    residual: np.ndarray | None = None
+    standard_error: np.ndarray | None = None
     matrices: np.ndarray | None = None
 
 

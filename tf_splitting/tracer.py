@@ -88,6 +88,7 @@ class Tracer:
         self._terms: list[tuple[str, int | None, tuple[_Blocks, ...]]] = []
         self._axes: dict[int, dict[tuple[int, g.Role], _Blocks]] = {}
         self._variables: dict[int, tuple[str, Any]] = {}
+        self._taken: set[str] = set()
         self._configs: dict[tuple[int, str, int | None], tuple[Any, _Blocks]] = {}
         self._nested: dict[int, tuple[Any, Signal]] = {}
         self._uncounted: dict[str, None] = {}
@@ -134,14 +135,14 @@ class Tracer:
         group = self._new_group(kernel.shape[out_axis], self.call.path)
         result = self._emit("linear", run, (x,), shape, channel_axis, ((group, 1),))
         self._steps[-1] = replace(self._steps[-1], kernel=self._name(kernel))
-        self._declare(kernel, out_axis, "produced", result.blocks)
-        self._producers.append((self.call.path, result.blocks))
         axes, window = [result.blocks], math.prod(kernel.shape)
         if in_axis is not None:
             self._declare(kernel, in_axis, "consumed", x.blocks)
             self._consumers.append((self.call.path, x.blocks))
             axes.insert(0, x.blocks)
             window //= kernel.shape[in_axis]
+        self._declare(kernel, out_axis, "produced", result.blocks)
+        self._producers.append((self.call.path, result.blocks))
         if positions is None:
             positions = _positions(shape, channel_axis)
         if positions != 0:
@@ -293,7 +294,9 @@ class Tracer:
             self._touched.setdefault(id(call.operation), []).append((*inputs, *outputs))
         self._freeze_what_is_called_differently(flat)
         for index in flat.outputs:
-            self.freeze(self._signals[index], "it is an output of the model")
+            for group, _ in _whole(self._signals[index].blocks):
+                # This says more than what its last layer may have said.
+                group.frozen = "it is an output of the model"
         for tensor, index in flat.nested:
             signal = self._signals[index]
             _, first = self._nested.setdefault(id(tensor), (tensor, signal))
@@ -486,9 +489,9 @@ class Tracer:
         known = self._variables.get(id(variable))
         if known is None:
             name = f"{self.call.path}/{variable.name}"
-            taken = {n for n, _ in self._variables.values()}
-            if name in taken:
-                name = f"{name}_{len(taken)}"
+            if name in self._taken:
+                name = f"{name}_{len(self._taken)}"
+            self._taken.add(name)
             known = self._variables.setdefault(id(variable), (name, variable))
         return known[0]
 

@@ -50,7 +50,12 @@ def _application(name: str) -> keras.Model:
         options["input_shape"] = (model_flags.IMAGE_SIZE.value,) * 2 + (3,)
         options["include_top"] = False
         options["pooling"] = "avg"
-    return getattr(keras.applications, name)(weights=None, **options)
+    model = getattr(keras.applications, name)(weights=None, **options)
+    if None in model.input_shape[1:]:
+        # Some take any size by default, at which MACs are unknown.
+        options["input_shape"] = (224, 224, 3)
+        model = getattr(keras.applications, name)(weights=None, **options)
+    return model
 
 
 def _summary(graph: ChannelGraph, model: keras.Model) -> str:

@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 from keras import layers
 
-from tf_splitting import Exact, Rayleigh, estimate
+from tf_splitting import Exact, Rayleigh, estimate, trace
 from tf_splitting.errors import SplittingError, UnknownNameError
+from tf_splitting.estimators import SplittingProblem
+from tf_splitting.estimators.base import measured
+from tf_splitting.sampling import Batch, Sample
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -30,7 +33,7 @@ def test_the_converged_iteration_finds_what_eigh_finds(name, outgoing):
     model = nets.ready(name)
     data = nets.data(model, count=32)
     neurons, exact = solved(model, data, Exact(outgoing=outgoing))
-    _, found = solved(model, data, Rayleigh(passes=40, outgoing=outgoing))
+    _, found = solved(model, data, Rayleigh(passes=40, tolerance=0, outgoing=outgoing))
     scale = np.abs(exact.values).max()
     np.testing.assert_allclose(found.values, exact.values, rtol=1e-3, atol=1e-6 * scale)
     # An eigenvalue of zero has no direction of its own: linear neurons alone.
@@ -42,7 +45,10 @@ def test_the_converged_iteration_finds_what_eigh_finds(name, outgoing):
 def test_more_passes_never_find_less():
     model = nets.ready("residual")
     data = nets.data(model)
-    values = [solved(model, data, Rayleigh(passes=n))[1].values for n in (1, 2, 4, 8)]
+    values = [
+        solved(model, data, Rayleigh(passes=n, tolerance=0))[1].values
+        for n in (1, 2, 4, 8)
+    ]
     for worse, better in itertools.pairwise(values):
         assert (better <= worse + 1e-9).all()
     assert (values[-1] < values[0] - 1e-6).all()
@@ -147,3 +153,79 @@ def test_exact_scores_carry_the_matrices_they_come_from():
         np.testing.assert_allclose(lowest, space.splitting_index, rtol=1e-6)
     fast = estimate(model, data, verbose=0)
     assert all(space.matrices is None for space in fast.values())
+
+
+def errors(name, **settings):
+    """Relative errors of λ against the exact ones, and what the solver says of them."""
+    model = nets.ready(name)
+    data = nets.data(model, count=32)
+    _, exact = solved(model, data, Exact())
+    _, found = solved(model, data, Rayleigh(**settings))
+    return exact.values, found
+
+
+@pytest.mark.parametrize("name", ["dense", "conv_bn", "separable", "residual"])
+def test_an_eigenvalue_lies_within_the_residual(name):
+    model = nets.ready(name)
+    data = nets.data(model, count=32)
+    p = brute.problem(model, data)
+    matrices = Exact().matrices(p)
+    for passes in (2, 4):
+        found = Rayleigh(passes=passes, tolerance=0).solve(p, seed=0)
+        for space, stack in matrices.items():
+            spectrum = np.linalg.eigvalsh(stack)
+            value = p.neurons.of(space, found.values)
+            nearest = np.abs(spectrum - value[:, None]).min(axis=1)
+            bound = p.neurons.of(space, found.residuals)
+            assert (nearest <= 1.001 * bound + 1e-7).all()
+    assert (found.residuals < 0.5 * np.abs(found.values)).mean() > 0.5
+
+
+@pytest.mark.parametrize("tolerance", [0.1, 0.01, 0.001])
+def test_passes_end_once_the_gain_is_known_to_the_tolerance(tolerance):
+    exact, found = errors("residual", passes=40, tolerance=tolerance)
+    gaining = exact < 0
+    missing = (found.values - exact)[gaining].sum()
+    assert 0 <= missing <= 2 * tolerance * -exact[gaining].sum()
+
+
+def test_a_tighter_tolerance_takes_more_products():
+    model = nets.ready("residual")
+    data = nets.data(model, count=32)
+    taken = []
+    for tolerance in (0.3, 0.03, 0.003):
+        p = brute.problem(model, data)
+        calls = []
+        p._on_product = lambda calls=calls: calls.append(1)
+        Rayleigh(passes=40, tolerance=tolerance).solve(p, seed=0)
+        taken.append(len(calls))
+    assert taken[0] < taken[1] < taken[2] < 40
+
+
+def test_standard_errors_are_those_of_repeated_samples():
+    """λ of a fixed direction, over samples drawn anew, spreads as the error says."""
+    model = nets.ready("dense")
+    x, y = nets.data(model, count=64 * 40)
+    graph = trace(model)
+    direction, values, said = None, [], []
+    for k in range(40):
+        rows = slice(64 * k, 64 * (k + 1))
+        batches = [
+            Batch(a, b)
+            for a, b in zip(np.split(x[rows], 16), np.split(y[rows], 16), strict=True)
+        ]
+        p = SplittingProblem(
+            model, graph, Sample(tuple(batches)), epsilon=brute.STEP, outgoing=True
+        )
+        if direction is None:
+            direction = p.neurons.random(np.random.default_rng(0))
+        found = measured(p, direction)
+        values.append(found.values)
+        said.append(found.standard_errors)
+    ratio = np.mean(said, axis=0) / np.std(values, axis=0, ddof=1)
+    assert 0.8 < np.median(ratio) < 1.25
+
+
+def test_one_batch_has_no_standard_error():
+    _, found = errors("dense", passes=3)
+    assert np.isnan(found.standard_errors).all()

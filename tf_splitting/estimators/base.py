@@ -12,15 +12,51 @@ from tf_splitting.neurons import Field
 
 
 class Eigenpairs(NamedTuple):
-    """Minimum eigenvalue of every neuron `[neurons]` and its unit eigenvector.
+    """Minimum eigenvalue of every neuron and its unit eigenvector.
 
-    `matrices` holds the splitting matrices by space, `[width, weights, weights]`, if
-    the estimator has them.
+    Attributes:
+        values: λ, `[neurons]`.
+        vectors: v.
+        residuals: |Sv - λv|, `[neurons]`: an eigenvalue of the sample's matrix lies
+            within this distance of λ.
+        standard_errors: of λ as a mean over the sample's examples, for this v.
+        matrices: the splitting matrices by space, `[width, weights, weights]`, if the
+            estimator has them.
     """
 
     values: np.ndarray
     vectors: Field
+    residuals: np.ndarray | None = None
+    standard_errors: np.ndarray | None = None
     matrices: Mapping[str, np.ndarray] | None = None
+
+
+def measured(problem: SplittingProblem, vectors: Field) -> Eigenpairs:
+    """Takes one more pass over the sample to see what unit vectors are worth."""
+    neurons = problem.neurons
+    image, forms = problem.forms(vectors, [vectors])
+    values = problem.fold_shares @ forms[:, :, 0]
+    off = [s - d for s, d in zip(image, neurons.scaled(vectors, values), strict=True)]
+    return Eigenpairs(
+        values,
+        vectors,
+        np.sqrt(neurons.inner(off, off)),
+        standard_errors(forms[:, :, 0], problem.fold_shares),
+    )
+
+
+def standard_errors(forms: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Standard errors of the mean of folds, `[neurons]`; NaN for a single fold.
+
+    Args:
+        forms: the mean of each fold, `[folds, neurons]`.
+        shares: share of the examples in each fold, `[folds]`.
+    """
+    count = len(forms)
+    if count < 2:
+        return np.full(forms.shape[1], np.nan)
+    squares = np.square(forms - shares @ forms)
+    return np.sqrt(np.square(shares) @ squares * count / (count - 1))
 
 
 class Estimator(Protocol):

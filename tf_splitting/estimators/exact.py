@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tf_splitting.errors import SplittingError
-from tf_splitting.estimators.base import Eigenpairs
+from tf_splitting.estimators.base import Eigenpairs, measured
 from tf_splitting.estimators.problem import SplittingProblem
 from tf_splitting.neurons import Field, Neurons
 
@@ -48,11 +48,12 @@ class Exact:
             eigenvalues, eigenvectors = np.linalg.eigh(stack)
             neurons.of(space, values)[:] = eigenvalues[:, 0]
             neurons.of(space, vectors)[:, : stack.shape[1]] = eigenvectors[:, :, 0]
-        return Eigenpairs(values, entries.field(vectors), matrices)
+        found = measured(problem, entries.field(vectors))
+        return found._replace(values=values, matrices=matrices)
 
     def products(self, problem: SplittingProblem) -> int:
         """How many batch products `solve` will take."""
-        return _Entries(problem.neurons).largest * problem.batches
+        return (_Entries(problem.neurons).largest + 1) * problem.batches
 
     def matrices(self, problem: SplittingProblem) -> dict[str, np.ndarray]:
         """The splitting matrices of every space, `[width, weights, weights]`.

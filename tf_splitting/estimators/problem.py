@@ -15,6 +15,9 @@ from tf_splitting.keras_graph import input_name
 from tf_splitting.neurons import Field, Neurons, as_numpy
 from tf_splitting.sampling import Sample
 
+# Enough for a standard error, few enough to keep their forms for thousands of neurons.
+_FOLDS = 16
+
 
 class SplittingProblem:
     """What an estimator works on.
@@ -78,11 +81,35 @@ class SplittingProblem:
         Raises:
             NonFiniteLossError: the loss of a batch is NaN or infinite.
         """
+        return self.forms(field, (), batches)[0]
+
+    def forms(
+        self,
+        field: Field,
+        onto: Sequence[Field],
+        batches: Sequence[int] | None = None,
+    ) -> tuple[Field, np.ndarray]:
+        """S·d as `product`, and how oᵀSd varies over the sample for some fields o.
+
+        Args:
+            field: the direction d of every neuron.
+            onto: the fields o.
+            batches: numbers of the batches to use; default: all.
+
+        Returns:
+            S·d, and the forms of every fold of the sample, `[folds, neurons, onto]`.
+            Folds are runs of batches, at most 16; their means, weighted by
+            `fold_shares`, are oᵀSd.
+        """
         batches = range(self.batches) if batches is None else batches
         tangents = self._rescaled(field)
+        sides = [self._rescaled(side) for side in onto]
+        folds = self._folds(len(batches))
+        forms = np.zeros((max(folds) + 1, self.neurons.count, len(onto)))
+        sizes = np.zeros(len(forms))
         examples = sum(self.sample.batches[i].size for i in batches)
         totals: Field = [np.zeros_like(tangent) for tangent in tangents]
-        for index in batches:
+        for index, fold in zip(batches, folds, strict=True):
             batch = self.sample.batches[index]
             loss, products = self._product(
                 batch.x,
@@ -92,10 +119,28 @@ class SplittingProblem:
                 tangents,
             )
             self._losses[index] = self._finite(float(loss), index)
+            products = [np.asarray(part) for part in products]
             for total, part in zip(totals, products, strict=True):
-                total += np.asarray(part) * (batch.size / examples)
+                total += part * (batch.size / examples)
+            for column, side in enumerate(sides):
+                forms[fold, :, column] += batch.size * self.neurons.inner(
+                    side, products
+                )
+            sizes[fold] += batch.size
             self._on_product()
-        return self._rescaled(totals)
+        return self._rescaled(totals), forms / sizes[:, None, None]
+
+    @property
+    def fold_shares(self) -> np.ndarray:
+        """Share of the sample's examples in each fold, `[folds]`."""
+        folds = self._folds(self.batches)
+        sizes = [batch.size for batch in self.sample.batches]
+        return np.bincount(folds, sizes) / sum(sizes)
+
+    @staticmethod
+    def _folds(batches: int) -> list[int]:
+        folds = min(batches, _FOLDS)
+        return [index * folds // batches for index in range(batches)]
 
     def _rescaled(self, field: Field) -> Field:
         return [

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tf_splitting.errors import SplittingError, unknown_choice
-from tf_splitting.estimators.base import Eigenpairs
+from tf_splitting.estimators.base import Eigenpairs, measured, standard_errors
 from tf_splitting.estimators.problem import SplittingProblem
 from tf_splitting.neurons import Field, Neurons
 
@@ -31,7 +31,10 @@ class Rayleigh:
 
     Args:
         solver: `"lobpcg"` (default) or `"rmsprop"`.
-        passes: passes over the sample; each costs about one training epoch of it.
+        passes: most passes over the sample; each costs about one training epoch of it.
+        tolerance: `"lobpcg"` stops earlier once the summed λ of the neurons that gain
+            is known to this relative accuracy: an eigenvalue lies within |Sv - λv| of
+            λ, and within its square over the gap to the next if that is less. 0: never.
         outgoing: let directions move a neuron's outgoing weights too, without which
             a neuron with a linear tail cannot gain.
         learning_rate: step of `"rmsprop"`.
@@ -47,17 +50,19 @@ class Rayleigh:
     """
 
     solver: str = "lobpcg"
-    passes: int = 5
+    passes: int = 8
+    tolerance: float = 0.01
     outgoing: bool = True
     learning_rate: float = 0.01
 
     def __post_init__(self) -> None:
         if self.solver not in _SOLVERS:
             raise unknown_choice("solver", self.solver, _SOLVERS)
-        if self.passes < 1 or self.learning_rate <= 0:
+        if self.passes < 1 or self.learning_rate <= 0 or not self.tolerance >= 0:
             raise SplittingError(
-                f"Got passes={self.passes}, learning_rate={self.learning_rate}; "
-                "expected at least one pass and a positive learning rate."
+                f"Got passes={self.passes}, learning_rate={self.learning_rate}, "
+                f"tolerance={self.tolerance}; expected at least one pass, a positive "
+                "learning rate and a tolerance of at least 0."
             )
 
     def solve(self, problem: SplittingProblem, seed: int) -> Eigenpairs:
@@ -66,7 +71,7 @@ class Rayleigh:
         return _SOLVERS[self.solver](self, problem, start, seed)
 
     def products(self, problem: SplittingProblem) -> int:
-        """How many batch products `solve` will take."""
+        """How many batch products `solve` will take at most."""
         extra = 1 if self.solver == "rmsprop" else 0
         return (self.passes + extra) * problem.batches
 
@@ -74,32 +79,47 @@ class Rayleigh:
 def _lobpcg(
     settings: Rayleigh, problem: SplittingProblem, start: Field, seed: int
 ) -> Eigenpairs:
-    neurons = problem.neurons
-    basis = [start]
-    images = [problem.product(start)]
-    matrix = neurons.inner(start, images[0])[:, None, None]
+    neurons, shares = problem.neurons, problem.fold_shares
+    image, form = problem.forms(start, [start])
+    basis, images = [start], [image]
+    grams = form[..., None]  # of the basis under S, fold by fold
     while True:
-        values, vectors = np.linalg.eigh(matrix)
+        size = len(basis)
+        values, vectors = np.linalg.eigh(np.tensordot(shares, grams, 1))
         weights = vectors[:, :, 0]
         direction = _combine(neurons, basis, weights)
-        if len(basis) == settings.passes:
-            return Eigenpairs(values[:, 0], neurons.normalized(direction))
         image = _combine(neurons, images, weights)
         residual = [
             s - d
             for s, d in zip(image, neurons.scaled(direction, values[:, 0]), strict=True)
         ]
+        lengths = np.sqrt(neurons.inner(residual, residual))
+        if size == settings.passes or _settled(values, lengths, settings.tolerance):
+            forms = np.einsum("ni,fnij,nj->fn", weights, grams, weights)
+            errors = standard_errors(forms, shares)
+            direction = neurons.normalized(direction)
+            return Eigenpairs(values[:, 0], direction, lengths, errors)
         residual, found = _orthonormal(neurons, basis, residual, image)
         basis.append(residual)
-        images.append(problem.product(residual))
-        size = len(basis)
-        grown = np.zeros((neurons.count, size, size))
-        grown[:, :-1, :-1] = matrix
-        for i, member in enumerate(basis):
-            grown[:, i, -1] = grown[:, -1, i] = neurons.inner(member, images[-1])
-        # The zero direction must not look like a better eigenvalue of zero.
-        grown[found, -1, -1] = np.abs(grown[found]).max(axis=(1, 2)) + 1
-        matrix = grown
+        image, form = problem.forms(residual, basis)
+        images.append(image)
+        grown = np.zeros((len(grams), neurons.count, size + 1, size + 1))
+        grown[..., :-1, :-1] = grams
+        grown[..., :, -1] = grown[..., -1, :] = form
+        # A zero direction must not look like a better eigenvalue of zero.
+        grown[:, found, -1, -1] = np.abs(grown[:, found]).max(axis=(0, 2, 3)) + 1
+        grams = grown
+
+
+def _settled(values: np.ndarray, residuals: np.ndarray, tolerance: float) -> bool:
+    """Whether λ of the neurons that gain is known to the tolerance, in sum."""
+    if tolerance == 0 or values.shape[1] < 2:
+        return False
+    gap = np.maximum(values[:, 1] - values[:, 0], np.finfo(float).tiny)
+    errors = np.minimum(residuals, np.square(residuals) / gap)
+    gaining = values[:, 0] < 0
+    total = -values[gaining, 0].sum()
+    return bool(errors[gaining].sum() <= tolerance * total)
 
 
 def _orthonormal(
@@ -152,8 +172,7 @@ def _rmsprop(
                 for d, g, s in zip(direction, gradient, square, strict=True)
             ]
             direction = neurons.normalized(moved)
-    image = problem.product(direction)
-    return Eigenpairs(neurons.inner(direction, image), direction)
+    return measured(problem, direction)
 
 
 _SOLVERS = {"lobpcg": _lobpcg, "rmsprop": _rmsprop}

@@ -62,7 +62,7 @@ def split_layer(
     numbered = Neurons(graph)
     chosen = np.zeros(numbered.count)
     numbered.of(space.name, chosen)[:] = 1
-    directions = numbered.scaled(numbered.random(np.random.default_rng(seed)), chosen)
+    directions = numbered.random(np.random.default_rng(seed), chosen > 0)
     moves = offsets(growth, numbered, directions)
     changes = {
         use.key: lay.size(use.layout, growth.new_widths) for use in graph.configs
@@ -76,7 +76,8 @@ def split_layer(
         use = uses.get(id(old))
         value = as_numpy(old)
         if use is not None:
-            value = growth.weight(value, use)
-            value = value + epsilon * moves.get(use.name, 0.0)
+            value = growth.weight(value, use).copy()
+            for move in moves.get(use.name, ()):
+                move.add_to(value, epsilon)
         new.assign(value)
     return grown
