@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tf_splitting import sampling
 from tf_splitting.errors import DataError
-from tf_splitting.sampling import draw_sample
+from tf_splitting.sampling import Batch, Sample, draw_sample, weighted_by_class
 
 X = np.arange(40.0).reshape(20, 2)
 Y = np.arange(20)
@@ -47,41 +48,60 @@ def test_several_inputs():
 
 
 class Stream:
-    """An iterable that counts what is read of it: the rows again and again."""
+    """An endless iterable of the rows in order, that counts what is read of it."""
 
     def __init__(self):
         self.read = 0
 
     def __iter__(self):
-        for number in range(1000):
+        while True:
+            rows = slice(4 * (self.read % 5), 4 * (self.read % 5) + 4)
             self.read += 1
-            rows = slice(4 * (number % 5), 4 * (number % 5) + 4)
             yield X[rows], Y[rows]
 
 
-def test_a_stream_is_read_no_further_than_needed():
-    stream = Stream()
-    sample = draw_sample(stream, size=10)
-    assert stream.read == 3
-    np.testing.assert_array_equal(rows(sample), np.arange(10))
+def sorted_stream(count=1000, batch=16):
+    """Batches sorted by class, a tenth of them each."""
+    y = np.repeat(np.arange(10), count // 10)
+    x = np.arange(count, dtype=float)[:, None]
+    return tf.data.Dataset.from_tensor_slices((x, y)).batch(batch)
 
 
-def test_tf_data_is_read_no_further_than_needed():
+def test_a_sorted_stream_is_sampled_fairly():
+    counts = np.zeros((30, 1000))
+    for seed in range(30):
+        sample = draw_sample(sorted_stream(), size=200, seed=seed)
+        assert [batch.size for batch in sample.batches] == [16] * 12 + [8]
+        drawn = np.concatenate([batch.x[:, 0] for batch in sample.batches])
+        assert len(set(drawn)) == 200
+        np.testing.assert_array_equal(drawn // 100, rows(sample))
+        counts[seed, drawn.astype(int)] = 1
+        # Shuffled, too: the first batch is no better than the last.
+        assert len(set(rows(sample)[:32])) > 5
+    share = counts.mean(axis=0).reshape(10, 100).mean(axis=1)
+    np.testing.assert_allclose(share, 0.2, atol=0.03)
+
+
+def test_streams_are_drawn_reproducibly():
+    a, b, c = (rows(draw_sample(sorted_stream(), size=50, seed=s)) for s in (1, 1, 2))
+    np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(a, c)
+
+
+def test_an_endless_stream_is_read_as_far_as_promised(monkeypatch):
+    monkeypatch.setattr(sampling, "REACH", 42)
     stream = Stream()
-    signature = (tf.TensorSpec((None, 2)), tf.TensorSpec((None,), tf.int64))
-    dataset = tf.data.Dataset.from_generator(
-        lambda: iter(stream), output_signature=signature
-    )
-    sample = draw_sample(dataset, size=8)
-    assert stream.read <= 2 + 8  # TensorFlow may prefetch a little
-    assert sample.size == 8
-    assert isinstance(sample.batches[0].x, np.ndarray)
+    assert draw_sample(stream, size=10).size == 10
+    assert stream.read == 11
+    stream = Stream()
+    assert draw_sample(stream, size=50).size == 50
+    assert stream.read == 13
 
 
 def test_streams_can_be_batched_anew():
-    sample = draw_sample(Stream(), size=10, batch_size=6)
+    sample = draw_sample(sorted_stream(40), size=10, batch_size=6)
     assert [batch.size for batch in sample.batches] == [6, 4]
-    np.testing.assert_array_equal(rows(sample), np.arange(10))
+    assert isinstance(sample.batches[0].x, np.ndarray)
 
 
 class Pages(keras.utils.PyDataset):
@@ -90,18 +110,34 @@ class Pages(keras.utils.PyDataset):
         self.asked = []
 
     def __len__(self):
-        return 5
+        return 50
 
     def __getitem__(self, index):
         self.asked.append(index)
-        return X[4 * index : 4 * index + 4], Y[4 * index : 4 * index + 4]
+        return np.full((4, 2), index), np.full(4, index)
 
 
 def test_a_py_dataset_gives_random_batches_and_only_those_needed():
     pages = Pages()
-    assert draw_sample(pages, size=8, seed=3).size == 8
-    assert len(set(pages.asked)) == 2
-    assert pages.asked != [0, 1]
+    sample = draw_sample(pages, size=8, seed=3)
+    assert sample.size == 8
+    assert len(set(pages.asked)) == 8
+    assert len(set(rows(sample))) > 3
+
+
+@pytest.mark.parametrize("targets", [np.array([0, 1, 2, 1]), np.eye(3)[[0, 1, 2, 1]]])
+def test_class_weights_join_the_sample_weights(targets):
+    sample = Sample((Batch(np.zeros((4, 2)), targets),))
+    (batch,) = weighted_by_class(sample, {1: 5.0, 2: 0.5}).batches
+    np.testing.assert_array_equal(batch.sample_weight, [1, 5, 0.5, 5])
+    again = weighted_by_class(Sample((batch,)), {0: 3.0})
+    np.testing.assert_array_equal(again.batches[0].sample_weight, [3, 5, 0.5, 5])
+
+
+def test_class_weights_are_for_one_output():
+    sample = Sample((Batch(np.zeros((4, 2)), (np.zeros(4), np.zeros(4))),))
+    with pytest.raises(DataError, match="single output"):
+        weighted_by_class(sample, {1: 2.0})
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,9 @@
 
 Keras' public way, `get_compile_config` and `compile_from_config`, cannot carry a loss
 or metric that is a plain Python function. The arguments that `compile` received are
-kept in the private `_compile_config`; this is the one place that reads it, and
-`tests/test_compile_settings.py` fails when Keras changes it.
+kept in the private `_compile_config`, and the loss made of them in `_compile_loss`;
+this is the one place that reads them, and `tests/test_compile_settings.py` fails when
+Keras changes them.
 """
 
 from __future__ import annotations
@@ -24,6 +25,19 @@ def copy_compile_settings(old: keras.Model, new: keras.Model) -> None:
         settings[key] = _fresh_metrics(settings[key])
     # An optimizer that compile has wrapped for loss scaling is wrapped already.
     new.compile(**settings, auto_scale_loss=False)
+
+
+def compiled_loss(
+    model: keras.Model, x: Any, y: Any, y_pred: Any, sample_weight: Any
+) -> Any:
+    """Loss of the targets, without regularizers, unless the model has its own way.
+
+    `compute_loss` adds `model.losses`; what an activity regularizer left there belongs
+    to the model's last call, which may have been in a graph that is gone.
+    """
+    if type(model).compute_loss is not keras.Model.compute_loss:
+        return model.compute_loss(x, y, y_pred, sample_weight, training=False)
+    return model._compile_loss(y, y_pred, sample_weight)
 
 
 def fresh_optimizer(optimizer: keras.Optimizer) -> keras.Optimizer:

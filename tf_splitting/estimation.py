@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from tf_splitting.graph import ChannelGraph
 from tf_splitting.neurons import Neurons
 from tf_splitting.precision import in_float32
 from tf_splitting.progress import Bar
-from tf_splitting.sampling import Sample, draw_sample
+from tf_splitting.sampling import Sample, draw_sample, weighted_by_class
 from tf_splitting.scores import SpaceScores, SplittingScores, slices
 from tf_splitting.tracing import trace
 
@@ -32,6 +33,7 @@ def estimate(
     loss: Any = None,
     sample_size: int = DEFAULT_SAMPLE_SIZE,
     batch_size: int | None = None,
+    class_weight: Mapping[int, float] | None = None,
     epsilon: float = DEFAULT_STEP,
     seed: int = 0,
     jit_compile: bool = False,
@@ -42,12 +44,14 @@ def estimate(
 
     Args:
         model: a built Functional or Sequential model. It is read in inference mode.
-        dataset: what `model.fit` takes: `(x, y)` arrays, tf.data, PyDataset. It is
-            read at most as far as the sample needs.
+        dataset: what `model.fit` takes: `(x, y)` or `(x, y, sample_weight)` arrays,
+            tf.data, PyDataset. A stream is read to its end, but no further than 65,536
+            examples, each as likely to be drawn as any other.
         estimator: `Rayleigh(...)` (the default), `Exact()`, or one of your own.
         loss: a Keras loss or its name; default: the one the model is compiled with.
         sample_size: number of examples.
         batch_size: examples per batch; default: the dataset's own, 32 for arrays.
+        class_weight: weight of the examples of each class, as in `fit`.
         epsilon: relative step of the finite difference that stands for the second
             derivative, and the step that `gain` is predicted for.
         seed: seed of the draw and of the start directions.
@@ -73,6 +77,8 @@ def estimate(
     graph = trace(model, split_untrainable=split_untrainable)
     check_growable(graph)
     sample = draw_sample(dataset, size=sample_size, batch_size=batch_size, seed=seed)
+    if class_weight is not None:
+        sample = weighted_by_class(sample, class_weight)
     return estimate_sample(
         model,
         graph,

@@ -18,7 +18,7 @@ from tf_splitting.layers.splittable import is_splittable, to_plain
 from tf_splitting.methods import METHODS, Method, Splitting
 from tf_splitting.rebuilding import FRESH
 from tf_splitting.rounds import Job
-from tf_splitting.sampling import draw_sample
+from tf_splitting.sampling import draw_sample, weighted_by_class
 from tf_splitting.schedule import plan_rounds
 from tf_splitting.step_size import check_epsilon
 from tf_splitting.tracing import trace
@@ -145,6 +145,8 @@ def grow(
         final_epochs=final_epochs,
     )
     sample = draw_sample(dataset, size=sample_size, batch_size=batch_size, seed=seed)
+    if fit_arguments.get("class_weight") is not None:
+        sample = weighted_by_class(sample, fit_arguments["class_weight"])
     checks.check_data(model, sample)
     job = Job(
         dataset=dataset,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,8 @@ import numpy as np
 from tf_splitting.errors import DataError
 
 tree = keras.tree
+# How many examples of a stream are read at most.
+REACH = 65_536
 
 
 @dataclass(frozen=True)
@@ -48,16 +50,18 @@ def is_arrays(dataset: Any) -> bool:
 def draw_sample(
     dataset: Any, *, size: int, batch_size: int | None = None, seed: int = 0
 ) -> Sample:
-    """Draws a sample and reads the dataset no further than it needs.
+    """Draws a sample, every example read being as likely as any other.
 
-    Arrays are sampled at random; a `PyDataset` gives random batches; a stream (such
-    as `tf.data`) gives its first examples, so shuffle it if it is sorted.
+    Arrays are sampled at random. A stream (such as `tf.data`) is read to its end, but
+    no further than `REACH` examples: one that is sorted and longer needs shuffling. A
+    `PyDataset` is read in random batches, four times as many examples as are drawn.
 
     Args:
         dataset: `(x, y)` or `(x, y, sample_weight)` arrays, a `keras.utils.PyDataset`,
             or an iterable of such batches.
         size: number of examples; fewer if the dataset is smaller.
-        batch_size: examples per batch; default: 32 for arrays, else the dataset's.
+        batch_size: examples per batch; default: 32 for arrays, else that of the
+            first batch.
         seed: seed of the draw.
 
     Raises:
@@ -72,25 +76,45 @@ def draw_sample(
         batches = _from_arrays(dataset, size, batch_size or 32, generator)
     elif isinstance(dataset, keras.utils.PyDataset):
         order = generator.permutation(dataset.num_batches or 0)
-        batches = (_unpack(dataset[int(index)]) for index in order)
+        pages = (_unpack(dataset[int(index)]) for index in order)
+        batches = _reservoir(pages, size, 4 * size, batch_size, generator)
     elif hasattr(dataset, "__iter__") and not hasattr(dataset, "__next__"):
-        batches = (_unpack(element) for element in dataset)
+        stream = (_unpack(element) for element in dataset)
+        reach = max(size, REACH)
+        batches = _reservoir(stream, size, reach, batch_size, generator)
     else:
         raise DataError(
             f"Got a dataset of type {type(dataset).__name__}; expected arrays "
             "(x, y), a tf.data.Dataset or a keras.utils.PyDataset. A generator can be "
             "read only once: wrap it in a PyDataset."
         )
-    taken = list(_take(batches, size))
+    taken = tuple(batches)
     if not taken:
         raise DataError("The dataset is empty: it yielded no batch.")
-    if batch_size is not None and not is_arrays(dataset):
-        whole = _concatenate(taken)
-        taken = [
-            _rows(whole, slice(start, start + batch_size))
-            for start in range(0, whole.size, batch_size)
-        ]
-    return Sample(tuple(taken))
+    return Sample(taken)
+
+
+def weighted_by_class(sample: Sample, class_weight: Mapping[int, float]) -> Sample:
+    """The sample with `class_weight`, as `fit` takes it, in its sample weights.
+
+    Args:
+        sample: with integer or one-hot targets of a single output.
+        class_weight: weight of every class, by number; others weigh 1.
+
+    Raises:
+        DataError: there are several outputs.
+    """
+
+    def weigh(batch: Batch) -> Batch:
+        if not isinstance(batch.y, np.ndarray):
+            raise DataError("class_weight is for models with a single output.")
+        one_hot = batch.y.ndim > 1 and batch.y.shape[-1] > 1
+        classes = batch.y.argmax(-1) if one_hot else batch.y.reshape(batch.size)
+        weights = np.array([class_weight.get(int(c), 1.0) for c in classes])
+        given = 1.0 if batch.sample_weight is None else batch.sample_weight
+        return Batch(batch.x, batch.y, (weights * given).astype(np.float32))
+
+    return Sample(tuple(weigh(batch) for batch in sample.batches))
 
 
 def _from_arrays(
@@ -100,8 +124,47 @@ def _from_arrays(
     lengths = {len(array) for array in tree.flatten((whole.x, whole.y))}
     if len(lengths) > 1:
         raise DataError(f"Got arrays of different lengths: {sorted(lengths)}.")
-    rows = np.sort(generator.permutation(whole.size)[:size])
-    generator.shuffle(rows)
+    yield from _batched(whole, generator.permutation(whole.size)[:size], batch_size)
+
+
+def _reservoir(
+    batches: Iterator[Batch],
+    size: int,
+    reach: int,
+    batch_size: int | None,
+    generator: np.random.Generator,
+) -> Iterator[Batch]:
+    """Draws from a stream: every example gets a random key, the lowest keys stay.
+
+    Never holds more than twice the sample and a batch.
+    """
+    kept: list[Batch] = []
+    keys = np.zeros(0)
+    read, highest = 0, np.inf
+    for batch in batches:
+        if batch.size == 0:
+            continue
+        batch_size = batch_size or batch.size
+        batch = _rows(batch, slice(0, reach - read))
+        read += batch.size
+        drawn = generator.random(batch.size)
+        chosen = np.flatnonzero(drawn < highest)
+        if len(chosen):
+            kept.append(_rows(batch, chosen))
+            keys = np.append(keys, drawn[chosen])
+        if len(keys) >= 2 * size:
+            lowest = np.argsort(keys)[:size]
+            kept, keys = [_rows(_concatenate(kept), lowest)], keys[lowest]
+            highest = keys[-1]
+        if read >= reach:
+            break
+    if kept:
+        yield from _batched(
+            _concatenate(kept), np.argsort(keys)[:size], batch_size or 1
+        )
+
+
+def _batched(whole: Batch, rows: np.ndarray, batch_size: int) -> Iterator[Batch]:
     for start in range(0, len(rows), batch_size):
         yield _rows(whole, rows[start : start + batch_size])
 
@@ -124,17 +187,6 @@ def _as_arrays(part: Any) -> Any:
     # Tuples, because tf.data takes a list for an array.
     part = tree.lists_to_tuples(part)
     return None if part is None else tree.map_structure(np.asarray, part)
-
-
-def _take(batches: Iterator[Batch], size: int) -> Iterator[Batch]:
-    left = size
-    for batch in batches:
-        if batch.size == 0:
-            continue
-        yield batch if batch.size <= left else _rows(batch, slice(0, left))
-        left -= batch.size
-        if left <= 0:
-            return
 
 
 def _rows(batch: Batch, rows: Any) -> Batch:

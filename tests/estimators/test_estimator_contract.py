@@ -5,8 +5,9 @@ import keras
 import nets
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from tf_splitting import Exact, Rayleigh, estimate, trace
+from tf_splitting import Exact, Rayleigh, SplitPlan, estimate, split, trace
 from tf_splitting.errors import DataError, ModelError, NonFiniteLossError
 from tf_splitting.neurons import Neurons
 from tf_splitting.scores import assemble
@@ -165,3 +166,125 @@ def test_a_model_without_a_loss_is_refused():
     model = nets.dense()
     with pytest.raises(ModelError, match="not compiled with a loss"):
         estimate(model, nets.data(model), verbose=0)
+
+
+# Losses and data as users have them -------------------------------------------------
+
+
+def with_loss(loss, **options):
+    model = nets.randomized(nets.dense())
+    model.compile(keras.optimizers.SGD(0.05), loss, **options)
+    return model
+
+
+def indices(scores):
+    return np.concatenate([s.splitting_index for s in scores.values()])
+
+
+LOSSES = {
+    "from_logits": lambda z, y: keras.losses.categorical_crossentropy(
+        y, z, from_logits=True
+    ),
+    "smoothing": lambda z, y: keras.losses.categorical_crossentropy(
+        y, z, from_logits=True, label_smoothing=0.2
+    ),
+    "squares": lambda z, y: keras.losses.mean_squared_error(y, z),
+}
+KERAS_LOSSES = {
+    "from_logits": keras.losses.CategoricalCrossentropy(from_logits=True),
+    "smoothing": keras.losses.CategoricalCrossentropy(
+        from_logits=True, label_smoothing=0.2
+    ),
+    "squares": "mse",
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_indices_are_those_of_the_compiled_loss(name, float64):
+    """Against the second difference of the loss, written out."""
+    model = with_loss(KERAS_LOSSES[name])
+    x, y = nets.data(model)
+    scores = scored(model, (x, y), Exact())
+    before, after = (
+        float(keras.ops.mean(LOSSES[name](m(x), y)))
+        for m in (
+            model,
+            split(model, SplitPlan({"first": [1]}), scores=scores, epsilon=brute.STEP),
+        )
+    )
+    found = 2 * (after - before) / brute.STEP**2
+    index = scores["first"].splitting_index[1]
+    assert found == pytest.approx(index, rel=1e-4, abs=1e-7)
+    assert scores.loss == pytest.approx(before)
+
+
+def test_sparse_targets_and_streams_and_arrays_agree(float64):
+    x, y = nets.data(nets.dense(), 32)
+    model = with_loss(keras.losses.CategoricalCrossentropy(from_logits=True))
+    sparse = with_loss(keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    sparse.set_weights(model.get_weights())
+    labels = y.argmax(1)
+    stream = tf.data.Dataset.from_tensor_slices((x, labels)).batch(8)
+    # All of the data, in whatever order.
+    expected = indices(scored(model, (x, y), Exact()))
+    for dataset in ((x, labels), stream):
+        found = scored(sparse, dataset, Exact())
+        np.testing.assert_allclose(indices(found), expected, rtol=1e-6, atol=1e-12)
+
+
+def test_class_weights_are_sample_weights(float64):
+    x, y = nets.data(nets.dense(), 32)
+    model = with_loss(keras.losses.CategoricalCrossentropy(from_logits=True))
+    weights = {0: 3.0, 2: 0.25}
+    per_example = np.array([weights.get(int(c), 1.0) for c in y.argmax(1)])
+    by_class = scored(model, (x, y), Exact(), class_weight=weights)
+    by_example = scored(model, (x, y, per_example), Exact())
+    np.testing.assert_allclose(indices(by_class), indices(by_example), rtol=1e-6)
+    assert by_class.loss == pytest.approx(by_example.loss)
+
+
+def test_regularizers_are_left_out(float64):
+    """They do not compare across a split; those of activities are of the last call."""
+    plain = nets.compiled(nets.randomized(nets.dense()))
+    x = inputs = keras.Input((5,))
+    options = {"kernel_regularizer": "l2", "activity_regularizer": "l1"}
+    x = keras.layers.Dense(4, activation="tanh", name="first", **options)(x)
+    x = keras.layers.ActivityRegularization(0.1)(x)
+    x = keras.layers.Dense(6, activation="softplus", name="second", **options)(x)
+    x = keras.layers.Dense(nets.CLASSES, name="logits")(x)
+    model = nets.compiled(keras.Model(inputs, x))
+    data = nets.data(model)
+    model.fit(*data, verbose=0)
+    plain.set_weights(model.get_weights())
+    found, expected = (scored(m, data, Exact()) for m in (model, plain))
+    np.testing.assert_allclose(indices(found), indices(expected), rtol=1e-9)
+    assert found.loss == pytest.approx(expected.loss)
+
+
+class OwnLoss(keras.Model):
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **rest):
+        return keras.ops.mean(keras.ops.square(y_pred - y))
+
+
+def test_a_models_own_loss_is_used(float64):
+    base = nets.randomized(nets.dense())
+    own = OwnLoss(base.input, base.output)
+    own.compile("sgd", "mae")
+    squares = with_loss("mse")
+    squares.set_weights(base.get_weights())
+    data = nets.data(base)
+    found, expected = (indices(scored(m, data, Exact())) for m in (own, squares))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_xla():
+    """What TPUs need: the product compiles, with static shapes throughout."""
+    model = nets.ready("depthwise")
+    data = nets.data(model, 8)
+    estimator = Rayleigh(passes=1)
+    found, expected = (
+        indices(estimate(model, data, estimator=estimator, jit_compile=j, verbose=0))
+        for j in (True, False)
+    )
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(found, expected, rtol=2e-2, atol=2e-3 * scale)

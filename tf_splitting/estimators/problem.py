@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tf_splitting.compile_settings import compiled_loss
 from tf_splitting.errors import DataError, ModelError, NonFiniteLossError
 from tf_splitting.estimators.gradients_tensorflow import make_product
 from tf_splitting.graph import ChannelGraph
@@ -222,6 +223,6 @@ def _loss_function(model: keras.Model, loss: Any) -> Callable[..., Any]:
 
     def compiled(x: Any, y: Any, outputs: list[Any], sample_weight: Any) -> Any:
         y_pred = keras.tree.pack_sequence_as(structure, outputs)
-        return model.compute_loss(x, y, y_pred, sample_weight, training=False)
+        return compiled_loss(model, x, y, y_pred, sample_weight)
 
     return compiled
