@@ -16,6 +16,8 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
+    # The longest first: at the end it would keep one process busy and the other idle.
+    items.sort(key=lambda item: item.name != "test_the_main_job")
     if config.getoption("--slow"):
         return
     for item in items:

@@ -122,12 +122,17 @@ def test_an_interrupted_job_leaves_its_history(small_file, tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell starts its background jobs with the signal ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    for line in process.stdout:
-        if "epoch 2/" in line:
-            break
-    os.kill(process.pid, signal.SIGINT)
-    output, errors = process.communicate(timeout=60)
+    try:
+        for line in process.stdout:
+            if "epoch 2/" in line:
+                break
+        os.kill(process.pid, signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert str(workdir) in output
     assert "Traceback" not in errors
@@ -158,12 +163,13 @@ def test_a_built_in_model_grows(run_tool, tmp_path):
 
 @pytest.mark.slow
 def test_the_main_job(run_tool, tmp_path):
-    """The README's first command, with fewer images: as it stands, ten minutes."""
+    """The README's first command at 96 pixels: as it stands it takes ten minutes."""
     process = run_tool(
         "grow",
         "--model=mobilenet_v2",
-        "--target_macs=0.2e9",
-        "--train_limit=200",
+        "--image_size=96",
+        "--target_macs=0.037e9",
+        "--train_limit=300",
         "--test_limit=100",
         cwd=tmp_path,
     )
@@ -171,7 +177,7 @@ def test_the_main_job(run_tool, tmp_path):
     (workdir,) = (tmp_path / "runs").iterdir()
     history = json.loads((workdir / "history.json").read_text())
     assert len(history["rounds"]) >= 2
-    assert 0.194e9 <= history["rounds"][-1]["macs"] <= 0.2e9
+    assert 0.0359e9 <= history["rounds"][-1]["macs"] <= 0.037e9
     assert history["epochs"][-1]["val_accuracy"] > 0.1
 
 
