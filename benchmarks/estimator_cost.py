@@ -1,0 +1,164 @@
+"""What does a splitting product cost, in training steps? And what memory?
+
+For each network a process of its own trains a compiled model on one batch and takes
+splitting products of all neurons on the same batch, in turns, so that a busy spell of
+the machine hits both; the table shows medians and their ratio. Peak memory is that of
+two more processes, one that only trains and one that only estimates, each above the
+idle model's.
+
+    python benchmarks/estimator_cost.py [--networks cifar_v1 v1_96] [--repeats 15]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+
+from tf_splitting import models, trace
+from tf_splitting.estimation import DEFAULT_STEP
+from tf_splitting.estimators import SplittingProblem
+from tf_splitting.graph import format_table
+from tf_splitting.sampling import Batch, Sample
+
+CLASSES = 10
+# Name: (model, keyword arguments, pixels, batch size).
+NETWORKS = {
+    "cifar_v1": ("mobilenet_v1", {"widths": "cifar_seed"}, 32, 64),
+    "v1_96": ("mobilenet_v1", {"widths": "seed"}, 96, 32),
+    "v1_224": ("mobilenet_v1", {"widths": "seed"}, 224, 16),
+    "v2_96": ("mobilenet_v2", {"widths": "seed"}, 96, 32),
+    "v2_224": ("mobilenet_v2", {"widths": "seed"}, 224, 16),
+}
+JOBS = ("training", "incoming", "both")
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--networks", nargs="+", default=NETWORKS, choices=NETWORKS)
+    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--output", default="benchmarks/results/estimator_cost.jsonl")
+    parser.add_argument("--child", choices=("time", *JOBS), help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def jobs(network: str) -> dict[str, Callable[[], Any]]:
+    """One training step, and one product of each kind, on the same batch."""
+    name, options, pixels, size = NETWORKS[network]
+    model = models.build(
+        name, input_shape=(pixels, pixels, 3), classes=CLASSES, **options
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(1e-4), loss)
+    generator = np.random.default_rng(0)
+    x = generator.uniform(0, 255, (size, pixels, pixels, 3)).astype("float32")
+    y = generator.integers(0, CLASSES, size)
+    graph, sample = trace(model), Sample((Batch(x, y),))
+
+    def product(outgoing: bool) -> Callable[[], Any]:
+        problem = SplittingProblem(
+            model, graph, sample, epsilon=DEFAULT_STEP, outgoing=outgoing
+        )
+        direction = problem.neurons.random(np.random.default_rng(1))
+        return lambda: problem.product(direction)
+
+    return {
+        "training": lambda: model.train_on_batch(x, y),
+        "incoming": product(outgoing=False),
+        "both": product(outgoing=True),
+    }
+
+
+def peak() -> float:
+    """Largest resident memory so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def run_child(network: str, child: str, repeats: int) -> dict[str, float]:
+    """In a process of its own: median seconds of all jobs, or one job's memory."""
+    runs = jobs(network)
+    if child != "time":
+        idle = peak()
+        for _ in range(3):
+            runs[child]()
+        return {"memory": peak() - idle}
+    first = {}
+    for name, run in runs.items():
+        start = time.perf_counter()
+        run()
+        first[f"first {name}"] = time.perf_counter() - start
+    taken: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(repeats):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            taken[name].append(time.perf_counter() - start)
+    return {**first, **{name: statistics.median(t) for name, t in taken.items()}}
+
+
+def call_child(network: str, child: str, repeats: int) -> dict[str, float]:
+    command = [sys.executable, __file__, "--child", child, "--networks", network]
+    found = subprocess.run(
+        [*command, "--repeats", str(repeats)], check=True, stdout=subprocess.PIPE
+    )
+    return json.loads(found.stdout.splitlines()[-1])
+
+
+def row(network: str, result: dict[str, Any]) -> tuple[str, ...]:
+    training, memory = result["training"], result["memory"]
+    return (
+        network,
+        f"{NETWORKS[network][2]}",
+        f"{NETWORKS[network][3]}",
+        f"{1000 * training:.0f}",
+        *(f"{result[job] / training:.2f}" for job in JOBS[1:]),
+        *(f"{memory[job] / memory['training']:.2f}" for job in JOBS[1:]),
+        f"{result['first both'] - result['both']:.1f}",
+    )
+
+
+def main() -> None:
+    arguments = parse()
+    if arguments.child:
+        (network,) = arguments.networks
+        print(json.dumps(run_child(network, arguments.child, arguments.repeats)))
+        return
+    rows = [
+        (
+            "network",
+            "pixels",
+            "batch",
+            "training step, ms",
+            "incoming",
+            "both",
+            "memory incoming",
+            "memory both",
+            "compiling, s",
+        )
+    ]
+    for network in arguments.networks:
+        result: dict[str, Any] = call_child(network, "time", arguments.repeats)
+        result["memory"] = {
+            job: call_child(network, job, arguments.repeats)["memory"] for job in JOBS
+        }
+        with open(arguments.output, "a") as file:
+            file.write(json.dumps({"network": network, **result}) + "\n")
+        rows.append(row(network, result))
+        print(format_table([rows[0], rows[-1]]), flush=True)
+    print(f"\n{format_table(rows)}")
+
+
+if __name__ == "__main__":
+    main()
