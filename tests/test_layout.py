@@ -36,3 +36,10 @@ def test_positions_of_a_space():
     layout = (Block("a"), Block("b"), Block("a"))
     np.testing.assert_array_equal(lay.positions(layout, WIDTHS, "a"), [0, 1, 5, 6])
     assert lay.positions(layout, WIDTHS, "c").size == 0
+
+
+def test_an_index_along_one_axis():
+    array = np.arange(24).reshape(2, 3, 4)
+    for axis, where in enumerate(([1], [2, 0], [3, 1, 1])):
+        found = array[lay.at(3, axis, np.array(where))]
+        np.testing.assert_array_equal(found, np.take(array, where, axis))

@@ -344,3 +344,17 @@ def test_fresh_neurons_learn():
         grown.train_on_batch(x, y)
     moved = grown.get_layer(producer).kernel.numpy() - start
     assert np.abs(moved[:, space.width :]).max(axis=0).min() > 1e-6
+
+
+def test_another_plan_of_the_same_widths_needs_no_other_model():
+    model = nets.ready("conv_bn")
+    splitting = Splitting(model, SplitPlan({"conv_1": [0], "conv_2": [1]}), seed=3)
+    new = splitting.build(0.0)
+    plan = SplitPlan({"conv_1": [2], "conv_2": [0]})
+    splitting.replan(plan)
+    splitting.set_weights(0.3)
+    expected = split(model, plan, epsilon=0.3, seed=3)
+    for a, b in zip(new.weights, expected.weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(PlanError, match="makes widths"):
+        splitting.replan(SplitPlan({"conv_1": [2, 3]}))

@@ -19,7 +19,7 @@ from tf_splitting.errors import (
 )
 from tf_splitting.estimation import check_growable
 from tf_splitting.estimators.problem import flat_inputs
-from tf_splitting.graph import ChannelGraph
+from tf_splitting.graph import IS_INPUT, IS_OUTPUT, ChannelGraph
 from tf_splitting.measuring import measure
 from tf_splitting.sampling import Batch, Sample
 from tf_splitting.scores import SpaceScores
@@ -43,10 +43,8 @@ def warn_if_little_grows(graph: ChannelGraph) -> None:
     """Warns when less than half of a model's MACs lie in layers that can grow."""
     share = growable_share(graph)
     if share < 0.5:
-        reasons = {space.frozen for space in graph.spaces if space.frozen} - {
-            "it is an input of the model",
-            "it is an output of the model",
-        }
+        reasons = {space.frozen for space in graph.spaces if space.frozen}
+        reasons -= {IS_INPUT, IS_OUTPUT}
         warnings.warn(
             f"Only {share:.0%} of the MACs of model {graph.name!r} are in layers that "
             f"can grow. Frozen because: {'; '.join(sorted(reasons)) or 'see trace'}.",

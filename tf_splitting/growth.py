@@ -12,15 +12,15 @@ incoming weights of its parent's norm, without changing the function.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from tf_splitting import layout as lay
 from tf_splitting.graph import ChannelGraph, WeightUse
-from tf_splitting.neurons import Field, Neurons, Slot, as_numpy
+from tf_splitting.neurons import Field, Neurons, as_numpy
 from tf_splitting.plan import SplitPlan
 
 
@@ -84,10 +84,13 @@ class Growth:
         self, weight: WeightUse, axis: int, values: dict[str, np.ndarray]
     ) -> np.ndarray:
         """Per-neuron values of an axis of the new weight, ready to multiply it."""
-        (layout,) = {use.layout for use in weight.axes if use.axis == axis}
         shape = [1] * len(weight.variable.shape)
         shape[axis] = -1
-        return lay.spread(layout, values).reshape(shape)
+        return lay.spread(_layout(weight, axis), values).reshape(shape)
+
+    def sources(self, weight: WeightUse, axis: int) -> np.ndarray:
+        """Old position of every position of an axis of the new weight."""
+        return lay.sources(_layout(weight, axis), self.widths, self.gathers)
 
     def weight(
         self,
@@ -143,11 +146,14 @@ class Offset(NamedTuple):
     positions: np.ndarray
     values: np.ndarray
 
-    def add_to(self, kernel: np.ndarray, step: float) -> None:
-        """Moves the kernel by a step, in place."""
-        index: list[Any] = [slice(None)] * kernel.ndim
-        index[self.axis] = self.positions
-        kernel[tuple(index)] += (step * self.values).astype(kernel.dtype)
+
+def moved(kernel: np.ndarray, moves: Iterable[Offset], step: float) -> np.ndarray:
+    """A grown kernel after its offsets times a step; a new array."""
+    kernel = kernel.copy()
+    for move in moves:
+        index = lay.at(kernel.ndim, move.axis, move.positions)
+        kernel[index] += (step * move.values).astype(kernel.dtype)
+    return kernel
 
 
 def offsets(
@@ -172,7 +178,8 @@ def offsets(
         where = np.flatnonzero(signs)
         if len(where):
             only = {slot.axis: where}
-            norms = growth.expand(slot.broadcast(norm), _one_axis(weight, slot), only)
+            parents = growth.sources(weight, slot.axis)[where]
+            norms = np.take(slot.broadcast(norm), parents, slot.axis)
             values = growth.weight(direction, weight, only)
             values = values * norms * np.take(signs, where, slot.axis)
             found.setdefault(slot.weight, []).append(Offset(slot.axis, where, values))
@@ -204,16 +211,16 @@ def fresh_offsets(
             drawn = generator.standard_normal(base.shape)
             others = tuple(i for i in range(base.ndim) if i != slot.axis)
             drawn /= np.sqrt(np.square(drawn).sum(others, keepdims=True))
-            norms = growth.expand(slot.broadcast(norm), _one_axis(weight, slot), only)
+            parents = growth.sources(weight, slot.axis)[where]
+            norms = np.take(slot.broadcast(norm), parents, slot.axis)
             values = norms * drawn - base
             found.setdefault(slot.weight, []).append(Offset(slot.axis, where, values))
     return found
 
 
-def _one_axis(weight: WeightUse, slot: Slot) -> WeightUse:
-    """The weight as far as one axis goes, for arrays that have length 1 elsewhere."""
-    uses = tuple(use for use in weight.axes if use.axis == slot.axis)
-    return replace(weight, axes=uses)
+def _layout(weight: WeightUse, axis: int) -> lay.Layout:
+    (layout,) = {use.layout for use in weight.axes if use.axis == axis}
+    return layout
 
 
 def _signs(gather: np.ndarray, counts: np.ndarray) -> np.ndarray:

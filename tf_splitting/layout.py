@@ -15,7 +15,7 @@ gather into the gather of an axis.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -72,3 +72,10 @@ def positions(layout: Layout, widths: Mapping[str, int], space: str) -> np.ndarr
             parts.append(np.arange(start, start + length))
         start += length
     return np.concatenate(parts) if parts else np.arange(0)
+
+
+def at(ndim: int, axis: int, where: np.ndarray) -> tuple[Any, ...]:
+    """Index of some positions along one axis of an array with `ndim` axes."""
+    index: list[Any] = [slice(None)] * ndim
+    index[axis] = where
+    return tuple(index)

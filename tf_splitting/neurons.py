@@ -59,6 +59,14 @@ class Slot:
 class Neurons:
     """All growable neurons of a traced model, numbered space by space.
 
+    Attributes:
+        graph: the model.
+        count: how many there are.
+        offsets: number of the first neuron of each space.
+        slots: where their weights are.
+        consumed: number of the neuron at each position of the axis along which a kernel
+            reads, -1 where frozen, by kernel.
+
     Args:
         graph: the traced model.
         outgoing: also count the consumer kernels to a neuron's weights, but for
@@ -82,19 +90,25 @@ class Neurons:
             )
             for space in graph.spaces
         }
+        self.consumed: dict[str, np.ndarray] = {}
         self.slots: list[Slot] = []
         for weight in graph.weights:
             if weight.name not in kernels:
                 continue
             for use in weight.axes:
-                movable = outgoing and weight.variable.trainable
-                if use.role == "consumed" and not movable:
-                    continue
                 numbers = lay.spread(use.layout, ids)
+                if use.role == "consumed":
+                    self.consumed[weight.name] = numbers
+                    if not (outgoing and weight.variable.trainable):
+                        continue
                 if (numbers >= 0).any():
                     self.slots.append(
                         Slot(use.role, weight.name, weight.variable, use.axis, numbers)
                     )
+
+    def add_up(self, ids: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Sum of the values at each neuron's positions, `[neurons]`."""
+        return np.bincount(ids + 1, values, self.count + 1)[1:]
 
     def of(self, space: str, values: np.ndarray) -> np.ndarray:
         """The part of `[neurons]` values that belongs to a space, `[width]`."""
@@ -147,26 +161,17 @@ class Neurons:
             chosen: which neurons get one, `[neurons]`; the others get zeros.
         """
         chosen = np.ones(self.count, bool) if chosen is None else chosen
-        field, places, squares = [], [], np.zeros(self.count)
+        field = []
         for slot in self.slots:
             where = np.flatnonzero(np.append(chosen, False)[slot.ids])
-            shape = list(slot.variable.shape)
-            shape[slot.axis] = len(where)
-            drawn = generator.standard_normal(shape)
-            others = tuple(i for i in range(drawn.ndim) if i != slot.axis)
-            np.add.at(squares, slot.ids[where], np.square(drawn).sum(others))
-            field.append(drawn)
-            places.append(where)
-        for i, (slot, where) in enumerate(zip(self.slots, places, strict=True)):
-            along = [1] * field[i].ndim
-            along[slot.axis] = -1
-            scale = 1 / np.sqrt(squares[slot.ids[where]])
-            index: list[Any] = [slice(None)] * field[i].ndim
-            index[slot.axis] = where
-            whole = np.zeros(slot.variable.shape, as_numpy(slot.variable).dtype)
-            whole[tuple(index)] = field[i] * scale.reshape(along)
-            field[i] = whole
-        return field
+            values = np.zeros(slot.variable.shape)
+            index = lay.at(values.ndim, slot.axis, where)
+            values[index] = generator.standard_normal(values[index].shape)
+            field.append(values)
+        return [
+            values.astype(as_numpy(slot.variable).dtype)
+            for slot, values in zip(self.slots, self.normalized(field), strict=True)
+        ]
 
 
 def as_numpy(variable: Any) -> np.ndarray:

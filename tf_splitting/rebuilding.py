@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -13,8 +13,8 @@ import numpy as np
 from tf_splitting import layout as lay
 from tf_splitting.cloning import clone, remake_layer, variable_pairs
 from tf_splitting.compile_settings import copy_compile_settings
-from tf_splitting.errors import SplittingError
-from tf_splitting.growth import Growth, Offset, fresh_offsets, offsets
+from tf_splitting.errors import PlanError, SplittingError
+from tf_splitting.growth import Growth, Offset, fresh_offsets, moved, offsets
 from tf_splitting.neurons import Field, Neurons, as_numpy
 from tf_splitting.optimizer_state import carry_optimizer_state
 from tf_splitting.plan import Directions, SplitPlan
@@ -200,18 +200,39 @@ class Splitting:
 
     def set_weights(self, epsilon: float) -> None:
         """Sets the weights of the model built last to those at this step."""
+        for variable, value in self.values(epsilon):
+            variable.assign(value)
+
+    def values(self, epsilon: float) -> Iterator[tuple[Any, Any]]:
+        """Each variable of the model built last, with its value at this step."""
         uses = {id(weight.variable): weight for weight in self.graph.weights}
         for old, new in self._pairs:
             use = uses.get(id(old))
             if use is None:
-                new.assign(old)
+                yield new, old
                 continue
             value = self.growth.weight(as_numpy(old), use)
             if epsilon and (moves := self._offsets.get(use.name)):
-                value = value.copy()
-                for move in moves:
-                    move.add_to(value, epsilon)
-            new.assign(value)
+                value = moved(value, moves, epsilon)
+            yield new, value
+
+    def replan(self, plan: SplitPlan) -> None:
+        """Takes another plan of the same widths; the model built last stays in use.
+
+        Raises:
+            PlanError: the plan does not fit the model, or makes other widths.
+        """
+        plan.check(self.graph)
+        growth = Growth.of(self.graph, plan, fresh=self._fresh)
+        if growth.new_widths != self.growth.new_widths:
+            raise PlanError(
+                f"The plan makes widths {growth.new_widths}, the one before it "
+                f"{self.growth.new_widths}. Make a Splitting of its own for it."
+            )
+        self.growth = growth
+        self._known = {**self._known, **plan.directions}
+        self._splits = plan.splits
+        vars(self).pop("_offsets", None)
 
 
 def reclassed(model: keras.Model, class_of: Callable[[type], type]) -> keras.Model:

@@ -12,7 +12,7 @@ import numpy as np
 from tf_splitting import layout as lay
 from tf_splitting.cloning import remake_layer
 from tf_splitting.errors import ModelError
-from tf_splitting.growth import Growth, offsets
+from tf_splitting.growth import Growth, moved, offsets
 from tf_splitting.neurons import Neurons, as_numpy
 from tf_splitting.plan import SplitPlan
 from tf_splitting.tracing import trace
@@ -60,9 +60,9 @@ def split_layer(
     plan.check(graph)
     growth = Growth.of(graph, plan)
     numbered = Neurons(graph)
-    chosen = np.zeros(numbered.count)
-    numbered.of(space.name, chosen)[:] = 1
-    directions = numbered.random(np.random.default_rng(seed), chosen > 0)
+    chosen = np.zeros(numbered.count, bool)
+    numbered.of(space.name, chosen)[:] = True
+    directions = numbered.random(np.random.default_rng(seed), chosen)
     moves = offsets(growth, numbered, directions)
     changes = {
         use.key: lay.size(use.layout, growth.new_widths) for use in graph.configs
@@ -76,8 +76,6 @@ def split_layer(
         use = uses.get(id(old))
         value = as_numpy(old)
         if use is not None:
-            value = growth.weight(value, use).copy()
-            for move in moves.get(use.name, ()):
-                move.add_to(value, epsilon)
+            value = moved(growth.weight(value, use), moves.get(use.name, ()), epsilon)
         new.assign(value)
     return grown
