@@ -37,8 +37,12 @@ def as_scores(neurons: Neurons, values, field):
     return scores
 
 
-def random_scores(model, data, seed=0, step=STEP):
-    """A random direction per neuron and its vᵀSv from the splitting product."""
+def random_scores(model, data, seed=0, step=STEP, kinks=False):
+    """A random direction per neuron and its vᵀSv from the splitting product.
+
+    With `kinks`, which S only knows on average, its curvature at this step instead.
+    """
     p = problem(model, data, step=step)
     field = p.neurons.random(np.random.default_rng(seed))
-    return as_scores(p.neurons, p.neurons.inner(field, p.product(field)), field)
+    form = p.curvatures(field)[0] if kinks else p.neurons.inner(field, p.product(field))
+    return as_scores(p.neurons, form, field)

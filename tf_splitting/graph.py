@@ -20,6 +20,10 @@ from tf_splitting.layout import Layout, size
 
 Role = Literal["produced", "consumed", "carried"]
 
+# Why the two ends of any model are frozen.
+IS_INPUT = "it is an input of the model"
+IS_OUTPUT = "it is an output of the model"
+
 
 @dataclass(frozen=True)
 class ChannelSpace:
@@ -113,6 +117,14 @@ class Step:
     `linear` steps mix channels through `kernel` (`run(x, kernel)`, linear in both);
     `channelwise` ones keep channel i in channel i (`run(*xs)`); `opaque` ones do
     something nobody has described, between frozen spaces only.
+
+    The channels of a result lie along `axis`, from the end. A channel-wise step that is
+    affine says by `linear_part(*changes, *sides)` how its
+    output changes with its inputs (the last `sides` of them, such as masks, are taken
+    as they are); one that applies a known function to every element names it as its
+    `activation`; one that multiplies every channel by a `factor()` and adds a
+    `shift()`, or only adds, gives these, ready to be broadcast. A step with a kernel
+    gives by `scaled(factor)` a `run` whose result is multiplied by such a factor.
     """
 
     kind: Literal["linear", "channelwise", "opaque"]
@@ -121,6 +133,13 @@ class Step:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     kernel: str | None = None
+    axis: int = -1
+    sides: int = 0
+    linear_part: Callable[..., Any] | None = None
+    activation: Callable[..., Any] | None = None
+    factor: Callable[[], Any] | None = None
+    shift: Callable[[], Any] | None = None
+    scaled: Callable[[Any], Callable[..., Any]] | None = None
 
 
 @dataclass(frozen=True)

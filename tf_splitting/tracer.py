@@ -11,9 +11,11 @@ the whole protocol a layer needs in order to be split.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+from keras import ops
 
 from tf_splitting import graph as g
 from tf_splitting import keras_graph
@@ -134,7 +136,15 @@ class Tracer:
         shape = shape or self.output_shape
         group = self._new_group(kernel.shape[out_axis], self.call.path)
         result = self._emit("linear", run, (x,), shape, channel_axis, ((group, 1),))
-        self._steps[-1] = replace(self._steps[-1], kernel=self._name(kernel))
+        along = [1] * len(kernel.shape)
+        along[out_axis] = -1
+        self._steps[-1] = replace(
+            self._steps[-1],
+            kernel=self._name(kernel),
+            scaled=lambda factor: (
+                lambda x, kernel: run(x, kernel * ops.reshape(factor, along))
+            ),
+        )
         axes, window = [result.blocks], math.prod(kernel.shape)
         if in_axis is not None:
             self._declare(kernel, in_axis, "consumed", x.blocks)
@@ -144,7 +154,7 @@ class Tracer:
         self._declare(kernel, out_axis, "produced", result.blocks)
         self._producers.append((self.call.path, result.blocks))
         if positions is None:
-            positions = _positions(shape, channel_axis)
+            positions = count_positions(shape, channel_axis)
         if positions != 0:
             self._add_term(positions, window // kernel.shape[out_axis], *axes)
         if not kernel.trainable and not self._split_untrainable:
@@ -162,6 +172,11 @@ class Tracer:
         repeat: int = 1,
         channel_axis: int | None = None,
         macs_per_channel: int | None = 0,
+        linear_part: Callable[..., Any] | None = None,
+        activation: Callable[..., Any] | None = None,
+        factor: Callable[[], Any] | None = None,
+        shift: Callable[[], Any] | None = None,
+        scaled: Callable[[Any], Callable[..., Any]] | None = None,
     ) -> Signal:
         """A function that keeps channel i in channel i; several inputs are tied.
 
@@ -178,6 +193,15 @@ class Tracer:
             channel_axis: axis of the result that holds the channels; default: the
                 one of the first input, counted from the end.
             macs_per_channel: multiply-accumulates for each channel that comes out.
+            linear_part: of a `run` that is affine in all its inputs together (but not
+                in the sides, which it gets too): how its output changes with them;
+                `run` itself if it is linear. Estimates are right without, but slower.
+            activation: the function, if `run` applies one to every element.
+            factor, shift: if `run` multiplies every channel by a number and adds
+                another, or only adds one: functions without arguments that return
+                these, ready to be broadcast.
+            scaled: `scaled(factor)` is `run` with its result multiplied by such a
+                factor, at no cost, because `run` has a kernel to put it in.
         """
         for side in sides:
             self.freeze(side, f"{self.call.path!r} reads it as a whole")
@@ -193,6 +217,16 @@ class Tracer:
         shape = shape or self.output_shape
         inputs = (*xs, *sides)
         result = self._emit("channelwise", run, inputs, shape, channel_axis, blocks)
+        self._steps[-1] = replace(
+            self._steps[-1],
+            sides=len(sides),
+            linear_part=linear_part,
+            # Known derivatives do not carry masks.
+            activation=None if self.call.masked else activation,
+            factor=None if self.call.masked else factor,
+            shift=None if self.call.masked else shift,
+            scaled=scaled,
+        )
         if macs_per_channel != 0:
             self._add_term(macs_per_channel, 1, blocks)
         return result
@@ -216,13 +250,11 @@ class Tracer:
     def join(self, run: Callable[..., Any], *xs: Signal) -> Signal:
         """Channels of several tensors end to end, not tied."""
         blocks = tuple(block for x in xs for block in x.blocks)
-        return self._emit("channelwise", run, xs, self.output_shape, xs[0].axis, blocks)
+        return self._moved(run, xs, xs[0].axis, blocks)
 
     def tile(self, run: Callable[..., Any], x: Signal, times: int) -> Signal:
         """The channels `times` in a row on the last axis, as Flatten does."""
-        return self._emit(
-            "channelwise", run, (x,), self.output_shape, -1, x.blocks * times
-        )
+        return self._moved(run, (x,), -1, x.blocks * times)
 
     def carry(self, variable: Any, axis: int, signal: Signal) -> None:
         """Axis `axis` of a weight holds one slice for each channel of `signal`."""
@@ -282,7 +314,7 @@ class Tracer:
     ) -> None:
         for index, name in zip(flat.inputs, flat.input_names, strict=True):
             self._signals[index] = self._frozen_signal(
-                index, flat.shapes[index], name, "it is an input of the model"
+                index, flat.shapes[index], name, g.IS_INPUT
             )
         self._temporaries = len(flat.shapes)
         for call in flat.calls:
@@ -296,7 +328,7 @@ class Tracer:
         for index in flat.outputs:
             for group, _ in _whole(self._signals[index].blocks):
                 # This says more than what its last layer may have said.
-                group.frozen = "it is an output of the model"
+                group.frozen = g.IS_OUTPUT
         for tensor, index in flat.nested:
             signal = self._signals[index]
             _, first = self._nested.setdefault(id(tensor), (tensor, signal))
@@ -425,11 +457,20 @@ class Tracer:
         self._temporaries += 1
         if self.call.masked:
             run = keras_graph.carrying_mask(run)
-        self._steps.append(
-            g.Step(kind, self.call.path, run, tuple(x.index for x in xs), (index,))
-        )
         axis = axis if axis < 0 else axis - len(shape)
+        numbers = tuple(x.index for x in xs)
+        self._steps.append(
+            g.Step(kind, self.call.path, run, numbers, (index,), axis=axis)
+        )
         return Signal(index, tuple(shape), axis, blocks)
+
+    def _moved(
+        self, run: Callable[..., Any], xs: Sequence[Signal], axis: int, blocks: _Blocks
+    ) -> Signal:
+        """A step that only puts channels elsewhere."""
+        result = self._emit("channelwise", run, xs, self.output_shape, axis, blocks)
+        self._steps[-1] = replace(self._steps[-1], linear_part=run)
+        return result
 
     def _tie(self, left: _Blocks, right: _Blocks) -> None:
         """Channel i of one is channel i of the other from here on.
@@ -496,8 +537,7 @@ class Tracer:
         return known[0]
 
     def _add_term(self, positions: int | None, window: int, *axes: _Blocks) -> None:
-        factor = None if positions is None else positions * window
-        self._terms.append((self.call.path, factor, axes))
+        self._terms.append((self.call.path, product((positions, window)), axes))
 
     def _name_groups(self) -> dict[_Group, str]:
         names: dict[_Group, str] = {}
@@ -515,8 +555,13 @@ class Tracer:
         return names
 
 
-def _positions(shape: tuple[int | None, ...], channel_axis: int) -> int | None:
-    """Number of positions per example at which a kernel is applied."""
+def count_positions(shape: tuple[int | None, ...], channel_axis: int) -> int | None:
+    """Number of positions per example in a tensor, or None where it is not known."""
     axis = channel_axis % len(shape)
-    spatial = [n for i, n in enumerate(shape) if i not in (0, axis)]
-    return None if None in spatial else math.prod(spatial)
+    return product(n for i, n in enumerate(shape) if i not in (0, axis))
+
+
+def product(lengths: Iterable[int | None]) -> int | None:
+    """Product of lengths, or None if one of them is not known."""
+    known = tuple(lengths)
+    return None if None in known else math.prod(known)

@@ -24,54 +24,62 @@ from tf_splitting.rules.stock import CustomScaleLayer, LayerScale, StochasticDep
 pytestmark = pytest.mark.usefixtures("float64")
 
 
+def chain(inputs, *calls):
+    """Calls one after the other, with logits at the end."""
+    x = inputs
+    for call in calls:
+        x = call(x)
+    return keras.Model(inputs, layers.Dense(nets.CLASSES, name="logits")(x))
+
+
 def of_images(*middle):
-    x = inputs = keras.Input((4, 4, 2))
-    x = layers.Conv2D(4, 1, activation="tanh", name="before")(x)
-    for layer in middle:
-        x = layer(x)
-    x = layers.Conv2D(3, 1, activation="tanh", name="after")(x)
-    return finished(inputs, layers.GlobalAveragePooling2D()(x))
+    return chain(
+        keras.Input((4, 4, 2)),
+        layers.Conv2D(4, 1, activation="tanh", name="before"),
+        *middle,
+        layers.Conv2D(3, 1, activation="tanh", name="after"),
+        layers.GlobalAveragePooling2D(),
+    )
 
 
 def of_rows(*middle):
     """Sequences of five steps with four channels."""
-    x = inputs = keras.Input((5, 2))
-    x = layers.Conv1D(4, 1, activation="tanh", name="before")(x)
-    for layer in middle:
-        x = layer(x)
-    x = layers.Dense(3, activation="tanh", name="after")(x)
-    return finished(inputs, layers.GlobalAveragePooling1D()(x))
+    return chain(
+        keras.Input((5, 2)),
+        layers.Conv1D(4, 1, activation="tanh", name="before"),
+        *middle,
+        layers.Dense(3, activation="tanh", name="after"),
+        layers.GlobalAveragePooling1D(),
+    )
 
 
 def of_vectors(*middle):
-    x = inputs = keras.Input((5,))
-    x = layers.Dense(4, activation="tanh", name="before")(x)
-    for layer in middle:
-        x = layer(x)
-    if len(x.shape) > 2:
-        x = layers.Flatten(name="flat")(x)
-    return finished(inputs, layers.Dense(3, activation="silu", name="after")(x))
+    return chain(
+        keras.Input((5,)),
+        layers.Dense(4, activation="tanh", name="before"),
+        *middle,
+        layers.Flatten(name="flat"),
+        layers.Dense(3, activation="silu", name="after"),
+    )
 
 
 def of_volumes(*middle):
-    x = inputs = keras.Input((3, 3, 3, 2))
-    x = layers.Conv3D(4, 1, activation="tanh", name="before")(x)
-    for layer in middle:
-        x = layer(x)
-    x = layers.Conv3D(3, 1, activation="tanh", name="after")(x)
-    return finished(inputs, layers.GlobalAveragePooling3D()(x))
+    return chain(
+        keras.Input((3, 3, 3, 2)),
+        layers.Conv3D(4, 1, activation="tanh", name="before"),
+        *middle,
+        layers.Conv3D(3, 1, activation="tanh", name="after"),
+        layers.GlobalAveragePooling3D(),
+    )
 
 
 def of_words(*middle):
-    x = inputs = keras.Input((5,), dtype="int32")
-    for layer in middle:
-        x = layer(x)
-    x = layers.Dense(3, activation="tanh", name="after")(x)
-    return finished(inputs, layers.GlobalAveragePooling1D()(x))
-
-
-def finished(inputs, x):
-    return keras.Model(inputs, layers.Dense(nets.CLASSES, name="logits")(x))
+    return chain(
+        keras.Input((5,), dtype="int32"),
+        *middle,
+        layers.Dense(3, activation="tanh", name="after"),
+        layers.GlobalAveragePooling1D(),
+    )
 
 
 def twice(merge, width=4):
@@ -288,7 +296,9 @@ ROWS = {
 def row(request):
     build, growable = ROWS[request.param]
     model = nets.compiled(nets.randomized(build()))
-    return SimpleNamespace(model=model, graph=trace(model), growable=growable.split())
+    return SimpleNamespace(
+        name=request.param, model=model, graph=trace(model), growable=growable.split()
+    )
 
 
 def test_growable_spaces(row):
@@ -322,8 +332,41 @@ def test_splitting_index(row):
     if not row.growable:
         pytest.skip("nothing to split")
     data = nets.data(row.model)
-    scores = brute.random_scores(row.model, data)
+    scores = brute.random_scores(row.model, data, kinks="prelu" in row.name)
     for space, score in scores.items():
         found = brute.curvature(row.model, data, {space: [1]}, scores)
         expected = pytest.approx(score.splitting_index[1], rel=1e-3, abs=1e-6)
         assert found == expected, space
+
+
+def test_what_steps_say_of_themselves(row):
+    """`linear_part`, `activation`, `factor`, `shift`, `scaled` against `run`."""
+    generator = np.random.default_rng(0)
+    kernels = {weight.name: weight.variable for weight in row.graph.weights}
+    x = keras.tree.flatten(nets.images(row.model, 3))
+    values = dict(zip(row.graph.inputs, map(ops.convert_to_tensor, x), strict=True))
+    for step in row.graph.steps:
+        given = [values[i] for i in step.inputs]
+        more = [kernels[step.kernel]] if step.kind == "linear" else []
+        results = keras.tree.flatten(step.run(*given, *more))
+        values.update(zip(step.outputs, results, strict=True))
+        plain = len(given) - step.sides
+        moved, sides = given[:plain], given[plain:]
+        if step.linear_part is not None:
+            changes = [ops.array(generator.standard_normal(m.shape)) for m in moved]
+            shifted = [m + c for m, c in zip(moved, changes, strict=True)]
+            expected = step.run(*shifted, *sides) - results[0]
+            found = step.linear_part(*changes, *sides)
+            np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+        if step.activation is not None:
+            np.testing.assert_array_equal(step.activation(given[0]), results[0])
+        if step.shift is not None:
+            factor = 1 if step.factor is None else step.factor()
+            found = given[0] * factor + step.shift()
+            np.testing.assert_allclose(found, results[0], 1e-9)
+        if step.scaled is not None:
+            shape = [1] * len(results[0].shape)
+            shape[step.axis] = results[0].shape[step.axis]
+            factor = ops.array(generator.standard_normal(shape))
+            found = step.scaled(factor)(*given, *more)
+            np.testing.assert_allclose(found, factor * results[0], 1e-9)

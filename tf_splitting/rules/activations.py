@@ -6,20 +6,23 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+from keras import ops
 
 from tf_splitting.rules.registry import register
 from tf_splitting.tracer import Signal, Tracer
 
-_ELEMENTWISE_NAMES = (
-    "celu elu exponential gelu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh "
-    "leaky_relu linear log_sigmoid mish relu relu6 selu sigmoid silu soft_shrink "
-    "softplus softsign sparse_plus sparse_sigmoid squareplus swish tanh tanh_shrink "
-    "threshold"
+# Functions of one tensor that act on every element alone, operations too.
+ELEMENTWISE = (
+    "celu elu gelu hard_shrink hard_sigmoid hard_silu hard_tanh leaky_relu log_sigmoid "
+    "relu relu6 selu sigmoid silu soft_shrink softplus softsign sparse_plus "
+    "sparse_sigmoid squareplus tanh tanh_shrink"
 )
+# Those that are no operation, other names of operations, and one with arguments.
+_MORE = "exponential linear mish hard_swish swish threshold"
 _elementwise: list[Callable[..., Any]] = [
     getattr(module, name)
     for module in (keras.activations, keras.ops)
-    for name in _ELEMENTWISE_NAMES.split()
+    for name in f"{ELEMENTWISE} {_MORE}".split()
     if hasattr(module, name)
 ]
 
@@ -45,10 +48,30 @@ def is_elementwise(activation: Any) -> bool:
     return any(activation is known for known in _elementwise)
 
 
-def apply_activation(
-    tracer: Tracer, layer: Any, x: Signal, run: Callable[[Any], Any]
-) -> Signal:
-    """The channel-wise end of a fused layer (`run`: bias, then activation)."""
+def add_bias(tracer: Tracer, layer: Any, x: Signal) -> Signal:
+    """The bias of a fused layer, if it has one."""
+    if not layer.use_bias:
+        return x
+    tracer.carry(layer.bias, 0, x)
+    shape = [1] * len(x.shape)
+    shape[x.axis] = -1
+
+    def bias() -> Any:
+        return ops.reshape(ops.cast(layer.bias, layer.compute_dtype), shape)
+
+    return tracer.channelwise(
+        lambda x: ops.add(x, bias()),
+        x,
+        shape=x.shape,
+        linear_part=lambda change: change,
+        shift=bias,
+    )
+
+
+def apply_activation(tracer: Tracer, layer: Any, x: Signal) -> Signal:
+    """The activation of a fused layer, or of an Activation layer."""
+    if layer.activation in (None, keras.activations.linear):
+        return x
     if not is_elementwise(layer.activation):
         name = getattr(layer.activation, "__name__", str(layer.activation))
         tracer.freeze(
@@ -56,12 +79,12 @@ def apply_activation(
             f"activation {name!r} of {tracer.call.path!r} is not known to act on "
             "every element alone",
         )
-    return tracer.channelwise(run, x)
+    return tracer.channelwise(layer.activation, x, activation=layer.activation)
 
 
 @register(keras.layers.Activation)
 def _activation(tracer: Tracer, layer: Any, x: Signal) -> Signal:
-    return apply_activation(tracer, layer, x, tracer.call.run)
+    return apply_activation(tracer, layer, x)
 
 
 _LAYERS = (keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU)
@@ -69,7 +92,7 @@ _LAYERS = (keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU)
 
 @register(*_LAYERS)
 def _activation_layer(tracer: Tracer, layer: Any, x: Signal) -> Signal:
-    return tracer.channelwise(tracer.call.run, x)
+    return tracer.channelwise(tracer.call.run, x, activation=tracer.call.run)
 
 
 @register(keras.layers.PReLU)
@@ -77,7 +100,7 @@ def _with_slopes(tracer: Tracer, layer: keras.layers.PReLU, x: Signal) -> Signal
     """Its slopes have the shape of an example, shared axes of length 1."""
     if x.axis % len(x.shape) not in (layer.shared_axes or ()):
         tracer.carry(layer.alpha, x.axis, x)
-    return tracer.channelwise(tracer.call.run, x)
+    return tracer.channelwise(tracer.call.run, x, activation=tracer.call.run)
 
 
 @register(keras.layers.Softmax)

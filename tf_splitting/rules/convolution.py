@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import keras
 from keras import ops
 
-from tf_splitting.rules.activations import apply_activation
+from tf_splitting.rules.activations import add_bias, apply_activation
 from tf_splitting.rules.registry import register
-from tf_splitting.tracer import Signal, Tracer
+from tf_splitting.tracer import Signal, Tracer, count_positions, product
 
 
 def channel_axis(layer: Any) -> int:
@@ -21,31 +20,10 @@ def channel_axis(layer: Any) -> int:
     return -1 - layer.rank
 
 
-def positions(layer: Any, shape: tuple[int | None, ...]) -> int | None:
-    """Number of positions of a layer's input or output of this shape."""
-    axis = channel_axis(layer) % len(shape)
-    spatial = [n for i, n in enumerate(shape) if i not in (0, axis)]
-    return None if None in spatial else math.prod(spatial)
-
-
-def add_bias_and_activation(layer: Any, u: Any) -> Any:
-    """What a convolution layer does after its convolution."""
-    if layer.use_bias:
-        shape = [1] * len(u.shape)
-        shape[channel_axis(layer)] = -1
-        bias = ops.cast(layer.bias, layer.compute_dtype)
-        u = ops.add(u, ops.reshape(bias, shape))
-    return u if layer.activation is None else layer.activation(u)
-
-
 def finish(tracer: Tracer, layer: Any, u: Signal) -> Signal:
     """Filters, bias and activation of a convolution with linear output `u`."""
     tracer.config("filters", u)
-    if layer.use_bias:
-        tracer.carry(layer.bias, 0, u)
-    return apply_activation(
-        tracer, layer, u, lambda u: add_bias_and_activation(layer, u)
-    )
+    return apply_activation(tracer, layer, add_bias(tracer, layer, u))
 
 
 def refusal(tracer: Tracer, layer: Any, x: Signal | None) -> str | None:
@@ -62,7 +40,9 @@ def refusal(tracer: Tracer, layer: Any, x: Signal | None) -> str | None:
 def _convolution(
     tracer: Tracer, layer: Any, given: Signal
 ) -> Signal | tuple[Signal, ...]:
-    x = tracer.along(given, channel_axis(layer))
+    axis = channel_axis(layer)
+    x = tracer.along(given, axis)
+    count = count_positions(tracer.output_shape, axis)
     reason = refusal(tracer, layer, x)
     if reason is None and layer.groups not in (1, x.width):
         reason = (
@@ -70,14 +50,12 @@ def _convolution(
             "several channels, which must stay equally wide"
         )
     if reason is not None:
-        count = positions(layer, tracer.output_shape)
-        macs = None if count is None else count * math.prod(layer.kernel.shape)
-        return tracer.opaque(reason, given, macs=macs)
+        return tracer.opaque(reason, given, macs=product((count, *layer.kernel.shape)))
     if layer.groups == 1:
-        run = _linear_part(layer)
-        u = tracer.linear(x, layer.kernel, run, channel_axis=channel_axis(layer))
+        u = tracer.linear(x, layer.kernel, _linear_part(layer), channel_axis=axis)
         return finish(tracer, layer, u)
-    return _one_group_per_channel(tracer, layer, x)
+    macs = product((count, *layer.kernel_size))
+    return _one_group_per_channel(tracer, layer, x, macs)
 
 
 def _linear_part(layer: Any) -> Callable[[Any, Any], Any]:
@@ -104,15 +82,19 @@ def _linear_part(layer: Any) -> Callable[[Any, Any], Any]:
     return linear
 
 
-def _one_group_per_channel(tracer: Tracer, layer: Any, x: Signal) -> Signal:
+def _one_group_per_channel(
+    tracer: Tracer, layer: Any, x: Signal, macs: int | None
+) -> Signal:
     """A depthwise convolution by another name, as in ConvNeXt."""
-    count = positions(layer, tracer.output_shape)
-    macs = None if count is None else count * math.prod(layer.kernel_size)
     repeat = layer.filters // layer.groups
-    z = tracer.channelwise(tracer.call.run, x, repeat=repeat, macs_per_channel=macs)
+    linear = _linear_part(layer)
+
+    def run(x: Any) -> Any:
+        return linear(x, layer.kernel)
+
+    z = tracer.channelwise(
+        run, x, repeat=repeat, macs_per_channel=macs, linear_part=run
+    )
     tracer.carry(layer.kernel, -1, z)
     tracer.config("groups", x)
-    tracer.config("filters", z)
-    if layer.use_bias:
-        tracer.carry(layer.bias, 0, z)
-    return apply_activation(tracer, layer, z, lambda z: z)
+    return finish(tracer, layer, z)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import keras
 from keras import ops
 
 from tf_splitting.keras_graph import with_mask
-from tf_splitting.rules.activations import apply_activation
+from tf_splitting.rules.activations import add_bias, apply_activation
 from tf_splitting.rules.registry import register
-from tf_splitting.tracer import Signal, Tracer
+from tf_splitting.tracer import Signal, Tracer, product
 
 
 @register(keras.layers.Dense)
@@ -23,25 +22,16 @@ def _dense(
     if reason is None and x is None:
         reason = f"{tracer.call.path!r} mixes an axis that is not the channels"
     if reason is not None:
-        lengths = (given.shape[-1], *tracer.output_shape[1:])
-        return tracer.opaque(
-            reason, given, macs=None if None in lengths else math.prod(lengths)
-        )
+        macs = product((given.shape[-1], *tracer.output_shape[1:]))
+        return tracer.opaque(reason, given, macs=macs)
     dtype = layer.compute_dtype
 
     def linear(x: Any, kernel: Any) -> Any:
         return ops.matmul(ops.cast(x, dtype), ops.cast(kernel, dtype))
 
-    def rest(u: Any) -> Any:
-        if layer.use_bias:
-            u = ops.add(u, ops.cast(layer.bias, dtype))
-        return u if layer.activation is None else layer.activation(u)
-
     u = tracer.linear(x, layer.kernel, linear)
     tracer.config("units", u)
-    if layer.use_bias:
-        tracer.carry(layer.bias, 0, u)
-    return apply_activation(tracer, layer, u, rest)
+    return apply_activation(tracer, layer, add_bias(tracer, layer, u))
 
 
 @register(keras.layers.Embedding)

@@ -29,7 +29,7 @@ from tf_splitting.tracer import Signal, Tracer
     keras.layers.RandomBrightness,
 )
 def _identity(tracer: Tracer, layer: Any, x: Signal) -> Signal:
-    return tracer.channelwise(tracer.call.run, x)
+    return tracer.channelwise(tracer.call.run, x, linear_part=lambda change: change)
 
 
 @register(keras.layers.Rescaling)
@@ -40,4 +40,6 @@ def _rescaling(
         return tracer.opaque(
             f"{tracer.call.path!r} scales every channel by a number of its own", x
         )
-    return tracer.channelwise(tracer.call.run, x)
+    return tracer.channelwise(
+        tracer.call.run, x, linear_part=lambda change: change * layer.scale
+    )

@@ -8,18 +8,18 @@ from tf_splitting.rules.registry import register
 from tf_splitting.tracer import Signal, Tracer
 
 
-@register(
-    keras.layers.Add,
-    keras.layers.Subtract,
-    keras.layers.Multiply,
-    keras.layers.Average,
-    keras.layers.Maximum,
-    keras.layers.Minimum,
-)
+@register(keras.layers.Multiply, keras.layers.Maximum, keras.layers.Minimum)
 def _merge(
     tracer: Tracer, layer: keras.layers.Layer, *xs: Signal
 ) -> Signal | tuple[Signal, ...]:
     return merge(tracer, *xs)
+
+
+@register(keras.layers.Add, keras.layers.Subtract, keras.layers.Average)
+def _add(
+    tracer: Tracer, layer: keras.layers.Layer, *xs: Signal
+) -> Signal | tuple[Signal, ...]:
+    return merge(tracer, *xs, linear=True)
 
 
 @register(keras.layers.Concatenate)
@@ -29,14 +29,17 @@ def _concatenate(
     return concatenate(tracer, layer.axis, *xs)
 
 
-def merge(tracer: Tracer, *xs: Signal) -> Signal | tuple[Signal, ...]:
+def merge(
+    tracer: Tracer, *xs: Signal, linear: bool = False
+) -> Signal | tuple[Signal, ...]:
     """Element by element, shapes broadcast from the right."""
     aligned = _aligned(tracer, xs)
     if aligned is None:
         return tracer.opaque(
             f"{tracer.call.path!r} merges tensors with channels on other axes", *xs
         )
-    return tracer.channelwise(tracer.call.run, *aligned)
+    run = tracer.call.run
+    return tracer.channelwise(run, *aligned, linear_part=run if linear else None)
 
 
 def concatenate(tracer: Tracer, axis: int, *xs: Signal) -> Signal | tuple[Signal, ...]:
@@ -49,7 +52,7 @@ def concatenate(tracer: Tracer, axis: int, *xs: Signal) -> Signal | tuple[Signal
     rank = len(aligned[0].shape)
     if axis % rank == aligned[0].axis % rank:
         return tracer.join(tracer.call.run, *aligned)
-    return tracer.channelwise(tracer.call.run, *aligned)
+    return tracer.channelwise(tracer.call.run, *aligned, linear_part=tracer.call.run)
 
 
 def _aligned(tracer: Tracer, xs: tuple[Signal, ...]) -> list[Signal] | None:

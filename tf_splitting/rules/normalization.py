@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
+from keras import ops
 
 from tf_splitting.rules.registry import register
 from tf_splitting.tracer import Signal, Tracer
@@ -21,7 +24,31 @@ def _batch_normalization(
         )
     for variable in layer.weights:
         tracer.carry(variable, 0, x)
-    return tracer.channelwise(tracer.call.run, x, sides=mask)
+    shape = [1] * len(x.shape)
+    shape[x.axis] = -1
+
+    def ready(values: Any) -> Any:
+        return ops.cast(ops.reshape(values, shape), layer.compute_dtype)
+
+    def scale() -> Any:
+        factor = ops.rsqrt(layer.moving_variance + layer.epsilon)
+        return factor * layer.gamma if layer.scale else factor
+
+    def shift() -> Any:
+        centered = -layer.moving_mean * scale()
+        return ready(centered + layer.beta if layer.center else centered)
+
+    def factor() -> Any:
+        return ready(scale())
+
+    return tracer.channelwise(
+        tracer.call.run,
+        x,
+        sides=mask,
+        linear_part=lambda change, *mask: change * factor(),
+        factor=factor,
+        shift=shift,
+    )
 
 
 @register(

@@ -13,17 +13,15 @@ import numpy as np
 from keras import ops
 
 from tf_splitting.keras_graph import operation_types
+from tf_splitting.rules.activations import ELEMENTWISE
 from tf_splitting.rules.merging import concatenate, merge
 from tf_splitting.rules.registry import register
 from tf_splitting.tracer import Signal, Tracer
 
 # `stop_gradient` is missing on purpose: a split goes through it, gradients do not.
 _UNARY = (
-    "abs arcsinh arctan celu ceil cos cosh elu erf exp expm1 floor gelu hard_shrink "
-    "hard_sigmoid hard_silu hard_tanh leaky_relu log log10 log1p log2 log_sigmoid "
-    "negative reciprocal relu relu6 round rsqrt selu sigmoid sign silu sin sinh "
-    "soft_shrink softplus softsign sparse_plus sparse_sigmoid sqrt square squareplus "
-    "tan tanh tanh_shrink"
+    f"{ELEMENTWISE} abs arcsinh arctan ceil cos cosh erf exp expm1 floor log log10 "
+    "log1p log2 negative reciprocal round rsqrt sign sin sinh sqrt square tan"
 )
 _BINARY = (
     "add subtract multiply divide true_divide maximum minimum power mod floor_divide "
@@ -40,6 +38,11 @@ def _types(names: str, arity: int = 1) -> set[type]:
     return found
 
 
+# Those that are linear, where no number is among their arguments.
+_SUMS = _types("add subtract", 2)
+_MEANS = _types("mean sum")
+
+
 @register(
     *_types(_UNARY),
     *operation_types(keras.activations.relu),
@@ -51,7 +54,7 @@ def _unary(tracer: Tracer, operation: Any, x: Signal) -> Signal | tuple[Signal, 
         np.ndim(value) > 0 for value in vars(operation).values() if _is_array(value)
     ):
         return tracer.opaque(_per_channel(tracer), x)
-    return tracer.channelwise(tracer.call.run, x)
+    return tracer.channelwise(tracer.call.run, x, activation=tracer.call.run)
 
 
 @register(*_types(_BINARY, 2), any_arguments=True)
@@ -66,7 +69,8 @@ def _binary(tracer: Tracer, operation: Any, *xs: Signal) -> Signal | tuple[Signa
             return tracer.opaque(f"{tracer.call.path!r} adds axes in front", *xs)
         if any(len(shape) >= -x.axis and shape[x.axis] != 1 for x in xs):
             return tracer.opaque(_per_channel(tracer), *xs)
-    return merge(tracer, *xs)
+    linear = type(operation) in _SUMS and not tracer.call.extras
+    return merge(tracer, *xs, linear=linear)
 
 
 @register(*operation_types(lambda x, y: ops.concatenate([x, y]), 2))
@@ -86,7 +90,11 @@ def _reduction(
         return tracer.opaque(f"{tracer.call.path!r} reduces over channels", x)
     behind = sum(int(a) > x.axis % rank for a in axes)
     gone = 0 if operation.keepdims else behind
-    return tracer.channelwise(tracer.call.run, x, channel_axis=x.axis + gone)
+    run = tracer.call.run
+    linear_part = run if type(operation) in _MEANS else None
+    return tracer.channelwise(
+        run, x, channel_axis=x.axis + gone, linear_part=linear_part
+    )
 
 
 @register(*operation_types(lambda x: ops.expand_dims(x, 1)))
@@ -98,9 +106,8 @@ def _expand_dims(
     if 0 in new:
         return tracer.opaque(f"{tracer.call.path!r} moves the batch axis", x)
     kept = [i for i in range(rank) if i not in new]
-    return tracer.channelwise(
-        tracer.call.run, x, channel_axis=kept[x.axis % len(x.shape)]
-    )
+    run, place = tracer.call.run, kept[x.axis % len(x.shape)]
+    return tracer.channelwise(run, x, channel_axis=place, linear_part=run)
 
 
 @register(*operation_types(lambda x: ops.transpose(x, (0, 1, 3, 2))))
@@ -111,9 +118,8 @@ def _transpose(
     axes = [a % rank for a in operation.axes or reversed(range(rank))]
     if axes[0] != 0:
         return tracer.opaque(f"{tracer.call.path!r} moves the batch axis", x)
-    return tracer.channelwise(
-        tracer.call.run, x, channel_axis=axes.index(x.axis % rank)
-    )
+    run, place = tracer.call.run, axes.index(x.axis % rank)
+    return tracer.channelwise(run, x, channel_axis=place, linear_part=run)
 
 
 @register(*operation_types(lambda x: ops.reshape(x, (-1, 8))))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import keras
 
 from tf_splitting.rules.registry import register
-from tf_splitting.tracer import Signal, Tracer
+from tf_splitting.tracer import Signal, Tracer, count_positions
 
 
 @register(keras.layers.Flatten)
@@ -15,26 +13,17 @@ def _flatten(
     tracer: Tracer, layer: keras.layers.Flatten, given: Signal
 ) -> Signal | tuple[Signal, ...]:
     if len(given.shape) == 2:
-        return tracer.channelwise(tracer.call.run, given)
-    if layer.data_format == "channels_first":
-        return _flatten_channels_first(tracer, given)
-    x = tracer.along(given, -1)
+        return _rearranged(tracer, given)
+    # Channels that come first are moved to the end by the layer.
+    first = layer.data_format == "channels_first"
+    x = tracer.along(given, 1 if first else -1)
     if x is None:
+        place = "first" if first else "last"
         return tracer.opaque(
-            f"{tracer.call.path!r} flattens channels that are not on the last axis",
+            f"{tracer.call.path!r} flattens channels that are not on the {place} axis",
             given,
         )
     return _to_vector(tracer, x)
-
-
-def _flatten_channels_first(tracer: Tracer, x: Signal) -> Signal | tuple[Signal, ...]:
-    """The layer moves the channels to the end first."""
-    moved = tracer.along(x, 1)
-    if moved is None:
-        return tracer.opaque(
-            f"{tracer.call.path!r} flattens channels that are not on the first axis", x
-        )
-    return _to_vector(tracer, moved)
 
 
 @register(keras.layers.Reshape)
@@ -45,14 +34,14 @@ def _reshape(
     if _is_vector(x):
         place = _place(shape, x.width)
         if place is not None:
-            z = tracer.channelwise(tracer.call.run, x, channel_axis=place)
+            z = _rearranged(tracer, x, place)
             if target[place - 1] != -1:
                 tracer.config("target_shape", z, index=place - 1)
             return z
     if x.axis == -1 and shape[-1] == x.width:
         # The last axis runs fastest, so channel i stays channel i however the
         # positions in front of it are arranged.
-        z = tracer.channelwise(tracer.call.run, x)
+        z = _rearranged(tracer, x)
         if target[-1] != -1:
             tracer.config("target_shape", z, index=len(target) - 1)
         return z
@@ -67,12 +56,18 @@ def _reshape(
 @register(keras.layers.Permute)
 def _permute(tracer: Tracer, layer: keras.layers.Permute, x: Signal) -> Signal:
     place = layer.dims.index(x.axis % len(x.shape)) + 1
-    return tracer.channelwise(tracer.call.run, x, channel_axis=place)
+    return _rearranged(tracer, x, place)
 
 
 @register(keras.layers.RepeatVector)
 def _repeat_vector(tracer: Tracer, layer: keras.layers.Layer, x: Signal) -> Signal:
-    return tracer.channelwise(tracer.call.run, x)
+    return _rearranged(tracer, x)
+
+
+def _rearranged(tracer: Tracer, x: Signal, place: int | None = None) -> Signal:
+    """The same numbers in another order, the channels on axis `place`."""
+    run = tracer.call.run
+    return tracer.channelwise(run, x, channel_axis=place, linear_part=run)
 
 
 def _is_vector(x: Signal) -> bool:
@@ -91,10 +86,9 @@ def _place(shape: tuple[int | None, ...], width: int) -> int | None:
 
 
 def _to_vector(tracer: Tracer, x: Signal) -> Signal | tuple[Signal, ...]:
-    channels = x.axis % len(x.shape)
-    positions = [n for i, n in enumerate(x.shape) if i not in (0, channels)]
-    if None in positions:
+    times = count_positions(x.shape, x.axis)
+    if times is None:
         return tracer.opaque(
             f"{tracer.call.path!r} flattens an unknown number of positions", x
         )
-    return tracer.tile(tracer.call.run, x, math.prod(positions))
+    return tracer.tile(tracer.call.run, x, times)

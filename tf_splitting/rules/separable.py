@@ -8,9 +8,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from tf_splitting.rules.convolution import channel_axis, finish, positions, refusal
+from tf_splitting.rules.convolution import channel_axis, finish, refusal
+from tf_splitting.rules.depthwise import depthwise_part
 from tf_splitting.rules.registry import register
-from tf_splitting.tracer import Signal, Tracer
+from tf_splitting.tracer import Signal, Tracer, count_positions, product
 
 
 @register(keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
@@ -19,26 +20,14 @@ def _separable(
 ) -> Signal | tuple[Signal, ...]:
     axis = channel_axis(layer)
     x = tracer.along(given, axis)
-    count = positions(layer, tracer.output_shape)
-    window = math.prod(layer.kernel_size)
+    count = count_positions(tracer.output_shape, axis)
     reason = refusal(tracer, layer, x)
     if reason is not None:
         kernels = layer.depthwise_kernel, layer.pointwise_kernel
         entries = sum(math.prod(kernel.shape) for kernel in kernels)
-        return tracer.opaque(
-            reason, given, macs=None if count is None else count * entries
-        )
+        return tracer.opaque(reason, given, macs=product((count, entries)))
     dtype = layer.compute_dtype
-
-    def depthwise(x: Any) -> Any:
-        return ops.depthwise_conv(
-            ops.cast(x, dtype),
-            ops.cast(layer.depthwise_kernel, dtype),
-            strides=layer.strides,
-            padding=layer.padding,
-            data_format=layer.data_format,
-            dilation_rate=layer.dilation_rate,
-        )
+    depthwise = depthwise_part(layer, layer.depthwise_kernel)
 
     def pointwise(x: Any, kernel: Any) -> Any:
         return ops.conv(x, ops.cast(kernel, dtype), data_format=layer.data_format)
@@ -50,7 +39,8 @@ def _separable(
         x,
         shape=tuple(shape),
         repeat=layer.depth_multiplier,
-        macs_per_channel=None if count is None else count * window,
+        macs_per_channel=product((count, *layer.kernel_size)),
+        linear_part=depthwise,
     )
     tracer.carry(layer.depthwise_kernel, -2, x)
     u = tracer.linear(middle, layer.pointwise_kernel, pointwise, channel_axis=axis)

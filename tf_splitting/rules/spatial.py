@@ -10,21 +10,20 @@ from tf_splitting.rules.registry import register
 from tf_splitting.tracer import Signal, Tracer
 
 _LAYERS = keras.layers
-_POOLING = [
-    getattr(_LAYERS, f"{kind}Pooling{rank}D")
-    for kind in ("Max", "Average", "AdaptiveMax", "AdaptiveAverage")
-    for rank in (1, 2, 3)
+
+
+def _of_all_ranks(*names: str) -> list[type]:
+    return [getattr(_LAYERS, f"{name}{n}D") for name in names for n in (1, 2, 3)]
+
+
+_LINEAR = [
+    *_of_all_ranks("ZeroPadding", "Cropping", "UpSampling"),
+    *_of_all_ranks("AveragePooling", "AdaptiveAveragePooling"),
+    _LAYERS.CenterCrop,
 ]
-_GLOBAL = [
-    getattr(_LAYERS, f"Global{kind}Pooling{rank}D")
-    for kind in ("Max", "Average")
-    for rank in (1, 2, 3)
-]
-_RESIZING = [
-    getattr(_LAYERS, f"{kind}{rank}D")
-    for kind in ("ZeroPadding", "Cropping", "UpSampling")
-    for rank in (1, 2, 3)
-] + [_LAYERS.Resizing, _LAYERS.CenterCrop]
+_OTHERS = [*_of_all_ranks("MaxPooling", "AdaptiveMaxPooling"), _LAYERS.Resizing]
+_AVERAGES = _of_all_ranks("GlobalAveragePooling")
+_MAXIMA = _of_all_ranks("GlobalMaxPooling")
 
 
 def _channel_axis(layer: Any, x: Signal) -> int:
@@ -33,15 +32,17 @@ def _channel_axis(layer: Any, x: Signal) -> int:
     return -1
 
 
-@register(*_POOLING, *_RESIZING)
+@register(*_LINEAR, *_OTHERS)
 def _spatial(tracer: Tracer, layer: Any, given: Signal) -> Signal | tuple[Signal, ...]:
     x = tracer.along(given, _channel_axis(layer, given))
     if x is None:
         return tracer.opaque(f"{tracer.call.path!r} resizes the channels", given)
-    return tracer.channelwise(tracer.call.run, x)
+    run = tracer.call.run
+    linear_part = run if type(layer) in _LINEAR else None
+    return tracer.channelwise(run, x, linear_part=linear_part)
 
 
-@register(*_GLOBAL, mask=True)
+@register(*_AVERAGES, *_MAXIMA, mask=True)
 def _global(
     tracer: Tracer, layer: Any, given: Signal, *mask: Signal
 ) -> Signal | tuple[Signal, ...]:
@@ -50,6 +51,11 @@ def _global(
         return tracer.opaque(
             f"{tracer.call.path!r} pools over the channels", given, *mask
         )
+    run = tracer.call.run
     return tracer.channelwise(
-        tracer.call.run, x, sides=mask, channel_axis=x.axis if layer.keepdims else -1
+        run,
+        x,
+        sides=mask,
+        channel_axis=x.axis if layer.keepdims else -1,
+        linear_part=run if type(layer) in _AVERAGES else None,
     )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import keras
 from keras import ops
 
-from tf_splitting.rules.convolution import channel_axis, finish, positions, refusal
+from tf_splitting.rules.convolution import channel_axis, finish, refusal
 from tf_splitting.rules.registry import register
-from tf_splitting.tracer import Signal, Tracer
+from tf_splitting.tracer import Signal, Tracer, count_positions, product
 
 
 @register(
@@ -24,11 +23,10 @@ def _transposed(
     axis = channel_axis(layer)
     x = tracer.along(given, axis)
     # The kernel is laid down once at every position of the input.
-    count = positions(layer, given.shape)
+    count = count_positions(given.shape, axis)
     reason = refusal(tracer, layer, x)
     if reason is not None:
-        macs = None if count is None else count * math.prod(layer.kernel.shape)
-        return tracer.opaque(reason, given, macs=macs)
+        return tracer.opaque(reason, given, macs=product((count, *layer.kernel.shape)))
     dtype = layer.compute_dtype
 
     def linear(x: Any, kernel: Any) -> Any:
