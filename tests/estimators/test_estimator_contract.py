@@ -126,7 +126,7 @@ def test_the_progress_it_promises(estimator):
     model = nets.ready("dense")
     p = brute.problem(model, nets.data(model), outgoing=estimator.outgoing, step=0.03)
     taken = []
-    p._on_product = lambda: taken.append(1)
+    p.on_product = lambda: taken.append(1)
     estimator.solve(p, 0)
     assert len(taken) == estimator.products(p)
 

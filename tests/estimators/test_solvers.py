@@ -147,10 +147,10 @@ def test_settings_out_of_range():
 def test_exact_scores_carry_the_matrices_they_come_from():
     model = nets.ready("dense")
     data = nets.data(model)
-    scores = estimate(model, data, estimator=Exact(), verbose=0)
+    scores = estimate(model, data, estimator=Exact(), epsilon=1e-3, verbose=0)
     for space in scores.values():
         lowest = np.linalg.eigvalsh(space.matrices)[:, 0]
-        np.testing.assert_allclose(lowest, space.splitting_index, rtol=1e-6)
+        np.testing.assert_allclose(lowest, space.splitting_index, rtol=1e-5)
     fast = estimate(model, data, verbose=0)
     assert all(space.matrices is None for space in fast.values())
 
@@ -196,7 +196,7 @@ def test_a_tighter_tolerance_takes_more_products():
     for tolerance in (0.3, 0.03, 0.003):
         p = brute.problem(model, data)
         calls = []
-        p._on_product = lambda calls=calls: calls.append(1)
+        p.on_product = lambda calls=calls: calls.append(1)
         Rayleigh(passes=40, tolerance=tolerance).solve(p, seed=0)
         taken.append(len(calls))
     assert taken[0] < taken[1] < taken[2] < 40

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from tf_splitting.estimators.problem import SplittingProblem
-from tf_splitting.neurons import Field
+from tf_splitting.neurons import Field, Neurons
 
 
 class Eigenpairs(NamedTuple):
@@ -36,13 +36,21 @@ def measured(problem: SplittingProblem, vectors: Field) -> Eigenpairs:
     neurons = problem.neurons
     image, forms = problem.forms(vectors, [vectors])
     values = problem.fold_shares @ forms[:, :, 0]
-    off = [s - d for s, d in zip(image, neurons.scaled(vectors, values), strict=True)]
+    off = residual(neurons, image, vectors, values)
     return Eigenpairs(
         values,
         vectors,
         np.sqrt(neurons.inner(off, off)),
         standard_errors(forms[:, :, 0], problem.fold_shares),
     )
+
+
+def residual(
+    neurons: Neurons, image: Field, vectors: Field, values: np.ndarray
+) -> Field:
+    """Sv - λv of every neuron: half the gradient of the Rayleigh quotient."""
+    along = neurons.scaled(vectors, values)
+    return [s - a for s, a in zip(image, along, strict=True)]
 
 
 def standard_errors(forms: np.ndarray, shares: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,14 +11,16 @@ import numpy as np
 
 from tf_splitting.compile_settings import compiled_loss
 from tf_splitting.errors import DataError, ModelError, NonFiniteLossError
-from tf_splitting.estimators.gradients_tensorflow import make_product
+from tf_splitting.estimators.gradients_tensorflow import Point, make_product
 from tf_splitting.graph import ChannelGraph
 from tf_splitting.keras_graph import input_name
 from tf_splitting.neurons import Field, Neurons, as_numpy
-from tf_splitting.sampling import Sample
+from tf_splitting.sampling import Batch, Sample
 
 # Enough for a standard error, few enough to keep their forms for thousands of neurons.
 _FOLDS = 16
+# Bytes that linearized batches may take between passes.
+CACHE_LIMIT = 2**29
 
 
 class SplittingProblem:
@@ -29,6 +32,11 @@ class SplittingProblem:
     Attributes:
         neurons: the model's neurons and their weights.
         sample: the fixed sample.
+        on_product: called after every batch.
+
+    Products of one batch share its forward and backward pass: their results are kept
+    from pass to pass if those of the whole sample take no more than `cache_limit`
+    bytes.
     """
 
     def __init__(
@@ -42,14 +50,17 @@ class SplittingProblem:
         outgoing: bool,
         jit_compile: bool = False,
         on_product: Callable[[], None] | None = None,
+        cache_limit: int = CACHE_LIMIT,
     ) -> None:
         self.neurons = Neurons(graph, outgoing=outgoing)
         self.sample = sample
         self._model = model
         self._norms = self.neurons.norms()
         self._dtypes = [as_numpy(s.variable).dtype for s in self.neurons.slots]
-        self._on_product = on_product or (lambda: None)
+        self.on_product = on_product or (lambda: None)
         self._losses: dict[int, float] = {}
+        self._limit = self._cache_limit = cache_limit
+        self._points: dict[int, Point] = {}
         self._product = make_product(
             graph,
             _loss_function(model, loss),
@@ -57,6 +68,14 @@ class SplittingProblem:
             epsilon,
             jit_compile,
         )
+
+    def on(self, sample: Sample) -> SplittingProblem:
+        """The same problem on another sample; nothing is compiled again."""
+        other = copy.copy(self)
+        other.sample = sample
+        other._losses, other._points = {}, {}
+        other._cache_limit = self._limit
+        return other
 
     @property
     def batches(self) -> int:
@@ -112,15 +131,7 @@ class SplittingProblem:
         totals: Field = [np.zeros_like(tangent) for tangent in tangents]
         for index, fold in zip(batches, folds, strict=True):
             batch = self.sample.batches[index]
-            loss, products = self._product(
-                batch.x,
-                flat_inputs(self._model, batch.x),
-                batch.y,
-                batch.sample_weight,
-                tangents,
-            )
-            self._losses[index] = self._finite(float(loss), index)
-            products = [np.asarray(part) for part in products]
+            products = [np.asarray(part) for part in self._of(index, tangents)]
             for total, part in zip(totals, products, strict=True):
                 total += part * (batch.size / examples)
             for column, side in enumerate(sides):
@@ -128,7 +139,7 @@ class SplittingProblem:
                     side, products
                 )
             sizes[fold] += batch.size
-            self._on_product()
+            self.on_product()
         return self._rescaled(totals), forms / sizes[:, None, None]
 
     @property
@@ -142,6 +153,49 @@ class SplittingProblem:
     def _folds(batches: int) -> list[int]:
         folds = min(batches, _FOLDS)
         return [index * folds // batches for index in range(batches)]
+
+    def curvatures(self, field: Field) -> np.ndarray:
+        """What each neuron's direction is worth when it is split by ε for real.
+
+        Returns:
+            2 / ε² times the change of the loss, linear in the outputs of the neuron's
+            consumers, `[folds, neurons]`. For smooth networks it tends to dᵀSd as ε
+            tends to 0.
+        """
+        tangents = self._rescaled(field)
+        folds = self._folds(self.batches)
+        values = np.zeros((max(folds) + 1, self.neurons.count))
+        sizes = np.zeros(len(values))
+        for batch, fold in zip(self.sample.batches, folds, strict=True):
+            sums = self._product.curvatures(*self._given(batch), tangents)
+            for weight, parts in sums.items():
+                ids = self.neurons.consumed[weight]
+                values[fold] += batch.size * self.neurons.add_up(ids, parts.numpy())
+            sizes[fold] += batch.size
+            self.on_product()
+        return values / sizes[:, None]
+
+    def _given(self, batch: Batch) -> tuple[Any, ...]:
+        inputs = flat_inputs(self._model, batch.x)
+        return batch.x, inputs, batch.y, batch.sample_weight
+
+    def _of(self, index: int, tangents: Field) -> list[Any]:
+        """Products of one batch, linearized once if all batches fit the cache."""
+        if index in self._points:
+            return self._product.at(self._points[index], tangents)
+        batch = self.sample.batches[index]
+        given = self._given(batch)
+        if self._cache_limit:
+            loss, point = self._product.linearize(*given)
+            if point.nbytes * self.batches <= self._cache_limit:
+                self._points[index] = point
+            else:
+                self._cache_limit = 0
+            products = self._product.at(point, tangents)
+        else:
+            loss, products = self._product.whole(*given, tangents)
+        self._losses[index] = self._finite(float(loss), index)
+        return products
 
     def _rescaled(self, field: Field) -> Field:
         return [

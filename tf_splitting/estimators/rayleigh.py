@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tf_splitting.errors import SplittingError, unknown_choice
-from tf_splitting.estimators.base import Eigenpairs, measured, standard_errors
+from tf_splitting.estimators.base import Eigenpairs, measured, residual, standard_errors
 from tf_splitting.estimators.problem import SplittingProblem
 from tf_splitting.neurons import Field, Neurons
 
@@ -89,19 +89,16 @@ def _lobpcg(
         weights = vectors[:, :, 0]
         direction = _combine(neurons, basis, weights)
         image = _combine(neurons, images, weights)
-        residual = [
-            s - d
-            for s, d in zip(image, neurons.scaled(direction, values[:, 0]), strict=True)
-        ]
-        lengths = np.sqrt(neurons.inner(residual, residual))
+        off = residual(neurons, image, direction, values[:, 0])
+        lengths = np.sqrt(neurons.inner(off, off))
         if size == settings.passes or _settled(values, lengths, settings.tolerance):
             forms = np.einsum("ni,fnij,nj->fn", weights, grams, weights)
             errors = standard_errors(forms, shares)
             direction = neurons.normalized(direction)
             return Eigenpairs(values[:, 0], direction, lengths, errors)
-        residual, found = _orthonormal(neurons, basis, residual, image)
-        basis.append(residual)
-        image, form = problem.forms(residual, basis)
+        outside, found = _orthonormal(neurons, basis, off, image)
+        basis.append(outside)
+        image, form = problem.forms(outside, basis)
         images.append(image)
         grown = np.zeros((len(grams), neurons.count, size + 1, size + 1))
         grown[..., :-1, :-1] = grams
@@ -123,9 +120,9 @@ def _settled(values: np.ndarray, residuals: np.ndarray, tolerance: float) -> boo
 
 
 def _orthonormal(
-    neurons: Neurons, basis: list[Field], residual: Field, image: Field
+    neurons: Neurons, basis: list[Field], direction: Field, image: Field
 ) -> tuple[Field, np.ndarray]:
-    """The part of the residual outside the basis, at unit length.
+    """The part of a direction outside the basis, at unit length.
 
     Also returns which neurons are `found`: nothing but round-off is left outside, and
     their part is zero.
@@ -134,12 +131,12 @@ def _orthonormal(
     # are already in the basis come back.
     for _ in range(2):
         for member in basis:
-            overlap = neurons.scaled(member, neurons.inner(member, residual))
-            residual = [r - o for r, o in zip(residual, overlap, strict=True)]
-    left = neurons.inner(residual, residual)
-    noise = np.sqrt(np.finfo(residual[0].dtype).eps)
+            overlap = neurons.scaled(member, neurons.inner(member, direction))
+            direction = [d - o for d, o in zip(direction, overlap, strict=True)]
+    left = neurons.inner(direction, direction)
+    noise = np.sqrt(np.finfo(direction[0].dtype).eps)
     found = left <= noise**2 * neurons.inner(image, image)
-    return neurons.normalized(neurons.scaled(residual, ~found)), found
+    return neurons.normalized(neurons.scaled(direction, ~found)), found
 
 
 def _combine(neurons: Neurons, fields: list[Field], weights: np.ndarray) -> Field:
@@ -161,8 +158,7 @@ def _rmsprop(
         for batch in generator.permutation(problem.batches):
             image = problem.product(direction, [int(batch)])
             value = neurons.inner(direction, image)
-            along = neurons.scaled(direction, value)
-            gradient = [s - d for s, d in zip(image, along, strict=True)]
+            gradient = residual(neurons, image, direction, value)
             square = [
                 0.99 * s + 0.01 * np.square(g)
                 for s, g in zip(square, gradient, strict=True)
