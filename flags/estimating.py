@@ -18,5 +18,9 @@ PASSES = flags.DEFINE_integer(
     lower_bound=1,
 )
 SAMPLE_SIZE = flags.DEFINE_integer(
-    "sample_size", 192, "Training images that indices are measured on.", lower_bound=1
+    "sample_size",
+    192,
+    "Most training images that indices are measured on; growing stops taking more once "
+    "the plan is settled.",
+    lower_bound=1,
 )

@@ -249,8 +249,8 @@ class Reluctant:
     outgoing = True
 
     def solve(self, problem, seed):
-        field = problem.neurons.random(np.random.default_rng(seed))
-        return Eigenpairs(np.ones(problem.neurons.count), field)
+        nowhere = [np.zeros(slot.variable.shape) for slot in problem.neurons.slots]
+        return Eigenpairs(np.zeros(problem.neurons.count), nowhere)
 
     def products(self, problem):
         return 0

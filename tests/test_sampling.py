@@ -125,6 +125,26 @@ def test_a_py_dataset_gives_random_batches_and_only_those_needed():
     assert len(set(rows(sample))) > 3
 
 
+@pytest.mark.parametrize("kind", ["arrays", "stream", "pages"])
+def test_no_more_is_drawn_than_fits_the_memory(kind):
+    dataset = {
+        "arrays": (X, Y),
+        "stream": sorted_stream(),
+        "pages": Pages(),
+    }[kind]
+    first = draw_sample(dataset, size=1).batches[0].x
+    sample = draw_sample(dataset, size=15, most_bytes=6 * first.nbytes + 1)
+    assert sample.size == 6
+
+
+def test_parts_are_whole_batches():
+    sample = draw_sample((X, Y), size=18, batch_size=4)
+    first, rest = sample.part(0, 9), sample.part(9, 18)
+    assert [batch.size for batch in first.batches] == [4, 4, 4]
+    assert [batch.size for batch in rest.batches] == [4, 2]
+    np.testing.assert_array_equal(np.append(rows(first), rows(rest)), rows(sample))
+
+
 @pytest.mark.parametrize("targets", [np.array([0, 1, 2, 1]), np.eye(3)[[0, 1, 2, 1]]])
 def test_class_weights_join_the_sample_weights(targets):
     sample = Sample((Batch(np.zeros((4, 2)), targets),))

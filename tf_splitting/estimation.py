@@ -10,15 +10,16 @@ import keras
 import numpy as np
 
 from tf_splitting.errors import ModelError
-from tf_splitting.estimators.base import Estimator
+from tf_splitting.estimators.base import Estimator, standard_errors
 from tf_splitting.estimators.problem import SplittingProblem, flat_inputs
 from tf_splitting.estimators.rayleigh import Rayleigh
 from tf_splitting.graph import ChannelGraph
-from tf_splitting.neurons import Neurons
+from tf_splitting.neurons import Field
 from tf_splitting.precision import in_float32
 from tf_splitting.progress import Bar
-from tf_splitting.sampling import Sample, draw_sample, weighted_by_class
+from tf_splitting.sampling import Sample, draw_sample
 from tf_splitting.scores import SpaceScores, SplittingScores, slices
+from tf_splitting.shrinkage import expected_gains
 from tf_splitting.tracing import trace
 
 DEFAULT_STEP = 0.03
@@ -52,8 +53,8 @@ def estimate(
         sample_size: number of examples.
         batch_size: examples per batch; default: the dataset's own, 32 for arrays.
         class_weight: weight of the examples of each class, as in `fit`.
-        epsilon: relative step of the finite difference that stands for the second
-            derivative, and the step that `gain` is predicted for.
+        epsilon: relative step that indices and gains are predicted for; where the
+            second derivative is a finite difference, its step.
         seed: seed of the draw and of the start directions.
         jit_compile: compile with XLA: for TPUs and GPUs; slower on CPUs.
         split_untrainable: also score neurons made by layers with `trainable=False`.
@@ -76,72 +77,119 @@ def estimate(
     """
     graph = trace(model, split_untrainable=split_untrainable)
     check_growable(graph)
-    sample = draw_sample(dataset, size=sample_size, batch_size=batch_size, seed=seed)
-    if class_weight is not None:
-        sample = weighted_by_class(sample, class_weight)
-    return estimate_sample(
+    sample = draw_sample(
+        dataset,
+        size=sample_size,
+        batch_size=batch_size,
+        seed=seed,
+        class_weight=class_weight,
+    )
+    estimation = Estimation(
         model,
         graph,
         sample,
         estimator=estimator or Rayleigh(),
         loss=loss,
         epsilon=epsilon,
-        seed=seed,
         jit_compile=jit_compile,
         verbose=verbose,
     )
+    return estimation.scores(sample, seed)
 
 
-def estimate_sample(
-    model: keras.Model,
-    graph: ChannelGraph,
-    sample: Sample,
-    *,
-    estimator: Estimator,
-    loss: Any,
-    epsilon: float,
-    seed: int,
-    jit_compile: bool,
-    verbose: int,
-) -> SplittingScores:
-    """`estimate` on a graph and a sample that are at hand already."""
-    flat_inputs(model, sample.batches[0].x)
-    precise = in_float32(model)
-    if precise is not model:
-        model, graph = precise, replace(trace(precise), spaces=graph.spaces)
-    bar = Bar("estimating", verbose=verbose)
-    problem = SplittingProblem(
-        model,
-        graph,
-        sample,
-        loss=loss,
-        epsilon=epsilon,
-        outgoing=estimator.outgoing,
-        jit_compile=jit_compile,
-        on_product=bar.advance,
-    )
-    bar.total = estimator.products(problem)
-    found = estimator.solve(problem, seed)
-    bar.close()
-    neurons = problem.neurons
-    spaces = {}
-    for space in graph.growable:
-        index = neurons.of(space.name, found.values)
-        incoming, outgoing = slices(neurons, found.vectors, space.name)
-        spaces[space.name] = SpaceScores(
-            splitting_index=index,
-            gain=-0.5 * epsilon**2 * index,
-            incoming=incoming,
-            outgoing=outgoing,
-            residual=_part(neurons, space.name, found.residuals),
-            standard_error=_part(neurons, space.name, found.standard_errors),
-            matrices=None if found.matrices is None else found.matrices[space.name],
+class Estimation:
+    """A model that is about to be estimated, on one sample or several.
+
+    What is compiled for the first sample serves the others too.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        graph: ChannelGraph,
+        sample: Sample,
+        *,
+        estimator: Estimator,
+        loss: Any = None,
+        epsilon: float = DEFAULT_STEP,
+        jit_compile: bool = False,
+        verbose: int = 0,
+    ) -> None:
+        flat_inputs(model, sample.batches[0].x)
+        precise = in_float32(model)
+        if precise is not model:
+            model, graph = precise, replace(trace(precise), spaces=graph.spaces)
+        self._graph = graph
+        self._estimator = estimator
+        self._epsilon = epsilon
+        self._verbose = verbose
+        self._problem = SplittingProblem(
+            model,
+            graph,
+            sample,
+            loss=loss,
+            epsilon=epsilon,
+            outgoing=estimator.outgoing,
+            jit_compile=jit_compile,
         )
-    return SplittingScores(spaces, epsilon, problem.loss, sample.size, repr(estimator))
+
+    def scores(
+        self, sample: Sample, seed: int, held_out: Sample | None = None
+    ) -> SplittingScores:
+        """Finds directions on a sample and measures what they are worth.
+
+        Args:
+            sample: the directions are those of its splitting matrices.
+            seed: of directions to start from.
+            held_out: other examples, to correct gains by; default: gains are those on
+                the sample.
+        """
+        problem = self._problem.on(sample)
+        bar = Bar("estimating", per_pass=problem.batches, verbose=self._verbose)
+        problem.on_product = bar.advance
+        bar.total = self._estimator.products(problem) + problem.batches
+        found = self._estimator.solve(problem, seed)
+        index, error = _mean(problem, found.vectors)
+        passes = bar.passes - 1
+        change = 0.5 * self._epsilon**2
+        gain = -change * index
+        if held_out is not None:
+            other = self._problem.on(held_out)
+            other.on_product = bar.advance
+            curvature, spread = _mean(other, found.vectors)
+            gain = expected_gains(gain, -change * curvature, change * spread)
+        bar.close(f"{sample.size} examples, {passes} passes")
+        neurons = problem.neurons
+        spaces = {}
+        for space in self._graph.growable:
+
+            def part(values: Any, name: str = space.name) -> Any:
+                return None if values is None else neurons.of(name, values)
+
+            incoming, outgoing = slices(neurons, found.vectors, space.name)
+            spaces[space.name] = SpaceScores(
+                splitting_index=part(index),
+                gain=part(gain),
+                incoming=incoming,
+                outgoing=outgoing,
+                residual=part(found.residuals),
+                standard_error=part(error),
+                matrices=(found.matrices or {}).get(space.name),
+            )
+        return SplittingScores(
+            spaces,
+            self._epsilon,
+            problem.loss,
+            sample.size + (held_out.size if held_out is not None else 0),
+            repr(self._estimator),
+            passes=passes,
+        )
 
 
-def _part(neurons: Neurons, space: str, values: np.ndarray | None) -> np.ndarray | None:
-    return None if values is None else neurons.of(space, values)
+def _mean(problem: SplittingProblem, vectors: Field) -> tuple[np.ndarray, np.ndarray]:
+    """Mean curvature along the vectors and its standard error, `[neurons]` each."""
+    curvatures, shares = problem.curvatures(vectors), problem.fold_shares
+    return shares @ curvatures, standard_errors(curvatures, shares)
 
 
 def check_growable(graph: ChannelGraph) -> None:

@@ -11,20 +11,22 @@ import keras
 from tf_splitting import checks
 from tf_splitting.costs import Cost
 from tf_splitting.errors import SplittingError, unknown_choice
-from tf_splitting.estimation import DEFAULT_SAMPLE_SIZE
 from tf_splitting.estimators import Estimator
 from tf_splitting.history import GrowthHistory
 from tf_splitting.layers.splittable import is_splittable, to_plain
 from tf_splitting.methods import METHODS, Method, Splitting
 from tf_splitting.rebuilding import FRESH
 from tf_splitting.rounds import Job
-from tf_splitting.sampling import draw_sample, weighted_by_class
+from tf_splitting.sampling import draw_sample
 from tf_splitting.schedule import plan_rounds
 from tf_splitting.step_size import check_epsilon
 from tf_splitting.tracing import trace
 
 # What grew the best networks of all that were tried (README, "Does it pay?").
 DEFAULT_EPSILON = FRESH
+# Of the estimation sample, if the user does not say how large it may be.
+MOST_EXAMPLES = 8192
+MOST_BYTES = 2**29
 
 
 def grow(
@@ -44,7 +46,7 @@ def grow(
     width_multiple: int = 1,
     max_widths: int | Mapping[str, int] | None = None,
     max_growth: float = 2.0,
-    sample_size: int = DEFAULT_SAMPLE_SIZE,
+    sample_size: int | None = None,
     batch_size: int | None = None,
     validation_data: Any = None,
     callbacks: Sequence[keras.callbacks.Callback] | None = None,
@@ -87,7 +89,9 @@ def grow(
         width_multiple: spaces grow to multiples of this only.
         max_widths: largest width of every space, or of spaces by name.
         max_growth: largest ratio of a space's widths in one round, up to 2.
-        sample_size: examples that neurons are measured on.
+        sample_size: most examples that neurons are measured on; the `"splitting"`
+            method takes as many of them as it needs to settle its plan. Default:
+            8,192, fewer if they would take more than 512 MB.
         batch_size: batch size for arrays, as in `fit`.
         validation_data: passed on to `fit`.
         callbacks: passed on to `fit`, which runs once per round; epochs are numbered
@@ -144,9 +148,14 @@ def grow(
         epochs=epochs,
         final_epochs=final_epochs,
     )
-    sample = draw_sample(dataset, size=sample_size, batch_size=batch_size, seed=seed)
-    if fit_arguments.get("class_weight") is not None:
-        sample = weighted_by_class(sample, fit_arguments["class_weight"])
+    sample = draw_sample(
+        dataset,
+        size=sample_size or MOST_EXAMPLES,
+        batch_size=batch_size,
+        seed=seed,
+        class_weight=fit_arguments.get("class_weight"),
+        most_bytes=None if sample_size else MOST_BYTES,
+    )
     checks.check_data(model, sample)
     job = Job(
         dataset=dataset,

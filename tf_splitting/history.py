@@ -22,6 +22,8 @@ class RoundRecord:
         epsilon: the relative step that was taken, or "fresh".
         before, after: loss and metrics on the estimation sample, in inference mode,
             before and after the split. Losses are without regularizers.
+        examples, passes: how many examples the neurons were measured on, and how often
+            the solver went over them in the end; None where nothing was estimated.
         predicted_gain: sum of the gains of the neurons that were split, at the step
             they were estimated with; None where nothing was estimated.
         seconds: time spent "training" (since the last split), "estimating" and
@@ -36,6 +38,8 @@ class RoundRecord:
     epsilon: float | str
     before: dict[str, float]
     after: dict[str, float]
+    examples: int | None
+    passes: int | None
     predicted_gain: float | None
     seconds: dict[str, float]
 

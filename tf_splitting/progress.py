@@ -12,13 +12,21 @@ class Bar:
     Where the output is not a terminal only the finished line is printed.
     """
 
-    def __init__(self, label: str, *, total: int = 0, verbose: int = 1) -> None:
+    def __init__(
+        self, label: str, *, total: int = 0, per_pass: int = 0, verbose: int = 1
+    ) -> None:
         self.total = total
+        self._per_pass = per_pass
         self._label = label
         self._verbose = verbose
         self._done = 0
         self._start = time.perf_counter()
         self._shown = 0.0
+
+    @property
+    def passes(self) -> int:
+        """Passes that are over, of `per_pass` units each."""
+        return self._done // self._per_pass
 
     def advance(self) -> None:
         """One more unit is done."""
@@ -28,18 +36,20 @@ class Bar:
             self._shown = now
             spent = now - self._start
             left = spent / self._done * max(self.total - self._done, 0)
+            which = f", pass {self.passes + 1}" if self._per_pass else ""
             sys.stdout.write(
-                f"\r{self._label} {self._done}/{self.total}"
+                f"\r{self._label}{which}: {self._done}/{self.total}"
                 f" - {format_seconds(left)} left   "
             )
             sys.stdout.flush()
 
-    def close(self) -> None:
-        """Ends the line."""
+    def close(self, what: str = "") -> None:
+        """Ends the line, saying what was done."""
         if self._verbose:
             spent = format_seconds(time.perf_counter() - self._start)
             start = "\r" if sys.stdout.isatty() else ""
-            print(f"{start}{self._label}: {self._done} batches in {spent}        ")
+            what = what or f"{self._done} batches"
+            print(f"{start}{self._label}: {what} in {spent}        ", flush=True)
 
 
 def format_seconds(seconds: float) -> str:

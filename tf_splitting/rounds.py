@@ -26,6 +26,8 @@ from tf_splitting.training import Recorder, StopOnNonFinite, fit
 
 # A model within this share of its target counts as having reached it.
 REACHED = 0.97
+# Examples that losses around a split and batch statistics are measured on.
+MEASURED = 1024
 
 
 @dataclass
@@ -103,8 +105,9 @@ class Job:
         start = clock()
         # Short rounds leave moving statistics behind the weights. Both sides of the
         # split are measured with fresh ones, or catching up would pass for a gain.
-        reestimate_batch_statistics(model, self.sample)
-        before = check_loss(measure(model, self.sample))
+        measured = self.sample.part(0, MEASURED)
+        reestimate_batch_statistics(model, measured)
+        before = check_loss(measure(model, measured))
         targets = self.schedule.targets
         target = targets[min(number, len(targets)) - 1]
         graph = trace(model, split_untrainable=self.split_untrainable)
@@ -132,9 +135,7 @@ class Job:
             verify=self.sample.batches[0].x if self.verify else None,
             split_untrainable=self.split_untrainable,
         )
-        grown, step, after = build_at(
-            splitting, self.epsilon, self.sample, before["loss"]
-        )
+        grown, step, after = build_at(splitting, self.epsilon, measured, before["loss"])
         record = RoundRecord(
             round=number,
             macs=count_macs(grown),
@@ -144,6 +145,8 @@ class Job:
             epsilon=step,
             before=before,
             after=after,
+            examples=proposal.scores and proposal.scores.examples,
+            passes=proposal.scores and proposal.scores.passes,
             predicted_gain=_predicted_gain(proposal),
             seconds={
                 "training": trained,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -41,6 +43,12 @@ class Sample:
         """Number of examples."""
         return sum(batch.size for batch in self.batches)
 
+    def part(self, start: int, stop: int) -> Sample:
+        """The batches that begin within these examples."""
+        first = np.cumsum([0, *(batch.size for batch in self.batches[:-1])])
+        inside = (first >= start) & (first < stop)
+        return Sample(tuple(b for b, i in zip(self.batches, inside, strict=True) if i))
+
 
 def is_arrays(dataset: Any) -> bool:
     """Whether a dataset is a tuple of arrays: (x, y) or (x, y, sample_weight)."""
@@ -48,7 +56,13 @@ def is_arrays(dataset: Any) -> bool:
 
 
 def draw_sample(
-    dataset: Any, *, size: int, batch_size: int | None = None, seed: int = 0
+    dataset: Any,
+    *,
+    size: int,
+    batch_size: int | None = None,
+    seed: int = 0,
+    class_weight: Mapping[int, float] | None = None,
+    most_bytes: int | None = None,
 ) -> Sample:
     """Draws a sample, every example read being as likely as any other.
 
@@ -63,23 +77,33 @@ def draw_sample(
         batch_size: examples per batch; default: 32 for arrays, else that of the
             first batch.
         seed: seed of the draw.
+        class_weight: weight of every class, by number, as `fit` takes it; others
+            weigh 1.
+        most_bytes: draw fewer if they would take more memory than this.
 
     Raises:
-        DataError: the dataset is empty, has no targets, or is of another kind.
+        DataError: the dataset is empty, has no targets, or is of another kind;
+            `class_weight` is given and there are several outputs.
     """
     if size < 1 or (batch_size is not None and batch_size < 1):
         raise DataError(
             f"Got sample_size={size}, batch_size={batch_size}; expected at least 1."
         )
     generator = np.random.default_rng(seed)
+    most_bytes = most_bytes or math.inf
     if is_arrays(dataset):
-        batches = _from_arrays(dataset, size, batch_size or 32, generator)
+        whole = _whole(dataset)
+        size = _within(size, whole, most_bytes)
+        rows = generator.permutation(whole.size)[:size]
+        batches = _batched(whole, rows, batch_size or 32)
     elif isinstance(dataset, keras.utils.PyDataset):
         order = generator.permutation(dataset.num_batches or 0)
         pages = (_unpack(dataset[int(index)]) for index in order)
+        size, pages = _peek(size, pages, most_bytes)
         batches = _reservoir(pages, size, 4 * size, batch_size, generator)
     elif hasattr(dataset, "__iter__") and not hasattr(dataset, "__next__"):
         stream = (_unpack(element) for element in dataset)
+        size, stream = _peek(size, stream, most_bytes)
         reach = max(size, REACH)
         batches = _reservoir(stream, size, reach, batch_size, generator)
     else:
@@ -91,7 +115,8 @@ def draw_sample(
     taken = tuple(batches)
     if not taken:
         raise DataError("The dataset is empty: it yielded no batch.")
-    return Sample(taken)
+    sample = Sample(taken)
+    return sample if class_weight is None else weighted_by_class(sample, class_weight)
 
 
 def weighted_by_class(sample: Sample, class_weight: Mapping[int, float]) -> Sample:
@@ -117,14 +142,28 @@ def weighted_by_class(sample: Sample, class_weight: Mapping[int, float]) -> Samp
     return Sample(tuple(weigh(batch) for batch in sample.batches))
 
 
-def _from_arrays(
-    dataset: Any, size: int, batch_size: int, generator: np.random.Generator
-) -> Iterator[Batch]:
+def _within(size: int, batch: Batch, most_bytes: float) -> int:
+    """How many examples like those of a batch take no more memory than that."""
+    each = sum(a.nbytes for a in tree.flatten(batch.x)) / max(batch.size, 1)
+    return size if each == 0 else max(1, int(min(size, most_bytes // each)))
+
+
+def _peek(
+    size: int, batches: Iterator[Batch], most_bytes: float
+) -> tuple[int, Iterator[Batch]]:
+    """The size within the memory, and the batches, the first of which it needs."""
+    first = next(batches, None)
+    if first is None:
+        return size, iter(())
+    return _within(size, first, most_bytes), itertools.chain([first], batches)
+
+
+def _whole(dataset: Any) -> Batch:
     whole = _unpack(tuple(dataset))
     lengths = {len(array) for array in tree.flatten((whole.x, whole.y))}
     if len(lengths) > 1:
         raise DataError(f"Got arrays of different lengths: {sorted(lengths)}.")
-    yield from _batched(whole, generator.permutation(whole.size)[:size], batch_size)
+    return whole
 
 
 def _reservoir(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,17 +19,21 @@ class SpaceScores:
     """Scores of one channel space.
 
     Attributes:
-        splitting_index: λ, the minimum eigenvalue of the splitting matrix, `[width]`.
-            Splitting neuron i by ε changes the loss by `½ ε² λ_i`.
-        gain: predicted fall of the loss at the scores' epsilon, `-½ ε² λ`, `[width]`.
+        splitting_index: λ, `[width]`: splitting neuron i along its direction by the
+            scores' epsilon changes the loss on the sample by `½ ε² λ_i`. As ε tends to
+            0 it tends to the minimum eigenvalue of the splitting matrix.
+        gain: predicted fall of the loss at the scores' epsilon, `[width]`: `-½ ε² λ`
+            on the sample; where examples were held out, what may be expected of
+            others (`shrinkage`).
         incoming: for each producer kernel the direction of its slice, kernel-shaped
             with the output axis restricted to this space.
         outgoing: for each consumer kernel likewise, the input axis restricted to
             this space (every position of it, where Flatten made several).
         residual: |Sv - λv| of the direction found, `[width]`: an eigenvalue of the
             sample's splitting matrix lies within this distance of λ.
+            None if the estimator does not tell.
         standard_error: of λ, from its spread over the sample, `[width]`; NaN for a
-            sample of one batch. Both are None if the estimator does not tell.
+            sample of one batch.
         matrices: the splitting matrices, `[width, weights, weights]`, from `Exact`;
             else None. Rows are the neuron's slices in the order in which the
             graph lists kernels, each slice flattened.
@@ -56,8 +59,9 @@ class SplittingScores(Mapping[str, SpaceScores]):
         spaces: the scores.
         epsilon: the step the gains are predicted for.
         loss: loss on the sample before any split.
-        examples: size of the sample.
+        examples: size of the sample, with what was held out.
         estimator: what computed them, in words.
+        passes: how often the solver went over the sample.
 
     Example:
         >>> scores = tf_splitting.estimate(model, (x, y))
@@ -68,7 +72,8 @@ class SplittingScores(Mapping[str, SpaceScores]):
     epsilon: float
     loss: float
     examples: int
-    estimator: str = field(default="")
+    estimator: str = ""
+    passes: int = 0
 
     def __getitem__(self, name: str) -> SpaceScores:
         return self.spaces[name]
@@ -125,9 +130,8 @@ def assemble(
             )
             if not len(where) or slot.weight not in parts:
                 continue
-            index: list[Any] = [slice(None)] * values.ndim
-            index[axis] = where
-            expected = values[tuple(index)].shape
+            index = lay.at(values.ndim, axis, where)
+            expected = values[index].shape
             if parts[slot.weight].shape != expected:
                 raise PlanError(
                     f"The directions of space {space!r} have shape "
@@ -135,7 +139,7 @@ def assemble(
                     f"needs {expected}. Were they computed for another model? Run "
                     "estimate() on this one."
                 )
-            values[tuple(index)] = parts[slot.weight]
+            values[index] = parts[slot.weight]
         field.append(values)
     return field
 
