@@ -42,7 +42,7 @@ NETWORKS = {
     "v2_96": ("mobilenet_v2", {"widths": "seed"}, 96, 32),
     "v2_224": ("mobilenet_v2", {"widths": "seed"}, 224, 16),
 }
-JOBS = ("training", "incoming", "both")
+JOBS = ("training", "incoming", "both", "cached")
 
 
 def parse() -> argparse.Namespace:
@@ -67,9 +67,14 @@ def jobs(network: str) -> dict[str, Callable[[], Any]]:
     y = generator.integers(0, CLASSES, size)
     graph, sample = trace(model), Sample((Batch(x, y),))
 
-    def product(outgoing: bool) -> Callable[[], Any]:
+    def product(outgoing: bool, cache: bool = False) -> Callable[[], Any]:
         problem = SplittingProblem(
-            model, graph, sample, epsilon=DEFAULT_STEP, outgoing=outgoing
+            model,
+            graph,
+            sample,
+            epsilon=DEFAULT_STEP,
+            outgoing=outgoing,
+            cache_limit=2**40 if cache else 0,
         )
         direction = problem.neurons.random(np.random.default_rng(1))
         return lambda: problem.product(direction)
@@ -78,6 +83,7 @@ def jobs(network: str) -> dict[str, Callable[[], Any]]:
         "training": lambda: model.train_on_batch(x, y),
         "incoming": product(outgoing=False),
         "both": product(outgoing=True),
+        "cached": product(outgoing=True, cache=True),
     }
 
 

@@ -1,0 +1,170 @@
+"""What does a round cost besides training?
+
+One round of two jobs, taken apart: tracing, estimating (and how many passes and images
+that took), selecting, rebuilding (with the check of the function), and what the first
+training step of the grown model takes longer than the others. Each as seconds and as a
+share of the round: the README's main job (MobileNetV2 at 224 pixels, 3 epochs of 1,000
+images), and CIFAR-100 (MobileNetV1 at 32 pixels, 10 epochs of 50,000 images, of which
+one is run and counted ten times).
+
+    python benchmarks/round_overhead.py --data_dir=DIR [--jobs cifar100 main]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+
+from tf_splitting import count_macs, data, models, trace
+from tf_splitting.batch_statistics import reestimate_batch_statistics
+from tf_splitting.graph import format_table
+from tf_splitting.measuring import measure
+from tf_splitting.methods import Round, Splitting
+from tf_splitting.rebuilding import Splitting as Rebuilding
+from tf_splitting.rounds import MEASURED
+from tf_splitting.sampling import draw_sample
+from tf_splitting.step_size import build_at
+
+# Name: (model, keyword arguments, pixels, batch size, epochs of a round, sample size).
+JOBS = {
+    "cifar100": ("mobilenet_v1", {"widths": "cifar_seed"}, 32, 64, 10, 8192),
+    "main": ("mobilenet_v2", {"widths": "seed"}, 224, 16, 3, 192),
+}
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data_dir", help="directory of CIFAR-100 in TFDS format")
+    parser.add_argument("--jobs", nargs="+", default=JOBS, choices=JOBS)
+    parser.add_argument("--growth", type=float, default=2.0, help="of MACs")
+    parser.add_argument("--images", type=int, help="default: all")
+    parser.add_argument("--output", default="benchmarks/results/round_overhead.jsonl")
+    return parser.parse_args()
+
+
+class Clock:
+    """Seconds by name."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def __call__(self, name: str, function: Callable[[], Any]) -> Any:
+        start = time.perf_counter()
+        result = function()
+        self.seconds[name] = time.perf_counter() - start
+        return result
+
+
+class StepTimes(keras.callbacks.Callback):
+    """When every training step ended."""
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self.ends = [time.perf_counter()]
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.ends.append(time.perf_counter())
+
+    @property
+    def compiling(self) -> float:
+        """What the first step took longer than the others."""
+        steps = [b - a for a, b in zip(self.ends, self.ends[1:], strict=False)]
+        return steps[0] - sum(steps[1:]) / len(steps[1:])
+
+
+def load(job: str, arguments: argparse.Namespace) -> data.ImageData:
+    _, _, pixels, batch_size, *_ = JOBS[job]
+    name = "cifar100" if job == "cifar100" else "fashion_mnist_small"
+    return data.load(
+        name,
+        data_dir=arguments.data_dir,
+        image_size=pixels,
+        batch_size=batch_size,
+        train_limit=arguments.images,
+    )
+
+
+def run(job: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    builder, options, pixels, _, epochs, sample_size = JOBS[job]
+    images = load(job, arguments)
+    keras.utils.set_random_seed(0)
+    model = models.build(
+        builder, input_shape=(pixels, pixels, 3), classes=images.classes, **options
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(3e-3), loss, metrics=["accuracy"])
+    clock = Clock()
+    clock("epoch", lambda: model.fit(images.train, verbose=2))
+    sample = clock("sampling", lambda: draw_sample(images.train, size=sample_size))
+    measured = sample.part(0, MEASURED)
+
+    def statistics() -> float:
+        reestimate_batch_statistics(model, measured)
+        return measure(model, measured)["loss"]
+
+    before = clock("statistics", statistics)
+    graph = clock("tracing", lambda: trace(model))
+    selection = {"target_macs": arguments.growth * count_macs(model)}
+    context = Round(model, graph, sample, selection, seed=0, verbose=1)
+    # Selecting is part of it: plans decide when the sample is large enough.
+    proposal = clock("estimating", lambda: Splitting().propose(context))
+
+    def rebuild() -> keras.Model:
+        splitting = Rebuilding(
+            model, proposal.plan, scores=proposal.scores, verify=measured.batches[0].x
+        )
+        return build_at(splitting, 0.1, measured, before)[0]
+
+    grown = clock("rebuilding", rebuild)
+    times = StepTimes()
+    grown.fit(images.train.take(20), callbacks=[times], verbose=0)
+    clock.seconds["compiling"] = times.compiling
+    training = epochs * clock.seconds.pop("epoch")
+    return {
+        "job": job,
+        "training": training,
+        "seconds": clock.seconds,
+        "examples": proposal.scores.examples,
+        "passes": proposal.scores.passes,
+        "neurons": len(proposal.plan),
+    }
+
+
+def table(results: list[dict[str, Any]]) -> str:
+    names = list(results[0]["seconds"])
+    rows = [("job", "training, s", *names, "all", "share", "images", "passes")]
+    for result in results:
+        total = sum(result["seconds"].values())
+        rows.append(
+            (
+                result["job"],
+                f"{result['training']:.0f}",
+                *(f"{result['seconds'][name]:.1f}" for name in names),
+                f"{total:.1f}",
+                f"{100 * total / (total + result['training']):.1f} %",
+                str(result["examples"]),
+                str(result["passes"]),
+            )
+        )
+    return format_table(rows)
+
+
+def main() -> None:
+    arguments = parse()
+    results = []
+    for job in arguments.jobs:
+        results.append(run(job, arguments))
+        with open(arguments.output, "a") as file:
+            file.write(json.dumps(results[-1]) + "\n")
+        print(table(results), flush=True)
+
+
+if __name__ == "__main__":
+    main()
