@@ -1,0 +1,100 @@
+"""How many images does a plan need? And is it the plan of all of them?
+
+For trained networks: the splitting method as `grow` runs it, its sample growing until
+the plan stays, against the plan of one estimate on all the training images. Agreement
+is the share of neurons that both plans split.
+
+    python benchmarks/settled_sample.py --data_dir=DIR [--networks v1_swish v2]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from networks import CACHE, EPOCHS, IMAGES, NETWORKS, load_images, trained
+
+from tf_splitting import Rayleigh, count_macs, select, trace
+from tf_splitting.estimation import Estimation
+from tf_splitting.graph import format_table
+from tf_splitting.methods import Round, Splitting
+from tf_splitting.methods.splitting import agreement
+from tf_splitting.sampling import draw_sample
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data_dir", help="directory of CIFAR-100 in TFDS format")
+    parser.add_argument("--networks", nargs="+", default=NETWORKS, choices=NETWORKS)
+    parser.add_argument("--images", type=int, default=IMAGES, help="to train on")
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--cache", default=CACHE, help="keeps trained networks")
+    parser.add_argument("--sample_size", type=int, default=8192)
+    parser.add_argument("--growth", type=float, default=1.5, help="of MACs")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", default="benchmarks/results/settled_sample.jsonl")
+    return parser.parse_args()
+
+
+def run(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    model = trained(
+        name,
+        arguments.data_dir,
+        images=arguments.images,
+        epochs=arguments.epochs,
+        seed=arguments.seed,
+        cache=arguments.cache,
+    )
+    images = load_images(
+        arguments.data_dir, images=arguments.images, seed=arguments.seed
+    )
+    everything = draw_sample(
+        images.epoch_dataset(0), size=arguments.images, seed=arguments.seed
+    )
+    graph = trace(model)
+    selection = {"target_macs": arguments.growth * count_macs(model)}
+    sample = everything.part(0, arguments.sample_size)
+    context = Round(model, graph, sample, selection, arguments.seed, verbose=1)
+    start = time.perf_counter()
+    settled = Splitting().propose(context)
+    middle = time.perf_counter()
+    estimation = Estimation(model, graph, everything, estimator=Rayleigh())
+    scores = estimation.scores(everything, arguments.seed + 1)
+    plan = select(scores, graph, **selection)
+    return {
+        "network": name,
+        "images": settled.scores.examples,
+        "passes": settled.scores.passes,
+        "neurons": len(settled.plan),
+        "agreement": agreement(settled.plan, plan),
+        "seconds": [middle - start, time.perf_counter() - middle],
+        "all_images": everything.size,
+    }
+
+
+def main() -> None:
+    arguments = parse()
+    rows = [("network", "images", "passes", "neurons split", "as with all images")]
+    for name in arguments.networks:
+        result = run(name, arguments)
+        with open(arguments.output, "a") as file:
+            file.write(json.dumps(result) + "\n")
+        rows.append(
+            (
+                name,
+                str(result["images"]),
+                str(result["passes"]),
+                str(result["neurons"]),
+                f"{100 * result['agreement']:.1f} %",
+            )
+        )
+        print(format_table(rows), flush=True)
+
+
+if __name__ == "__main__":
+    main()
