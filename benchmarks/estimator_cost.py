@@ -2,9 +2,15 @@
 
 For each network a process of its own trains a compiled model on one batch and takes
 splitting products of all neurons on the same batch, in turns, so that a busy spell of
-the machine hits both; the table shows medians and their ratio. Peak memory is that of
-two more processes, one that only trains and one that only estimates, each above the
-idle model's.
+the machine hits both; the table shows medians in units of the training step:
+
+    incoming    a product with the splitting matrices of the incoming weights
+    both        of incoming and outgoing weights
+    cached      the same on a batch that has been linearized before
+    measuring   what real splits would come to, along given directions
+
+Peak memory is that of further processes, each with one job and four times the batch,
+above the idle model's, and in units of the training's.
 
     python benchmarks/estimator_cost.py [--networks cifar_v1 v1_96] [--repeats 15]
 """
@@ -42,7 +48,9 @@ NETWORKS = {
     "v2_96": ("mobilenet_v2", {"widths": "seed"}, 96, 32),
     "v2_224": ("mobilenet_v2", {"widths": "seed"}, 224, 16),
 }
-JOBS = ("training", "incoming", "both", "cached")
+JOBS = ("training", "incoming", "both", "cached", "measuring")
+SMALL = ("training", "incoming", "both", "measuring")  # what memory is measured of
+MEMORY_BATCH = 4  # times that of the timing
 
 
 def parse() -> argparse.Namespace:
@@ -54,9 +62,10 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def jobs(network: str) -> dict[str, Callable[[], Any]]:
+def jobs(network: str, times: int = 1) -> dict[str, Callable[[], Any]]:
     """One training step, and one product of each kind, on the same batch."""
     name, options, pixels, size = NETWORKS[network]
+    size *= times
     model = models.build(
         name, input_shape=(pixels, pixels, 3), classes=CLASSES, **options
     )
@@ -67,8 +76,8 @@ def jobs(network: str) -> dict[str, Callable[[], Any]]:
     y = generator.integers(0, CLASSES, size)
     graph, sample = trace(model), Sample((Batch(x, y),))
 
-    def product(outgoing: bool, cache: bool = False) -> Callable[[], Any]:
-        problem = SplittingProblem(
+    def problem(outgoing: bool, cache: bool = False) -> SplittingProblem:
+        return SplittingProblem(
             model,
             graph,
             sample,
@@ -76,14 +85,23 @@ def jobs(network: str) -> dict[str, Callable[[], Any]]:
             outgoing=outgoing,
             cache_limit=2**40 if cache else 0,
         )
-        direction = problem.neurons.random(np.random.default_rng(1))
-        return lambda: problem.product(direction)
+
+    def product(outgoing: bool, cache: bool = False) -> Callable[[], Any]:
+        made = problem(outgoing, cache)
+        direction = made.neurons.random(np.random.default_rng(1))
+        return lambda: made.product(direction)
+
+    def measuring() -> Callable[[], Any]:
+        made = problem(outgoing=True)
+        direction = made.neurons.random(np.random.default_rng(1))
+        return lambda: made.curvatures(direction)
 
     return {
         "training": lambda: model.train_on_batch(x, y),
         "incoming": product(outgoing=False),
         "both": product(outgoing=True),
         "cached": product(outgoing=True, cache=True),
+        "measuring": measuring(),
     }
 
 
@@ -94,7 +112,7 @@ def peak() -> float:
 
 def run_child(network: str, child: str, repeats: int) -> dict[str, float]:
     """In a process of its own: median seconds of all jobs, or one job's memory."""
-    runs = jobs(network)
+    runs = jobs(network, 1 if child == "time" else MEMORY_BATCH)
     if child != "time":
         idle = peak()
         for _ in range(3):
@@ -130,7 +148,7 @@ def row(network: str, result: dict[str, Any]) -> tuple[str, ...]:
         f"{NETWORKS[network][3]}",
         f"{1000 * training:.0f}",
         *(f"{result[job] / training:.2f}" for job in JOBS[1:]),
-        *(f"{memory[job] / memory['training']:.2f}" for job in JOBS[1:]),
+        *(f"{memory[job] / memory['training']:.2f}" for job in SMALL[1:]),
         f"{result['first both'] - result['both']:.1f}",
     )
 
@@ -147,17 +165,15 @@ def main() -> None:
             "pixels",
             "batch",
             "training step, ms",
-            "incoming",
-            "both",
-            "memory incoming",
-            "memory both",
+            *JOBS[1:],
+            *(f"memory, {job}" for job in SMALL[1:]),
             "compiling, s",
         )
     ]
     for network in arguments.networks:
         result: dict[str, Any] = call_child(network, "time", arguments.repeats)
         result["memory"] = {
-            job: call_child(network, job, arguments.repeats)["memory"] for job in JOBS
+            job: call_child(network, job, arguments.repeats)["memory"] for job in SMALL
         }
         with open(arguments.output, "a") as file:
             file.write(json.dumps({"network": network, **result}) + "\n")

@@ -161,6 +161,8 @@ def test_the_history_is_complete(job, tmp_path):
         assert set(record.seconds) == {"training", "estimating", "rebuilding"}
         assert all(seconds > 0 for seconds in record.seconds.values())
         assert record.predicted_gain > 0
+        assert record.examples > 0
+        assert record.passes > 0
         before = record.widths
     assert history.stopped is None
     history.save(tmp_path / "history.json")

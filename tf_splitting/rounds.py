@@ -199,8 +199,13 @@ def round_table(record: RoundRecord, rounds: int) -> str:
         for name in record.before
     ]
     spent = ", ".join(f"{k} {format_seconds(v)}" for k, v in record.seconds.items())
+    measured = (
+        f" measured on {record.examples} examples"
+        if record.examples is not None
+        else ""
+    )
     tail = (
-        f"+{record.added} neurons, epsilon {record.epsilon}: "
+        f"+{record.added} neurons{measured}, epsilon {record.epsilon}: "
         f"{format_count(record.macs)} MACs, {format_count(record.params)} params; "
         f"{spent}"
     )

@@ -18,17 +18,19 @@ tails together serves every space.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from tf_splitting.estimators.curves import Curve, curve_of
 from tf_splitting.estimators.folding import folded
+from tf_splitting.estimators.tails import find_tails
 from tf_splitting.graph import ChannelGraph, Step
 from tf_splitting.keras_graph import mask_of, with_mask
 
+PRODUCED, CONSUMED = "produced", "consumed"
 LossFunction = Callable[[Any, Any, Any, Any], Any]
 
 
@@ -98,212 +100,244 @@ def make_product(
         epsilon: step of the finite differences, relative.
         jit_compile: compile with XLA.
     """
-    incoming = {n: i for i, (n, role) in enumerate(slots) if role == "produced"}
-    outgoing = {n: i for i, (n, role) in enumerate(slots) if role == "consumed"}
-    graph = replace(graph, steps=folded(graph.steps, graph.outputs))
-    tails = _tails(graph.steps, incoming, outgoing)
-    kernels = {weight.name: weight.variable for weight in graph.weights}
+    model = _Model(graph, loss, slots, epsilon)
 
-    def linearized(x, inputs, y, sample_weight):
-        return _linearize(
-            graph, tails, kernels, loss, epsilon, x, inputs, y, sample_weight
-        )
-
-    def linearize(x, inputs, y, sample_weight):
-        total, point, _ = linearized(x, inputs, y, sample_weight)
-        return total, point
-
-    def at(point, tangents, behind=None):
-        moves = {}
-        for i, x in point.inputs.items():
-            # Where products are taken during the backward pass, each tail waits for
-            # it: all tails at once would take memory on top of it.
-            with tf.control_dependencies([behind[i]] if behind else []):
-                tangent = tangents[incoming[graph.steps[i].kernel]]
-                moves[i] = graph.steps[i].run(x, tangent)
-        ends = {i: tangents[outgoing[graph.steps[i].kernel]] for i in point.deltas}
-        adjoints, arriving = _through_tails(
-            graph.steps, tails, point, moves, ends, epsilon
-        )
-        products = [tf.zeros_like(tangent) for tangent in tangents]
-        for i, adjoint in adjoints.items():
-            slot = incoming[graph.steps[i].kernel]
-            products[slot] += _kernel_gradient(
-                graph.steps[i], point.inputs[i], tangents[slot], adjoint
-            )
-        for i, change in arriving.items():
-            slot = outgoing[graph.steps[i].kernel]
-            products[slot] += _kernel_gradient(
-                graph.steps[i], change, tangents[slot], point.deltas[i]
-            )
-        return products
-
-    def whole(x, inputs, y, sample_weight, tangents):
-        total, point, behind = linearized(x, inputs, y, sample_weight)
-        return total, at(point, tangents, behind)
-
-    def curvatures(x, inputs, y, sample_weight, tangents):
-        values, found = _gradients(
-            graph, tails, kernels, loss, x, inputs, y, sample_weight, tails.readers
-        )[1:]
-        moves = {
-            i: graph.steps[i].run(
-                values[graph.steps[i].inputs[0]],
-                tangents[incoming[graph.steps[i].kernel]],
-            )
-            for i in tails.starts
-        }
-        pair = [
-            _moved(graph.steps, tails, values, moves, size)
-            for size in (epsilon, -epsilon)
-        ]
-        sums: dict[str, Any] = {}
-        for i in tails.readers:
-            step, (source, *_) = graph.steps[i], graph.steps[i].inputs
-            plus, minus = pair[0][source], pair[1][source]
-            kernel = tf.convert_to_tensor(kernels[step.kernel])
-            bend = (plus + minus - 2 * values[source]) / epsilon**2
-            change = kernel * _kernel_gradient(step, bend, kernel, found[i])
-            if step.kernel in outgoing:
-                tangent = tangents[outgoing[step.kernel]]
-                slope = (plus - minus) / epsilon
-                change += tangent * _kernel_gradient(step, slope, kernel, found[i])
-            axis, _ = graph.weight(step.kernel).layout("consumed")
-            others = [k for k in range(len(change.shape)) if k != axis]
-            total = tf.reduce_sum(change, others)
-            sums[step.kernel] = sums.get(step.kernel, 0) + total
-        return sums
-
-    def compiled(function):
+    def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         return tf.function(
             function, jit_compile=jit_compile, reduce_retracing=True, autograph=False
         )
 
-    return Product(*map(compiled, (linearize, at, whole, curvatures)))
-
-
-@dataclass(frozen=True)
-class _Tails:
-    """What moves when neurons do, up to the next linear steps.
-
-    Numbers of the linear steps that start it, of the channel-wise ones it passes, of
-    the linear ones that read it, and of those among them that have outgoing weights to
-    move; of the tensors that move; and the activations.
-    """
-
-    starts: list[int] = field(default_factory=list)
-    steps: list[int] = field(default_factory=list)
-    readers: list[int] = field(default_factory=list)
-    ends: list[int] = field(default_factory=list)
-    moving: set[int] = field(default_factory=set)
-    curved: list[int] = field(default_factory=list)
-
-
-def _tails(
-    steps: tuple[Step, ...], incoming: Collection[str], outgoing: Collection[str]
-) -> _Tails:
-    tails = _Tails()
-    for index, step in enumerate(steps):
-        reached = any(i in tails.moving for i in step.inputs)
-        if step.kind == "linear":
-            if reached:
-                tails.readers.append(index)
-                if step.kernel in outgoing:
-                    tails.ends.append(index)
-            if step.kernel in incoming:
-                tails.starts.append(index)
-                tails.moving.update(step.outputs)
-        elif step.kind == "channelwise" and reached:
-            tails.steps.append(index)
-            tails.moving.update(step.outputs)
-            if step.activation is not None:
-                tails.curved.append(index)
-    return tails
-
-
-def _gradients(
-    graph, tails, kernels, loss, x, inputs, y, sample_weight, wanted, curve=None
-):
-    """Loss, all tensors, and the gradients at the outputs of some steps.
-
-    Args:
-        wanted: numbers of the steps.
-        curve: `curve(index, step, t)` evaluates an activation of the tails; default:
-            as any other step.
-    """
-    values = dict(zip(graph.inputs, inputs, strict=True))
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        for index, step in enumerate(graph.steps):
-            arguments = [values[i] for i in step.inputs]
-            if curve is not None and index in tails.curved:
-                results = [curve(index, step, *arguments)]
-            elif step.kind == "linear":
-                results = [step.run(arguments[0], kernels[step.kernel])]
-            else:
-                results = tf.nest.flatten(step.run(*arguments))
-            if index in tails.starts:
-                tape.watch(results)
-            values.update(zip(step.outputs, results, strict=True))
-        outputs = [values[i] for i in graph.outputs]
-        total = loss(x, y, outputs, sample_weight)
-    found = tape.gradient(
-        total,
-        {i: values[graph.steps[i].outputs[0]] for i in wanted},
-        unconnected_gradients=tf.UnconnectedGradients.ZERO,
+    return Product(
+        compiled(lambda *batch: model.linearize(*batch)[:2]),
+        compiled(model.at),
+        compiled(model.whole),
+        compiled(model.curvatures),
     )
-    return total, values, found
 
 
-def _linearize(graph, tails, kernels, loss, epsilon, x, inputs, y, sample_weight):
-    """The forward and backward pass: loss, `Point`, gradients where tails start."""
-    steps, curves, slopes = graph.steps, {}, {}
+class _Model:
+    """A traced model ready for products; methods run inside compiled functions."""
 
-    def curve(index, step, t):
-        curves[index] = curve_of(
-            step.activation,
-            tf.stop_gradient(t),
-            _pullback,
-            epsilon=epsilon,
-            axis=step.axis,
+    def __init__(
+        self,
+        graph: ChannelGraph,
+        loss: LossFunction,
+        slots: list[tuple[str, str]],
+        epsilon: float,
+    ) -> None:
+        self._incoming = {n: i for i, (n, role) in enumerate(slots) if role == PRODUCED}
+        self._outgoing = {n: i for i, (n, role) in enumerate(slots) if role == CONSUMED}
+        self._graph = graph
+        self._steps = folded(graph.steps, graph.outputs)
+        self._tails = find_tails(self._steps, self._incoming, self._outgoing)
+        self._kernels = {weight.name: weight.variable for weight in graph.weights}
+        self._loss = loss
+        self._epsilon = epsilon
+
+    def whole(self, x: Any, inputs: Any, y: Any, weight: Any, tangents: Any) -> Any:
+        """Loss and products of a batch."""
+        total, point, behind = self.linearize(x, inputs, y, weight)
+        return total, self.at(point, tangents, behind)
+
+    def linearize(self, x: Any, inputs: Any, y: Any, weight: Any) -> Any:
+        """Loss, `Point`, and the gradients at the outputs of the tails' first steps."""
+        steps, tails = self._steps, self._tails
+        curves: dict[int, Curve] = {}
+        slopes: dict[int, Any] = {}
+
+        def curve(index: int, t: Any) -> Any:
+            curves[index] = curve_of(
+                steps[index].activation,
+                tf.stop_gradient(t),
+                _pullback,
+                epsilon=self._epsilon,
+                axis=steps[index].axis,
+            )
+            return _attached(t, curves[index], slopes, index)
+
+        wanted = (*tails.bent, *tails.ends, *tails.starts)
+        total, values, found = self._gradients(x, inputs, y, weight, wanted, curve)
+        others = [i for i in tails.bent if i not in curves]
+        masks = {i: mask_of(values[i]) for i in tails.moving}
+        point = Point(
+            inputs={i: values[steps[i].inputs[0]] for i in tails.starts},
+            deltas={i: found[i] for i in tails.ends},
+            slopes={
+                # The backward pass does not come by where the loss does not depend.
+                i: slopes[i] if i in slopes else curve.slope()
+                for i, curve in curves.items()
+            },
+            bends={i: curve.bend(found[i]) for i, curve in curves.items()},
+            arguments={
+                i: [values[j] for j in steps[i].inputs] for i in (*others, *tails.mixed)
+            },
+            gradients={i: found[i] for i in others},
+            masks={i: mask for i, mask in masks.items() if mask is not None},
         )
-        return _attached(t, curves[index], slopes, index)
+        return total, point, {i: found[i] for i in tails.starts}
 
-    bent = [i for i in tails.steps if steps[i].linear_part is None]
-    wanted = (*bent, *tails.ends, *tails.starts)
-    total, values, found = _gradients(
-        graph, tails, kernels, loss, x, inputs, y, sample_weight, wanted, curve
-    )
-    others = [i for i in bent if i not in curves]
-    mixed = [
-        i
-        for i in tails.steps
-        if steps[i].linear_part is not None
-        and not tails.moving.issuperset(steps[i].inputs)
-    ]
-    masks = {i: mask_of(value) for i, value in values.items() if i in tails.moving}
-    point = Point(
-        inputs={i: values[steps[i].inputs[0]] for i in tails.starts},
-        deltas={i: found[i] for i in tails.ends},
-        slopes={i: slopes[i] if i in slopes else c.slope() for i, c in curves.items()},
-        bends={i: curve.bend(found[i]) for i, curve in curves.items()},
-        arguments={i: [values[j] for j in steps[i].inputs] for i in (*others, *mixed)},
-        gradients={i: found[i] for i in others},
-        masks={i: mask for i, mask in masks.items() if mask is not None},
-    )
-    return total, point, {i: found[i] for i in tails.starts}
+    def at(self, point: Point, tangents: Any, behind: Any = None) -> list[Any]:
+        """Products at a point; `behind`: see `_moves`."""
+        steps = self._steps
+        moves = self._moves(point.inputs, tangents, behind)
+        adjoints, arriving = self._through_tails(point, moves, tangents)
+        products = [tf.zeros_like(tangent) for tangent in tangents]
+        for i, adjoint in adjoints.items():
+            slot = self._incoming[steps[i].kernel]
+            products[slot] += _kernel_gradient(
+                steps[i], point.inputs[i], tangents[slot], adjoint
+            )
+        for i, change in arriving.items():
+            slot = self._outgoing[steps[i].kernel]
+            products[slot] += _kernel_gradient(
+                steps[i], change, tangents[slot], point.deltas[i]
+            )
+        return products
+
+    def curvatures(
+        self, x: Any, inputs: Any, y: Any, weight: Any, tangents: Any
+    ) -> dict[str, Any]:
+        """What real splits come to, by kernel; see `Product`."""
+        steps, tails, epsilon = self._steps, self._tails, self._epsilon
+        wanted = (*tails.readers, *tails.starts)
+        _, values, found = self._gradients(x, inputs, y, weight, wanted)
+        at_starts = {i: values[steps[i].inputs[0]] for i in tails.starts}
+        moves = self._moves(at_starts, tangents, found)
+        above, below = (self._moved(values, moves, e) for e in (epsilon, -epsilon))
+        sums: dict[str, Any] = {}
+        for i in tails.readers:
+            step, source = steps[i], steps[i].inputs[0]
+            kernel = tf.convert_to_tensor(self._kernels[step.kernel])
+            bend = (above[source] + below[source] - 2 * values[source]) / epsilon**2
+            change = kernel * _kernel_gradient(step, bend, kernel, found[i])
+            if step.kernel in self._outgoing:
+                tangent = tangents[self._outgoing[step.kernel]]
+                slope = (above[source] - below[source]) / epsilon
+                change += tangent * _kernel_gradient(step, slope, kernel, found[i])
+            axis, _ = self._graph.weight(step.kernel).layout(CONSUMED)
+            others = [k for k in range(len(change.shape)) if k != axis]
+            sums[step.kernel] = sums.get(step.kernel, 0) + tf.reduce_sum(change, others)
+        return sums
+
+    def _gradients(
+        self,
+        x: Any,
+        inputs: Any,
+        y: Any,
+        weight: Any,
+        wanted: Iterable[int],
+        curve: Callable[[int, Any], Any] | None = None,
+    ) -> tuple[Any, dict[int, Any], dict[int, Any]]:
+        """Loss, all tensors, and the gradients at the outputs of some steps.
+
+        Args:
+            x, inputs, y, weight: a batch.
+            wanted: numbers of the steps.
+            curve: `curve(index, t)` evaluates the tails' activations; default: as any
+                other step.
+        """
+        values = dict(zip(self._graph.inputs, inputs, strict=True))
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            for index, step in enumerate(self._steps):
+                arguments = [values[i] for i in step.inputs]
+                if curve is not None and index in self._tails.curved:
+                    results = [curve(index, *arguments)]
+                elif step.kind == "linear":
+                    results = [step.run(arguments[0], self._kernels[step.kernel])]
+                else:
+                    results = tf.nest.flatten(step.run(*arguments))
+                if index in self._tails.starts:
+                    tape.watch(results)
+                values.update(zip(step.outputs, results, strict=True))
+            outputs = [values[i] for i in self._graph.outputs]
+            total = self._loss(x, y, outputs, weight)
+        found = tape.gradient(
+            total,
+            {i: values[self._steps[i].outputs[0]] for i in wanted},
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+        return total, values, found
+
+    def _moves(self, inputs: dict[int, Any], tangents: Any, behind: Any) -> Any:
+        """Change of the linear outputs, by step.
+
+        Each waits for the gradient `behind` it: during the backward pass all tails at
+        once would take memory on top of it.
+        """
+        moves = {}
+        for i, x in inputs.items():
+            with tf.control_dependencies([behind[i]] if behind else []):
+                tangent = tangents[self._incoming[self._steps[i].kernel]]
+                moves[i] = self._steps[i].run(x, tangent)
+        return moves
+
+    def _moved(self, values: dict[int, Any], moves: Any, size: float) -> dict[int, Any]:
+        """Values of the moving tensors when all linear outputs are moved by a step."""
+        moved = {}
+        for i, move in moves.items():
+            (output,) = self._steps[i].outputs
+            moved[output] = values[output] + size * move
+        for index in self._tails.steps:
+            step = self._steps[index]
+            arguments = [
+                with_mask(moved[i], mask_of(values[i])) if i in moved else values[i]
+                for i in step.inputs
+            ]
+            (moved[step.outputs[0]],) = tf.nest.flatten(step.run(*arguments))
+        return moved
+
+    def _through_tails(
+        self, point: Point, moves: dict[int, Any], tangents: Any
+    ) -> tuple[dict[int, Any], dict[int, Any]]:
+        """The adjoints of the moves, and the changes that arrive at the ends."""
+        steps, epsilon = self._steps, self._epsilon
+        change = {steps[i].outputs[0]: move for i, move in moves.items()}
+        targets, upstream = [], []
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(list(moves.values()))
+            for index in self._tails.steps:
+                step = steps[index]
+                if index in point.slopes:
+                    t = change[step.inputs[0]]
+                    targets.append(t)
+                    upstream.append(point.bends[index] * t)
+                    result = point.slopes[index] * t
+                elif step.linear_part is not None:
+                    result = step.linear_part(*_changes(step, point, index, change))
+                else:
+                    pair = [
+                        step.run(*_shifted(step, point, index, change, size))
+                        for size in (epsilon, -epsilon)
+                    ]
+                    targets += pair
+                    upstream += [point.gradients[index] / (2 * epsilon**2)] * 2
+                    result = (pair[0] - pair[1]) / (2 * epsilon)
+                change[step.outputs[0]] = result
+        arriving = {i: change[steps[i].inputs[0]] for i in point.deltas}
+        for i, delta in point.deltas.items():
+            tangent = tangents[self._outgoing[steps[i].kernel]]
+            targets.append(arriving[i])
+            upstream.append(_input_gradient(steps[i], arriving[i], tangent, delta))
+        adjoints = tape.gradient(
+            targets,
+            moves,
+            output_gradients=upstream,
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+        return adjoints, arriving
 
 
 def _attached(t: Any, curve: Curve, slopes: dict[int, Any], index: int) -> Any:
     """The curve's value as a function of t. The backward pass puts down the slope."""
 
-    def backward(upstream):
+    def backward(upstream: Any) -> Any:
         # Not before it is needed: it would take memory all through the forward pass.
         with tf.control_dependencies([upstream]):
             slopes[index] = curve.slope()
         return upstream * slopes[index]
 
     @tf.custom_gradient
-    def attached(t):
+    def attached(t: Any) -> Any:
         return tf.identity(curve.value), backward
 
     return attached(t)
@@ -316,69 +350,11 @@ def _pullback(function: Callable[[Any], Any], t: Any) -> tuple[Any, Any]:
     return value, lambda g: tape.gradient(value, t, output_gradients=g)
 
 
-def _through_tails(steps, tails, point, moves, ends, epsilon):
-    """Changes that arrive at the ends, and the adjoints of the moves.
-
-    Args:
-        moves: change of the linear outputs, by step.
-        ends: direction of the consumer's kernel, by step.
-    """
-    change = {steps[i].outputs[0]: move for i, move in moves.items()}
-    targets, upstream = [], []
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(list(moves.values()))
-        for index in tails.steps:
-            step = steps[index]
-            if index in point.slopes:
-                t = change[step.inputs[0]]
-                targets.append(t)
-                upstream.append(point.bends[index] * t)
-                result = point.slopes[index] * t
-            elif step.linear_part is not None:
-                result = step.linear_part(*_changes(step, point, index, change))
-            else:
-                pair = [
-                    step.run(*_shifted(step, point, index, change, size))
-                    for size in (epsilon, -epsilon)
-                ]
-                targets += pair
-                upstream += [point.gradients[index] / (2 * epsilon**2)] * 2
-                result = (pair[0] - pair[1]) / (2 * epsilon)
-            change[step.outputs[0]] = result
-    arriving = {i: change[steps[i].inputs[0]] for i in ends}
-    for i, kernel in ends.items():
-        targets.append(arriving[i])
-        upstream.append(_input_gradient(steps[i], arriving[i], kernel, point.deltas[i]))
-    adjoints = tape.gradient(
-        targets,
-        moves,
-        output_gradients=upstream,
-        unconnected_gradients=tf.UnconnectedGradients.ZERO,
-    )
-    return adjoints, arriving
-
-
-def _moved(steps, tails, values, moves, size):
-    """Values of the moving tensors when all linear outputs are moved by a step."""
-    moved = {
-        steps[i].outputs[0]: values[steps[i].outputs[0]] + size * move
-        for i, move in moves.items()
-    }
-    for index in tails.steps:
-        step = steps[index]
-        arguments = [
-            with_mask(moved[i], mask_of(values[i])) if i in moved else values[i]
-            for i in step.inputs
-        ]
-        (moved[step.outputs[0]],) = tf.nest.flatten(step.run(*arguments))
-    return moved
-
-
-def _changes(step, point, index, change):
+def _changes(step: Step, point: Point, index: int, change: dict[int, Any]) -> list[Any]:
     """How the inputs of an affine step change: not at all where they do not move."""
     sides = len(step.inputs) - step.sides
 
-    def of(place, i):
+    def of(place: int, i: int) -> Any:
         if i in change:
             return with_mask(change[i], point.masks.get(i))
         value = point.arguments[index][place]
@@ -387,7 +363,9 @@ def _changes(step, point, index, change):
     return [of(place, i) for place, i in enumerate(step.inputs)]
 
 
-def _shifted(step, point, index, change, size):
+def _shifted(
+    step: Step, point: Point, index: int, change: dict[int, Any], size: float
+) -> list[Any]:
     """Inputs of a step, moved."""
     return [
         with_mask(x + size * change[i], point.masks.get(i)) if i in change else x
