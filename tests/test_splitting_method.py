@@ -38,7 +38,7 @@ def test_the_sample_doubles_until_the_plan_stays(needed, examples, capsys):
     assert proposal.scores.examples == examples
     lines = capsys.readouterr().out.splitlines()
     sizes = [int(line.split()[1]) for line in lines if "passes" in line]
-    assert sizes == [16, 32, 64][: len(sizes)]
+    assert sizes == [32, 64, 128][: len(sizes)]
     assert len(sizes) == (2 if needed == 0 else 3)
     assert sum("of the plan stays" in line for line in lines) == len(sizes) - 1
 
@@ -53,7 +53,7 @@ def test_a_grown_sample_is_as_good_as_one_drawn_at_once():
         np.testing.assert_array_equal(grown.scores[space].gain, score.gain)
 
 
-def test_a_single_batch_is_all_there_is():
+def test_a_sample_smaller_than_the_first_is_taken_whole():
     proposal = Splitting().propose(context(count=16, batch_size=16))
     assert len(proposal.plan) > 0
     assert proposal.scores.examples == 16

@@ -22,9 +22,9 @@ class SpaceScores:
         splitting_index: λ, `[width]`: splitting neuron i along its direction by the
             scores' epsilon changes the loss on the sample by `½ ε² λ_i`. As ε tends to
             0 it tends to the minimum eigenvalue of the splitting matrix.
-        gain: predicted fall of the loss at the scores' epsilon, `[width]`: `-½ ε² λ`
-            on the sample; where examples were held out, what may be expected of
-            others (`shrinkage`).
+        gain: predicted fall of the sample's loss at the scores' epsilon, `-½ ε² λ`,
+            `[width]`. On other examples it is less: directions are those best for
+            the sample.
         incoming: for each producer kernel the direction of its slice, kernel-shaped
             with the output axis restricted to this space.
         outgoing: for each consumer kernel likewise, the input axis restricted to
@@ -59,7 +59,7 @@ class SplittingScores(Mapping[str, SpaceScores]):
         spaces: the scores.
         epsilon: the step the gains are predicted for.
         loss: loss on the sample before any split.
-        examples: size of the sample, with what was held out.
+        examples: size of the sample.
         estimator: what computed them, in words.
         passes: how often the solver went over the sample.
 

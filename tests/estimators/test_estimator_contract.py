@@ -282,9 +282,10 @@ def test_xla():
     model = nets.ready("depthwise")
     data = nets.data(model, 8)
     estimator = Rayleigh(passes=1)
+    # A step at which the round-off of so few examples does not show.
+    options = {"estimator": estimator, "epsilon": 0.05, "verbose": 0}
     found, expected = (
-        indices(estimate(model, data, estimator=estimator, jit_compile=j, verbose=0))
-        for j in (True, False)
+        indices(estimate(model, data, jit_compile=j, **options)) for j in (True, False)
     )
     scale = np.abs(expected).max()
     np.testing.assert_allclose(found, expected, rtol=2e-2, atol=2e-3 * scale)

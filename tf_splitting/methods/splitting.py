@@ -1,8 +1,7 @@
 """Splitting steepest descent: split the neurons that buy the most loss per MAC.
 
-Directions that a small sample seems to reward are partly fitted to its noise. So gains
-are corrected by examples that the directions have not seen, and the sample grows until
-the plan no longer changes.
+Directions that a small sample seems to reward are partly fitted to its noise, so the
+sample grows until the plan no longer changes.
 
 Source: Wang et al., "Energy-Aware Neural Architecture Optimization with Fast Splitting
 Steepest Descent", arXiv 1910.03103.
@@ -28,9 +27,8 @@ class Splitting:
         estimator: how indices and directions are found.
         epsilon: relative step that gains are predicted for.
         jit_compile: compile the estimate with XLA.
-        first_sample: examples to begin with, one half to find directions, one to
-            correct their gains. They double until the plan is settled or the round's
-            sample is used up.
+        first_sample: examples to begin with. They double until the plan is settled or
+            the round's sample is used up.
         agreement: share of the plan's neurons that the plan of half as many examples
             must have in common with it for it to count as settled.
     """
@@ -56,10 +54,7 @@ class Splitting:
         before = None
         while True:
             size = min(size, sample.size)
-            seen, held_out = sample.part(0, size // 2), sample.part(size // 2, size)
-            if not held_out.batches:
-                seen, held_out = sample, None
-            scores = estimation.scores(seen, context.seed, held_out)
+            scores = estimation.scores(sample.part(0, size), context.seed)
             plan = select(scores, context.graph, **context.selection)
             settled = False
             if before is not None:
