@@ -6,6 +6,7 @@ Every message says what came, what was expected and what to do. All derive from
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 
@@ -51,6 +52,30 @@ class UnknownNameError(SplittingError):
 
 class NonFiniteLossError(SplittingError):
     """The loss became NaN or infinite."""
+
+
+class CheckpointError(SplittingError):
+    """Checkpoints cannot be written or read in the directory that was given."""
+
+
+class LockedError(CheckpointError):
+    """Another process works in the directory that was given."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A job has stopped because it was asked to.
+
+    Not an `Exception`, as little as Ctrl-C is: whoever catches those goes on.
+
+    Attributes:
+        reason: why it was asked to.
+        checkpoint: what it goes on from, if anything was saved.
+    """
+
+    def __init__(self, reason: str, checkpoint: Path | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.checkpoint = checkpoint
 
 
 def unknown_choice(
