@@ -399,3 +399,131 @@ def test_the_result_loads_where_the_package_is_unknown(job, tmp_path):
     subprocess.run([sys.executable, "-I", "-c", LOAD, *files], cwd=tmp_path, check=True)
     found = np.load(tmp_path / "found.npy")
     np.testing.assert_allclose(found, nets.outputs(grown, X), atol=1e-5)
+
+
+class Poisoned(Batches):
+    """A PyDataset in which one example of one batch is not as it should be."""
+
+    def __init__(self, x, y, *, batch, **changes):
+        super().__init__(x, y)
+        self.batch, self.changes = batch, changes
+
+    def __getitem__(self, index):
+        x, y = super().__getitem__(index)
+        if index != self.batch:
+            return x, y
+        x, y = x.copy(), y.copy()
+        if "bad_x" in self.changes:
+            x[3, 1] = self.changes["bad_x"]
+        if "bad_y" in self.changes:
+            y[5] = self.changes["bad_y"]
+        return x, y
+
+
+@pytest.mark.parametrize("kind", ["sequence", "stream"])
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"bad_x": np.nan}, "1 of 16 examples in batch 4 of the first epoch"),
+        ({"bad_x": np.inf}, "the first at 3"),
+        ({"bad_y": 3}, "labels in batch 4 of the first epoch run from"),
+    ],
+)
+def test_bad_data_is_found_in_the_first_epoch(kind, changes, message, monkeypatch):
+    """By its place, though the sample has missed it."""
+    data = Poisoned(*classes(), batch=4, **changes)
+    if kind == "stream":
+        elements = [data[index] for index in range(len(data))]
+        data = tf.data.Dataset.from_generator(
+            lambda: iter(elements),
+            output_signature=(
+                tf.TensorSpec((None, 5), tf.float32),
+                tf.TensorSpec((None,), tf.int64),
+            ),
+        ).apply(tf.data.experimental.assert_cardinality(6))
+    good = tf_splitting.sampling.draw_sample(classes(32), size=32, batch_size=16)
+    monkeypatch.setattr(tf_splitting.running, "draw_sample", lambda *_, **__: good)
+    model = seed_model()
+    with pytest.raises(DataError, match=message):
+        grow(
+            model,
+            data,
+            target_macs=2 * count_macs(model),
+            shuffle=False,
+            method="uniform",
+            verbose=0,
+            final_epochs=1,
+        )
+
+
+def test_an_endless_dataset_needs_steps():
+    model = seed_model()
+    endless = tf.data.Dataset.from_tensor_slices(classes()).batch(16).repeat()
+    options = {"method": "uniform", "verbose": 0, "final_epochs": 1, "sample_size": 32}
+    target = 2 * count_macs(model)
+    with pytest.raises(DataError, match="steps_per_epoch"):
+        grow(model, endless, target_macs=target, **options)
+    history = GrowthHistory()
+    grow(
+        model,
+        endless,
+        target_macs=target,
+        steps_per_epoch=2,
+        history=history,
+        **options,
+    )
+    assert len(history.epochs) == len(history.rounds) + 1
+
+
+def test_epochs_of_fewer_steps_go_on_through_arrays():
+    x, y = classes(40)
+    feed = tf_splitting.feeds.as_feed((x, y), batch_size=8, seed=1, steps=2)
+    rows = []
+    for epoch in range(5):
+        batches = feed.epochs(epoch)["x"]
+        assert len(batches) == 2
+        rows += [batches[index][0] for index in range(2)]
+    once, again = np.concatenate(rows[:5]), np.concatenate(rows[5:])
+    for half in (once, again):
+        np.testing.assert_array_equal(np.sort(half, 0), np.sort(x, 0))
+    assert not np.array_equal(once, again)
+
+
+def test_validation_split_is_that_of_fit():
+    model = seed_model()
+    history = GrowthHistory()
+    grow(
+        model,
+        classes(96),
+        target_macs=2 * count_macs(model),
+        validation_split=0.25,
+        method="uniform",
+        history=history,
+        **QUIET,
+    )
+    assert "val_loss" in history.epochs[0]
+    with pytest.raises(DataError, match="validation_split"):
+        grow(
+            seed_model(),
+            Batches(*classes()),
+            target_macs=2 * count_macs(model),
+            validation_split=0.25,
+            **QUIET,
+        )
+
+
+def test_unknown_arguments_of_fit_are_named():
+    model = seed_model()
+    with pytest.raises(UnknownNameError, match="'class_weight'"):
+        grow(model, classes(), target_macs=1e4, class_weights={0: 1.0})
+
+
+def test_a_baseline_trains_as_the_last_phase():
+    model, history = seed_model(), GrowthHistory()
+    trained = tf_splitting.train(
+        model, classes(), epochs=3, batch_size=16, history=history, verbose=0
+    )
+    assert trained is model
+    assert [epoch["epoch"] for epoch in history.epochs] == [1, 2, 3]
+    assert history.epochs[-1]["loss"] < history.epochs[0]["loss"]
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.05)

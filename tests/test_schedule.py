@@ -52,10 +52,10 @@ def test_half_a_cosine_over_batches_and_epochs():
     decay.on_train_begin()
     rates = []
     for epoch in range(2):
+        decay.on_epoch_begin(epoch)
         for batch in range(4):
             decay.on_train_batch_begin(batch)
             rates.append(float(model.optimizer.learning_rate))
-        decay.on_epoch_end(epoch)
     expected = 0.25 * (1 + np.cos(np.pi * np.arange(8) / 8))
     np.testing.assert_allclose(rates, expected, rtol=1e-5)
     decay.on_train_end()

@@ -12,12 +12,13 @@ from tf_splitting.costs import (
     macs_per_layer,
     params_per_layer,
 )
-from tf_splitting.errors import SplittingError
+from tf_splitting.errors import Interrupted, SplittingError
 from tf_splitting.estimation import estimate
 from tf_splitting.estimators import Exact, Rayleigh
 from tf_splitting.graph import ChannelGraph, ChannelSpace
-from tf_splitting.growing import grow
+from tf_splitting.growing import grow, train
 from tf_splitting.history import GrowthHistory
+from tf_splitting.interruption import request_stop, stop_on_signals
 from tf_splitting.plan import SplitPlan
 from tf_splitting.rebuilding import split
 from tf_splitting.scores import SplittingScores
@@ -31,6 +32,7 @@ __all__ = [
     "ChannelSpace",
     "Exact",
     "GrowthHistory",
+    "Interrupted",
     "Rayleigh",
     "SplitPlan",
     "SplittingError",
@@ -45,7 +47,10 @@ __all__ = [
     "methods",
     "models",
     "params_per_layer",
+    "request_stop",
     "select",
     "split",
+    "stop_on_signals",
     "trace",
+    "train",
 ]

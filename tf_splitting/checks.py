@@ -96,12 +96,7 @@ def check_data(model: keras.Model, sample: Sample) -> dict[str, float]:
         NonFiniteLossError: the loss is NaN or infinite.
     """
     for batch in sample.batches:
-        for array in flat_inputs(model, batch.x):
-            if not np.isfinite(np.asarray(array)).all():
-                raise DataError(
-                    "The dataset's inputs hold NaN or infinite values. Clean the data."
-                )
-        _check_labels(model, batch)
+        check_batch(model, batch, "the estimation sample")
     try:
         measured = measure(model, sample)
     except (ValueError, TypeError) as error:
@@ -111,6 +106,32 @@ def check_data(model: keras.Model, sample: Sample) -> dict[str, float]:
             f"output {model.output_shape}. Keras says: {error}"
         ) from error
     return check_loss(measured)
+
+
+def check_batch(model: keras.Model, batch: Batch, where: str) -> None:
+    """Raises unless inputs and targets are finite and labels are ones of the model's.
+
+    Args:
+        model: what they are for.
+        batch: NumPy arrays.
+        where: which examples they are, for the message.
+
+    Raises:
+        DataError: they are not.
+    """
+    for what, arrays in (
+        ("inputs", flat_inputs(model, batch.x)),
+        ("targets", keras.tree.flatten(batch.y)),
+    ):
+        for array in map(np.asarray, arrays):
+            if array.dtype.kind not in "fc" or np.isfinite(array).all():
+                continue
+            bad = ~np.isfinite(array.reshape(len(array), -1)).all(axis=1)
+            raise DataError(
+                f"The {what} hold NaN or infinite values: {bad.sum()} of {len(bad)} "
+                f"examples in {where}, the first at {bad.argmax()}. Clean the data."
+            )
+    _check_labels(model, batch, where)
 
 
 def check_loss(measured: dict[str, float]) -> dict[str, float]:
@@ -128,7 +149,7 @@ def check_loss(measured: dict[str, float]) -> dict[str, float]:
     return measured
 
 
-def _check_labels(model: keras.Model, batch: Batch) -> None:
+def _check_labels(model: keras.Model, batch: Batch, where: str) -> None:
     """Checks labels of a model with one output and a sparse categorical loss."""
     loss = model.loss
     name = loss if isinstance(loss, str) else type(loss).__name__
@@ -139,7 +160,7 @@ def _check_labels(model: keras.Model, batch: Batch) -> None:
     low, high = batch.y.min(), batch.y.max()
     if low < 0 or high >= classes:
         raise DataError(
-            f"The labels run from {low} to {high}; the model has {classes} outputs, so "
-            f"they must lie in 0..{classes - 1}. Use a model with {high + 1} outputs, "
-            "or other labels."
+            f"The labels in {where} run from {low} to {high}; the model has {classes} "
+            f"outputs, so they must lie in 0..{classes - 1}. Use a model with "
+            f"{high + 1} outputs, or other labels."
         )

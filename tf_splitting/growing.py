@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
 
-from tf_splitting import checks
-from tf_splitting.costs import Cost
-from tf_splitting.errors import SplittingError, unknown_choice
+from tf_splitting import arguments, checks
+from tf_splitting.costs import Cost, count_macs
+from tf_splitting.errors import SplittingError
 from tf_splitting.estimators import Estimator
 from tf_splitting.history import GrowthHistory
 from tf_splitting.layers.splittable import is_splittable, to_plain
 from tf_splitting.methods import METHODS, Method, Splitting
 from tf_splitting.rebuilding import FRESH
-from tf_splitting.rounds import Job
-from tf_splitting.sampling import draw_sample
-from tf_splitting.schedule import plan_rounds
+from tf_splitting.rounds import MEASURED
+from tf_splitting.running import Options
+from tf_splitting.schedule import Schedule, plan_rounds
 from tf_splitting.step_size import check_epsilon
 from tf_splitting.tracing import trace
 
@@ -53,6 +54,8 @@ def grow(
     seed: int = 0,
     split_untrainable: bool = False,
     verify: bool = True,
+    checkpoint_dir: str | Path | None = None,
+    save_steps: int | None = None,
     verbose: int = 1,
     history: GrowthHistory | None = None,
     **fit_arguments: Any,
@@ -69,7 +72,9 @@ def grow(
         model: a compiled Functional or Sequential model. It is trained in place until
             the first split and left alone afterwards.
         dataset: what `model.fit` takes: `(x, y)` or `(x, y, sample_weight)` arrays,
-            a `tf.data.Dataset`, a `keras.utils.PyDataset`.
+            a `tf.data.Dataset`, a `keras.utils.PyDataset`; or an `ImageData`. Arrays
+            and PyDatasets are shuffled unless `shuffle=False`; the order of an epoch is
+            a function of the seed and its number.
         target_macs: multiply-accumulates per example that the result may have.
         rounds: number of splits; default: as many as `growth` asks for. Rounds are
             added if spaces cannot grow fast enough to reach the target in these.
@@ -101,9 +106,17 @@ def grow(
         split_untrainable: also split neurons made by layers with `trainable=False`.
         verify: after every rebuild compare the outputs of both models on one batch,
             at ε = 0.
+        checkpoint_dir: saves the job there after every epoch, estimate and split. The
+            same call goes on where the job was when it ended, however it did, with the
+            result of one that was never interrupted: bit by bit on a CPU with
+            deterministic operations. A stream (`tf.data`) is iterated anew in every
+            epoch, so that holds as far as its iterations are alike; what callbacks
+            keep to themselves is theirs to save.
+        save_steps: saves after every so many training steps of an epoch too.
         verbose: 0 is silent; 1 prints a line per epoch and a table per round.
         history: filled in as the job goes.
-        **fit_arguments: passed on to `fit`, for example `class_weight`.
+        **fit_arguments: passed on to `fit`: `class_weight`, `shuffle`,
+            `steps_per_epoch`, and those that begin with `validation_`.
 
     Returns:
         A compiled model of plain Keras layers with the same layer names, no more MACs
@@ -117,6 +130,9 @@ def grow(
         NonFiniteLossError: the loss becomes NaN or infinite.
         RebuildError: a rebuilt model computes something else. The error's `model` is
             the one before that split, trained so far; `history` goes as far.
+        CheckpointError: `checkpoint_dir` holds another job, or broken checkpoints only;
+            `LockedError`: another process works there.
+        Interrupted: `request_stop` or a signal (`stop_on_signals`) asked for it.
         SplittingError: an argument is out of range.
 
     Example:
@@ -127,9 +143,24 @@ def grow(
     Source: Wang et al., "Energy-Aware Neural Architecture Optimization with Fast
     Splitting Steepest Descent", arXiv 1910.03103.
     """
-    checks.check_compiled(model)
+    options = Options(
+        dataset=dataset,
+        batch_size=batch_size,
+        validation_data=validation_data,
+        callbacks=callbacks,
+        seed=seed,
+        checkpoint_dir=checkpoint_dir,
+        save_steps=save_steps,
+        verbose=verbose,
+        history=history,
+        fit_arguments=fit_arguments,
+    )
+    arguments.whole("sample_size", sample_size, at_least=1, or_none=True)
+    target_macs = arguments.number("target_macs", target_macs, above=0)
+    split_untrainable = arguments.truth("split_untrainable", split_untrainable)
     check_epsilon(epsilon)
     chosen = _get_method(method, estimator)
+    checks.check_compiled(model)
     graph = trace(model, split_untrainable=split_untrainable)
     selection = {
         "cost": cost,
@@ -148,34 +179,94 @@ def grow(
         epochs=epochs,
         final_epochs=final_epochs,
     )
-    sample = draw_sample(
-        dataset,
-        size=sample_size or MOST_EXAMPLES,
-        batch_size=batch_size,
-        seed=seed,
-        class_weight=fit_arguments.get("class_weight"),
+    settings = {
+        **selection,
+        "target_macs": target_macs,
+        "rounds": rounds,
+        "growth": growth,
+        "epochs": epochs,
+        "final_epochs": final_epochs,
+        "epsilon": epsilon,
+        "method": chosen,
+        "split_untrainable": split_untrainable,
+    }
+    grown = options.run(
+        model,
+        settings,
+        sample_size=sample_size or MOST_EXAMPLES,
         most_bytes=None if sample_size else MOST_BYTES,
-    )
-    checks.check_data(model, sample)
-    job = Job(
-        dataset=dataset,
         schedule=schedule,
-        sample=sample,
-        history=GrowthHistory() if history is None else history,
         method=chosen,
         selection=selection,
         epsilon=epsilon,
         target=target_macs,
-        batch_size=batch_size,
-        callbacks=list(callbacks or []),
-        fit_arguments={"validation_data": validation_data, **fit_arguments},
-        seed=seed,
-        verbose=verbose,
-        verify=verify,
+        verify=arguments.truth("verify", verify),
         split_untrainable=split_untrainable,
     )
-    grown = job.run(model)
     return to_plain(grown) if is_splittable(grown) else grown
+
+
+def train(
+    model: keras.Model,
+    dataset: Any,
+    *,
+    epochs: int,
+    batch_size: int | None = None,
+    validation_data: Any = None,
+    callbacks: Sequence[keras.callbacks.Callback] | None = None,
+    seed: int = 0,
+    checkpoint_dir: str | Path | None = None,
+    save_steps: int | None = None,
+    verbose: int = 1,
+    history: GrowthHistory | None = None,
+    **fit_arguments: Any,
+) -> keras.Model:
+    """Trains a model as it is: the last phase of `grow` on its own.
+
+    What a grown network is to be compared with gets the same batches, the same decay
+    of the learning rate, and the same way of being saved and resumed.
+
+    Args:
+        model: compiled; trained in place.
+        epochs: how many, while the learning rate decays to zero.
+        dataset, batch_size, validation_data, callbacks, seed, checkpoint_dir,
+        save_steps, verbose, history, **fit_arguments: see `grow`.
+
+    Returns:
+        The model.
+
+    Raises:
+        As `grow`, but for what has to do with splitting.
+
+    Example:
+        >>> tf_splitting.train(model, (x, y), epochs=10, checkpoint_dir="baseline")
+    """
+    options = Options(
+        dataset=dataset,
+        batch_size=batch_size,
+        validation_data=validation_data,
+        callbacks=callbacks,
+        seed=seed,
+        checkpoint_dir=checkpoint_dir,
+        save_steps=save_steps,
+        verbose=verbose,
+        history=history,
+        fit_arguments=fit_arguments,
+    )
+    checks.check_compiled(model)
+    schedule = Schedule((), 0, arguments.whole("epochs", epochs, at_least=1))
+    return options.run(
+        model,
+        {"epochs": epochs},
+        sample_size=MEASURED,
+        schedule=schedule,
+        method=Splitting(),
+        selection={},
+        epsilon=DEFAULT_EPSILON,
+        target=count_macs(model),
+        verify=False,
+        split_untrainable=False,
+    )
 
 
 def _get_method(method: str | Method, estimator: Estimator | None) -> Method:
@@ -185,9 +276,9 @@ def _get_method(method: str | Method, estimator: Estimator | None) -> Method:
                 "Got both a method object and an estimator; give the estimator to "
                 "the method, for example methods.Splitting(estimator=...)."
             )
-        return method
-    if method not in METHODS:
-        raise unknown_choice("method", method, METHODS)
+        expected = f"one of {sorted(METHODS)}, or an object with a method propose"
+        return arguments.behaving("method", method, ["propose"], expected)
+    arguments.one_of("method", method, METHODS, ", or a method object")
     if estimator is not None:
         if method != "splitting":
             raise SplittingError(f"Method {method!r} takes no estimator.")

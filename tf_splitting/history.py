@@ -64,9 +64,19 @@ class GrowthHistory:
     epochs: list[dict[str, Any]] = field(default_factory=list)
     stopped: str | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """The history as JSON data."""
+        return asdict(self)
+
     def to_json(self) -> str:
         """The history as JSON text."""
-        return json.dumps(asdict(self), indent=1)
+        return json.dumps(self.to_dict(), indent=1)
+
+    def fill(self, data: dict[str, Any]) -> None:
+        """Takes over what `to_dict` returned, in place of what is there."""
+        self.rounds[:] = [RoundRecord(**record) for record in data["rounds"]]
+        self.epochs[:] = data["epochs"]
+        self.stopped = data["stopped"]
 
     def save(self, path: str | Path) -> None:
         """Writes the history as JSON; the file appears whole or not at all."""

@@ -7,22 +7,30 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import keras
+import numpy as np
 
 from tf_splitting.batch_statistics import reestimate_batch_statistics
 from tf_splitting.checks import check_loss
 from tf_splitting.costs import count_macs, count_params
-from tf_splitting.errors import RebuildError
+from tf_splitting.data_watch import Watched
+from tf_splitting.errors import Interrupted, NonFiniteLossError, RebuildError
+from tf_splitting.feeds import Feed
+from tf_splitting.freeing import free_dead_graphs
 from tf_splitting.graph import format_table
 from tf_splitting.history import GrowthHistory, RoundRecord
+from tf_splitting.interruption import raise_if_requested
+from tf_splitting.job_state import ESTIMATED, TRAINING, JobState
 from tf_splitting.measuring import measure
 from tf_splitting.methods import Method, Proposal, Round
 from tf_splitting.progress import format_count, format_seconds
 from tf_splitting.rebuilding import FRESH, Splitting
+from tf_splitting.resuming import Keeper
 from tf_splitting.sampling import Sample
+from tf_splitting.saving import Saving
 from tf_splitting.schedule import CosineDecay, Schedule, has_own_schedule
 from tf_splitting.step_size import build_at
 from tf_splitting.tracing import trace
-from tf_splitting.training import Recorder, StopOnNonFinite, fit
+from tf_splitting.training import Recorder, StopOnNonFinite, run_epochs
 
 # A model within this share of its target counts as having reached it.
 REACHED = 0.97
@@ -38,7 +46,7 @@ class Job:
     `select` takes, `fit_arguments` those passed on to `fit`.
     """
 
-    dataset: Any
+    feed: Feed
     schedule: Schedule
     sample: Sample
     history: GrowthHistory
@@ -46,86 +54,163 @@ class Job:
     selection: dict[str, Any]
     epsilon: float | str
     target: float
-    batch_size: int | None
     callbacks: list[keras.callbacks.Callback]
     fit_arguments: dict[str, Any]
     seed: int
     verbose: int
     verify: bool
     split_untrainable: bool
-    epoch: int = 0
+    keeper: Keeper | None = None
+    save_steps: int | None = None
+    state: JobState = field(default_factory=JobState)
     recorder: Recorder = field(init=False)
 
     def __post_init__(self) -> None:
         self.recorder = Recorder(self.history, self.schedule, verbose=self.verbose)
 
     def run(self, model: keras.Model) -> keras.Model:
-        """Trains and grows the model; returns the one it has become."""
-        number = 0
-        while count_macs(model) < REACHED * self.target:
-            started = time.perf_counter()
-            self._train(model, self.schedule.epochs, number)
-            trained = time.perf_counter() - started
-            number += 1
-            grown = self._round(model, number, trained)
-            if grown is None:
-                break
-            model = grown
-        self._train(model, self.schedule.final_epochs, number, final=True)
-        return model
+        """Trains and grows the model, from where the job was saved if it was.
+
+        Raises:
+            Interrupted: somebody has asked to stop; the job is saved.
+            NonFiniteLossError: the loss or a weight became NaN or infinite.
+        """
+        try:
+            return self._run(model)
+        except NonFiniteLossError as error:
+            if self.keeper is None or self.keeper.last is None:
+                raise
+            raise NonFiniteLossError(
+                f"{error} The last good checkpoint is {self.keeper.last}."
+            ) from error
+
+    def _run(self, model: keras.Model) -> keras.Model:
+        proposal, metrics = None, []
+        if self.keeper is not None:
+            resumed = self.keeper.resume(model, self.history)
+            if resumed is not None:
+                model, self.state = resumed.model, resumed.state
+                proposal, metrics = resumed.proposal, resumed.metrics
+                # Makes the model's metrics, whose values are about to be set.
+                measure(model, self.sample.part(0, 1))
+                if self.verbose:
+                    print(f"resuming from {resumed.path}: {self._where()}", flush=True)
+        while True:
+            final = self._is_final(model)
+            if self.state.phase == TRAINING:
+                self._train(model, final, metrics)
+                metrics = []
+                if final:
+                    return model
+                proposal = self._propose(model)
+                if not len(proposal.plan):
+                    self._stop(model)
+                    self.state = self.state.next_phase(split=False)
+                    self._save(model)
+                    continue
+                self.state.phase = ESTIMATED
+                self._save(model, proposal)
+            model = self._split(model, proposal)
+            proposal = None
+            self.state = self.state.next_phase(split=True)
+            self._save(model)
+            free_dead_graphs()
+
+    def _is_final(self, model: keras.Model) -> bool:
+        """Whether the model has grown as far as it will."""
+        stopped = self.history.stopped is not None
+        return stopped or count_macs(model) >= REACHED * self.target
+
+    def _where(self) -> str:
+        state = self.state
+        where = f"round {state.round}, {state.epoch} epochs done"
+        if state.phase == ESTIMATED:
+            return f"{where}, about to split"
+        return f"{where}, {state.batch} batches of the next" if state.batch else where
+
+    def _save(self, model: keras.Model, proposal: Proposal | None = None) -> None:
+        last = None
+        if self.keeper is not None:
+            self.keeper.save(model, self.history, self.state, proposal)
+            last = self.keeper.last
+        raise_if_requested(last)
 
     def _train(
-        self, model: keras.Model, epochs: int, number: int, final: bool = False
+        self, model: keras.Model, final: bool, metrics: list[np.ndarray]
     ) -> None:
-        if not epochs:
+        """Trains the phase's epochs that are left."""
+        state, schedule = self.state, self.schedule
+        length = schedule.final_epochs if final else schedule.epochs
+        if not length:
             return
-        self.recorder.round = number
+        last = state.epoch if state.ended else state.first_epoch + length
+        self.recorder.round = state.round
         self.recorder.macs = count_macs(model)
+        self.recorder.spent_before = state.spent
         callbacks = [StopOnNonFinite(), self.recorder]
         if final and not has_own_schedule(model.optimizer):
-            callbacks.append(CosineDecay(epochs))
-        # The user's come last, so that they see the rate of the batch they are told of.
+            if state.peak is None:
+                state.peak = float(model.optimizer.learning_rate)
+            callbacks.append(CosineDecay(length, state.first_epoch, state.peak))
+        # The user's come last, so that they see the rate of the batch they are told
+        # of; what saves comes behind them, to save what they have done.
         callbacks += self.callbacks
-        fit(
-            model,
-            self.dataset,
-            batch_size=self.batch_size,
-            first_epoch=self.epoch,
-            epochs=epochs,
-            callbacks=callbacks,
-            arguments=self.fit_arguments,
-        )
-        self.epoch += epochs
+        callbacks.append(Saving(self._save, state, self.recorder, self.save_steps))
+        feed = Watched(self.feed, model)
+        try:
+            run_epochs(
+                model,
+                feed,
+                first_epoch=state.epoch,
+                last_epoch=last,
+                first_batch=state.batch,
+                metrics=metrics,
+                callbacks=callbacks,
+                arguments=self.fit_arguments,
+            )
+        except Exception:
+            if feed.found is None:
+                raise
+            raise feed.found from None
+        finally:
+            if state.peak is not None:
+                # However it ends: the same call may come again with this model.
+                model.optimizer.learning_rate = state.peak
 
-    def _round(
-        self, model: keras.Model, number: int, trained: float
-    ) -> keras.Model | None:
-        """Splits; None if nothing gains."""
-        clock = time.perf_counter
-        start = clock()
+    def _propose(self, model: keras.Model) -> Proposal:
+        """Decides what to split."""
+        raise_if_requested(self.keeper and self.keeper.last)
+        start = time.perf_counter()
         # Short rounds leave moving statistics behind the weights. Both sides of the
         # split are measured with fresh ones, or catching up would pass for a gain.
         measured = self.sample.part(0, MEASURED)
         reestimate_batch_statistics(model, measured)
-        before = check_loss(measure(model, measured))
+        self.state.before = check_loss(measure(model, measured))
         targets = self.schedule.targets
+        number = self.state.round + 1
         target = targets[min(number, len(targets)) - 1]
-        graph = trace(model, split_untrainable=self.split_untrainable)
-        proposal = self.method.propose(
-            Round(
-                model,
-                graph,
-                self.sample,
-                {**self.selection, "target_macs": target},
-                self.seed + number,
-                self.verbose,
+        try:
+            proposal = self.method.propose(
+                Round(
+                    model,
+                    trace(model, split_untrainable=self.split_untrainable),
+                    self.sample,
+                    {**self.selection, "target_macs": target},
+                    self.seed + number,
+                    self.verbose,
+                )
             )
-        )
-        estimated = clock() - start
-        if not len(proposal.plan):
-            self._stop(number, model)
-            return None
-        start = clock()
+        except Interrupted as stop:
+            # Raised in the middle of a pass, where nobody knows of checkpoints.
+            raise Interrupted(stop.reason, self.keeper and self.keeper.last) from None
+        self.state.estimating = time.perf_counter() - start
+        return proposal
+
+    def _split(self, model: keras.Model, proposal: Proposal) -> keras.Model:
+        """Splits, measures and records."""
+        start = time.perf_counter()
+        number = self.state.round + 1
+        before = self.state.before
         splitting = Splitting(
             model,
             proposal.plan,
@@ -135,7 +220,13 @@ class Job:
             verify=self.sample.batches[0].x if self.verify else None,
             split_untrainable=self.split_untrainable,
         )
+        measured = self.sample.part(0, MEASURED)
         grown, step, after = build_at(splitting, self.epsilon, measured, before["loss"])
+        trained = sum(
+            epoch["seconds"]
+            for epoch in self.history.epochs
+            if epoch["round"] == self.state.round
+        )
         record = RoundRecord(
             round=number,
             macs=count_macs(grown),
@@ -150,14 +241,15 @@ class Job:
             predicted_gain=_predicted_gain(proposal),
             seconds={
                 "training": trained,
-                "estimating": estimated,
-                "rebuilding": clock() - start,
+                "estimating": self.state.estimating,
+                "rebuilding": time.perf_counter() - start,
             },
         )
         self._check_budget(record, model)
         self.history.rounds.append(record)
         if self.verbose:
-            print(round_table(record, max(number, len(targets))), flush=True)
+            rounds = max(number, self.schedule.rounds)
+            print(round_table(record, rounds), flush=True)
         return grown
 
     def _check_budget(self, record: RoundRecord, model: keras.Model) -> None:
@@ -169,10 +261,10 @@ class Job:
                 model,
             )
 
-    def _stop(self, number: int, model: keras.Model) -> None:
+    def _stop(self, model: keras.Model) -> None:
         macs = count_macs(model)
         self.history.stopped = (
-            f"Growing stops in round {number} at {format_count(macs)} of "
+            f"Growing stops in round {self.state.round + 1} at {format_count(macs)} of "
             f"{format_count(self.target)} MACs: no split that gains fits the budget "
             "and the limits on widths."
         )

@@ -72,7 +72,7 @@ def draw_sample(
 
     Args:
         dataset: `(x, y)` or `(x, y, sample_weight)` arrays, a `keras.utils.PyDataset`,
-            or an iterable of such batches.
+            an `ImageData` (its first epoch), or an iterable of such batches.
         size: number of examples; fewer if the dataset is smaller.
         batch_size: examples per batch; default: 32 for arrays, else that of the
             first batch.
@@ -91,8 +91,10 @@ def draw_sample(
         )
     generator = np.random.default_rng(seed)
     most_bytes = most_bytes or math.inf
+    if hasattr(dataset, "epoch_dataset"):
+        dataset = dataset.epoch_dataset(0)
     if is_arrays(dataset):
-        whole = _whole(dataset)
+        whole = whole_of(dataset)
         size = _within(size, whole, most_bytes)
         rows = generator.permutation(whole.size)[:size]
         batches = _batched(whole, rows, batch_size or 32)
@@ -158,7 +160,12 @@ def _peek(
     return _within(size, first, most_bytes), itertools.chain([first], batches)
 
 
-def _whole(dataset: Any) -> Batch:
+def whole_of(dataset: Any) -> Batch:
+    """A tuple of arrays as one batch.
+
+    Raises:
+        DataError: they differ in length, or are not (x, y) or (x, y, sample_weight).
+    """
     whole = _unpack(tuple(dataset))
     lengths = {len(array) for array in tree.flatten((whole.x, whole.y))}
     if len(lengths) > 1:
@@ -184,16 +191,16 @@ def _reservoir(
         if batch.size == 0:
             continue
         batch_size = batch_size or batch.size
-        batch = _rows(batch, slice(0, reach - read))
+        batch = take_rows(batch, slice(0, reach - read))
         read += batch.size
         drawn = generator.random(batch.size)
         chosen = np.flatnonzero(drawn < highest)
         if len(chosen):
-            kept.append(_rows(batch, chosen))
+            kept.append(take_rows(batch, chosen))
             keys = np.append(keys, drawn[chosen])
         if len(keys) >= 2 * size:
             lowest = np.argsort(keys)[:size]
-            kept, keys = [_rows(_concatenate(kept), lowest)], keys[lowest]
+            kept, keys = [take_rows(_concatenate(kept), lowest)], keys[lowest]
             highest = keys[-1]
         if read >= reach:
             break
@@ -205,7 +212,7 @@ def _reservoir(
 
 def _batched(whole: Batch, rows: np.ndarray, batch_size: int) -> Iterator[Batch]:
     for start in range(0, len(rows), batch_size):
-        yield _rows(whole, rows[start : start + batch_size])
+        yield take_rows(whole, rows[start : start + batch_size])
 
 
 def _unpack(element: Any) -> Batch:
@@ -228,7 +235,8 @@ def _as_arrays(part: Any) -> Any:
     return None if part is None else tree.map_structure(np.asarray, part)
 
 
-def _rows(batch: Batch, rows: Any) -> Batch:
+def take_rows(batch: Batch, rows: Any) -> Batch:
+    """The examples of a batch with these indices, or in this slice."""
     x, y, weight = tree.map_structure(
         lambda array: array[rows],
         (batch.x, batch.y, batch.sample_weight if _weighted(batch) else ()),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import keras
 
-from tf_splitting.errors import SplittingError
+from tf_splitting import arguments
 
 
 @dataclass(frozen=True)
@@ -61,15 +61,10 @@ def plan_rounds(
     Raises:
         SplittingError: a number is out of range.
     """
-    if (rounds is not None and rounds < 1) or growth <= 1:
-        raise SplittingError(
-            f"Got rounds={rounds}, growth={growth}; expected rounds >= 1 and "
-            "growth > 1."
-        )
-    if epochs < 0 or final_epochs < 0:
-        raise SplittingError(
-            f"Got epochs={epochs}, final_epochs={final_epochs}; expected 0 or more."
-        )
+    arguments.whole("rounds", rounds, at_least=1, or_none=True)
+    arguments.number("growth", growth, above=1)
+    arguments.whole("epochs", epochs, at_least=0)
+    arguments.whole("final_epochs", final_epochs, at_least=0)
     if rounds is None:
         rounds = max(1, math.ceil(math.log(target / macs) / math.log(growth) - 1e-9))
     ratio = (target / macs) ** (1 / rounds)
@@ -85,25 +80,31 @@ class CosineDecay(keras.callbacks.Callback):
 
     Args:
         epochs: length of the decay.
+        first_epoch: number of the epoch that it starts with.
+        peak: the rate it starts from; default: the optimizer's when training begins.
     """
 
-    def __init__(self, epochs: int) -> None:
+    def __init__(
+        self, epochs: int, first_epoch: int = 0, peak: float | None = None
+    ) -> None:
         super().__init__()
         self._epochs = epochs
+        self._first_epoch = first_epoch
+        self._peak = peak
         self._done = 0
-        self._peak = 0.0
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        self._peak = float(self.model.optimizer.learning_rate)
+        if self._peak is None:
+            self._peak = float(self.model.optimizer.learning_rate)
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self._done = epoch - self._first_epoch
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         within = batch / self.params["steps"] if self.params.get("steps") else 0.0
         passed = min((self._done + within) / self._epochs, 1.0)
         rate = self._peak * 0.5 * (1 + math.cos(math.pi * passed))
         self.model.optimizer.learning_rate = rate
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        self._done += 1
 
     def on_train_end(self, logs: dict | None = None) -> None:
         self.model.optimizer.learning_rate = self._peak

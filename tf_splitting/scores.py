@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
 
+import keras
 import numpy as np
 
 from tf_splitting import layout as lay
 from tf_splitting.errors import PlanError
+from tf_splitting.files import appearing
 from tf_splitting.graph import ChannelGraph, format_table
 from tf_splitting.neurons import Field, Neurons
 from tf_splitting.plan import Directions
+
+tree = keras.tree
+_FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -98,6 +107,75 @@ class SplittingScores(Mapping[str, SpaceScores]):
                 )
             )
         return format_table(rows)
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """All there is as named arrays; what is no array is JSON text in "about"."""
+        arrays: dict[str, np.ndarray] = {}
+        spaces: dict[str, Any] = {}
+
+        def put(value: np.ndarray) -> str:
+            name = str(len(arrays))
+            arrays[name] = np.asarray(value)
+            return name
+
+        for space, scores in self.spaces.items():
+            spaces[space] = {
+                part.name: tree.map_structure(put, getattr(scores, part.name))
+                for part in fields(scores)
+                if getattr(scores, part.name) is not None
+            }
+        rest = {f.name: getattr(self, f.name) for f in fields(self)[1:]}
+        about = json.dumps({"format": _FORMAT, "spaces": spaces, **rest})
+        return {**arrays, "about": np.frombuffer(about.encode(), np.uint8)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> SplittingScores:
+        """Reads what `to_arrays` made.
+
+        Raises:
+            PlanError: the arrays are not scores.
+        """
+        try:
+            about = json.loads(arrays["about"].tobytes())
+            if about.pop("format") != _FORMAT:
+                raise PlanError("The scores are of another version of tf_splitting.")
+            spaces = {
+                space: SpaceScores(**tree.map_structure(arrays.__getitem__, parts))
+                for space, parts in about.pop("spaces").items()
+            }
+            return cls(spaces, **about)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            if isinstance(error, PlanError):
+                raise
+            raise PlanError(f"These arrays are not splitting scores: {error!r}.") from (
+                error
+            )
+
+    def save(self, path: str | Path) -> None:
+        """Writes the scores as `.npz`; the file appears whole or not at all.
+
+        Example:
+            >>> scores.save("scores.npz")
+            >>> scores = tf_splitting.SplittingScores.load("scores.npz")
+        """
+        with appearing(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, **self.to_arrays())
+
+    @classmethod
+    def load(cls, path: str | Path) -> SplittingScores:
+        """Reads what `save` wrote.
+
+        Raises:
+            PlanError: the file does not hold scores.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+        except (OSError, ValueError, TypeError, zipfile.BadZipFile) as error:
+            raise PlanError(
+                f"{str(path)!r} cannot be read as splitting scores: {error}."
+            ) from error
+        return cls.from_arrays(arrays)
 
 
 def slices(neurons: Neurons, field: Field, space: str) -> tuple[dict, dict]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from tf_splitting.errors import DataError
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from tf_splitting.data.pipeline import Source
+    from tf_splitting.data.pipeline import Batches, Source
 
 
 @dataclass(frozen=True)
@@ -28,13 +27,14 @@ class ImageData:
         name: as given to `load`.
         train: the training batches. Its k-th iteration is `epoch_dataset(k)`, counted
             from 0 at `load`; anything that iterates, an evaluation too, moves it on.
+            `grow` takes the whole `ImageData` rather: it then asks for epochs by
+            number, which a job that resumes needs.
         test: the test batches, in a fixed order.
         train_size: training examples in one epoch.
         test_size: test examples.
         classes: number of classes.
         class_names: label k is `class_names[k]`.
-        epoch_dataset: epoch number -> that epoch's training batches, the same order
-            and augmentation whenever it is called; what a resumed job asks for.
+        steps: training batches in one epoch.
     """
 
     name: str
@@ -44,7 +44,19 @@ class ImageData:
     test_size: int
     classes: int
     class_names: tuple[str, ...]
-    epoch_dataset: Callable[[int], tf.data.Dataset]
+    steps: int
+    _training: Batches = field(repr=False)
+
+    def epoch_dataset(self, epoch: int, first_batch: int = 0) -> tf.data.Dataset:
+        """An epoch's training batches from one on.
+
+        They are the same in order and augmentation whenever this is called.
+        """
+        return self._training.epoch(epoch, first_batch)
+
+    def epochs(self, first: int = 0) -> tf.data.Dataset:
+        """Training batches whose k-th iteration is `epoch_dataset(first + k)`."""
+        return self._training.epochs(first)
 
 
 def load(
@@ -120,7 +132,8 @@ def load(
         test_size=test.size,
         classes=len(class_names),
         class_names=class_names,
-        epoch_dataset=training.epoch,
+        steps=training.steps,
+        _training=training,
     )
 
 

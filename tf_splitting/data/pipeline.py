@@ -112,25 +112,34 @@ class Batches:
     shuffle: bool
     augment: bool
 
-    def epoch(self, epoch: int) -> tf.data.Dataset:
-        """Epoch `epoch`, the same whenever it is asked for."""
-        return self._dataset(tf.data.Dataset.from_tensors(np.int64(epoch)))
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        return -(-self.source.size // self.batch_size)
 
-    def epochs(self) -> tf.data.Dataset:
-        """A dataset whose k-th iteration is epoch k, counted from 0."""
-        count = itertools.count()
+    def epoch(self, epoch: int, first_batch: int = 0) -> tf.data.Dataset:
+        """Epoch `epoch` from a batch on, the same whenever it is asked for."""
+        number = tf.data.Dataset.from_tensors(np.int64(epoch))
+        return self._dataset(number, first_batch)
+
+    def epochs(self, first: int = 0) -> tf.data.Dataset:
+        """A dataset whose k-th iteration is epoch `first + k`."""
+        count = itertools.count(first)
         numbers = tf.data.Dataset.from_generator(
             lambda: [next(count)],
             output_signature=tf.TensorSpec((), tf.int64),
         )
         return self._dataset(numbers)
 
-    def _dataset(self, numbers: tf.data.Dataset) -> tf.data.Dataset:
-        length = -(-self.source.size // self.batch_size)
+    def _dataset(
+        self, numbers: tf.data.Dataset, first_batch: int = 0
+    ) -> tf.data.Dataset:
         return (
             numbers.flat_map(self._one)
+            # Before images are resized and augmented, which is most of the work.
+            .skip(first_batch)
             .map(self._finish, num_parallel_calls=tf.data.AUTOTUNE)
-            .apply(tf.data.experimental.assert_cardinality(length))
+            .apply(tf.data.experimental.assert_cardinality(self.steps - first_batch))
             .prefetch(tf.data.AUTOTUNE)
         )
 

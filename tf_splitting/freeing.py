@@ -1,0 +1,90 @@
+"""Frees what TensorFlow keeps of functions that are gone.
+
+A custom gradient, such as that of swish, is registered by name for every operation
+that a function is traced with, and the registration holds the function's whole graph.
+Nobody ever takes it back, so a job would keep the graphs of all its models, 10 MB a
+round for a small one. This is the one place that reaches into that registry
+(`tests/test_freeing.py` fails when TensorFlow changes it).
+
+Source: `custom_gradient` in tensorflow/python/ops/custom_gradient.py, and
+`RegisterGradient` in tensorflow/python/framework/ops.py.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+
+_PREFIX = "CustomGradient-"
+
+
+def free_dead_graphs() -> int:
+    """Takes back the custom gradients of functions that nobody can call any more.
+
+    Returns:
+        How many there were; 0 on other backends than TensorFlow.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return 0
+    from tensorflow.python.framework import func_graph, ops
+
+    gc.collect()
+    callable_graphs = _callable_graphs()
+    registered = ops.gradient_registry._registry
+    dead = [
+        name
+        for name, entry in registered.items()
+        if name.startswith(_PREFIX)
+        for graph in [_graph_of(entry["type"])]
+        if isinstance(graph, func_graph.FuncGraph)
+        and id(_outermost(graph)) not in callable_graphs
+    ]
+    for name in dead:
+        del registered[name]
+    gc.collect()
+    return len(dead)
+
+
+def _callable_graphs() -> set[int]:
+    """Graphs behind any function that is still there, by `id`."""
+    from tensorflow.python.eager.polymorphic_function import (
+        atomic_function,
+        concrete_function,
+    )
+
+    kinds = (concrete_function.ConcreteFunction, atomic_function.AtomicFunction)
+    functions = [each for each in gc.get_objects() if isinstance(each, kinds)]
+    return {id(_outermost(f.graph)) for f in functions} | {
+        id(f.graph) for f in functions
+    }
+
+
+def _outermost(graph: Any) -> Any:
+    """The function's graph that a graph, such as a branch, lies in."""
+    from tensorflow.python.framework import func_graph
+
+    while isinstance(getattr(graph, "outer_graph", None), func_graph.FuncGraph):
+        graph = graph.outer_graph
+    return graph
+
+
+def _graph_of(gradient: Callable[..., Any]) -> Any:
+    """The graph whose tensors a registered gradient holds; None if it has none."""
+    return next((tensor.graph for tensor in _held(gradient, 3)), None)
+
+
+def _held(thing: Any, depth: int) -> Iterator[Any]:
+    """Symbolic tensors that a function's closure holds."""
+    from tensorflow.python.framework import ops
+
+    if isinstance(thing, ops.SymbolicTensor):
+        yield thing
+    elif depth and isinstance(thing, (list, tuple)):
+        for each in thing:
+            yield from _held(each, depth - 1)
+    elif depth:
+        for cell in getattr(thing, "__closure__", None) or ():
+            yield from _held(cell.cell_contents, depth - 1)

@@ -1,0 +1,89 @@
+"""Stopping a job on request: at the next step, with everything saved.
+
+One request, three ways to make it: a signal (`stop_on_signals`), a Keras callback that
+has heard of a pre-emption (`request_stop`), or any other thread.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from tf_splitting.errors import Interrupted
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_request: list[str] = []
+
+
+def request_stop(reason: str) -> None:
+    """Asks the job that runs in this process to stop at its next step.
+
+    A job with a `checkpoint_dir` saves first. It then raises `Interrupted`; the same
+    call goes on from there.
+
+    Args:
+        reason: why, for the message.
+
+    Example:
+        >>> class SpotNotice(keras.callbacks.Callback):
+        ...     def on_train_batch_end(self, batch, logs=None):
+        ...         if notice_file.exists():
+        ...             tf_splitting.request_stop("the machine is taken away")
+    """
+    _request.append(reason)
+
+
+def stop_requested() -> str | None:
+    """The reason of the first request that is still open, if there is one."""
+    return _request[0] if _request else None
+
+
+def raise_if_requested(checkpoint: Path | None = None) -> None:
+    """Raises if somebody has asked to stop. The request is then answered.
+
+    Args:
+        checkpoint: what the job can go on from.
+
+    Raises:
+        Interrupted: somebody has.
+    """
+    if _request:
+        reason = _request[0]
+        _request.clear()
+        raise Interrupted(reason, checkpoint)
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[None]:
+    """While this lasts SIGTERM and SIGINT ask to stop, and a second one kills at once.
+
+    Only the main thread hears signals: in others this does nothing.
+
+    Example:
+        >>> with tf_splitting.stop_on_signals():
+        ...     tf_splitting.grow(model, data, target_macs=2e8, checkpoint_dir="run")
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        # A second signal finds the default handler, which ends the process.
+        for each in _SIGNALS:
+            signal.signal(each, signal.SIG_DFL)
+        name = signal.Signals(number).name
+        request_stop(name)
+        # Not print: the main thread may hold its lock.
+        os.write(2, f"\n{name}: stopping after this step\n".encode())
+
+    previous = {number: signal.signal(number, ask) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,40 @@
+"""How far a growing job is, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TRAINING, ESTIMATED = "training", "estimated"
+
+
+@dataclass
+class JobState:
+    """What a job that resumes has to know besides its model and its history.
+
+    Attributes:
+        round: splits that are done.
+        phase: "training", or "estimated" once a plan to split by is there.
+        epoch: epochs that are done, counted through the job.
+        batch: batches of the epoch that runs that are done.
+        first_epoch: number of the phase's first epoch.
+        ended: whether a callback has ended the phase early.
+        peak: learning rate that the final phase decays from, once it has begun.
+        spent: seconds spent in the epoch that runs.
+        estimating: seconds that the proposal took.
+        before: loss and metrics on the sample before the split that is proposed.
+    """
+
+    round: int = 0
+    phase: str = TRAINING
+    epoch: int = 0
+    batch: int = 0
+    first_epoch: int = 0
+    ended: bool = False
+    peak: float | None = None
+    spent: float = 0.0
+    estimating: float = 0.0
+    before: dict[str, float] | None = None
+
+    def next_phase(self, split: bool) -> JobState:
+        """The state at the start of the phase that follows."""
+        return JobState(self.round + split, epoch=self.epoch, first_epoch=self.epoch)
