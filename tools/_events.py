@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 from tensorflow.core.framework.summary_pb2 import SummaryMetadata
 
-from tf_splitting import count_macs, count_params
+from tf_splitting import GrowthHistory, count_macs, count_params
 
 
 class EpochEvents(keras.callbacks.Callback):
@@ -21,26 +21,27 @@ class EpochEvents(keras.callbacks.Callback):
 
     Args:
         folder: where the event file goes.
+        history: of the job; knows the round.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, history: GrowthHistory) -> None:
         super().__init__()
         self._writer = tf.summary.create_file_writer(str(folder))
+        self._history = history
         self._cost = {"macs": 0, "params": 0}
-        self._round = -1
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        macs = count_macs(self.model)
-        if macs != self._cost["macs"]:
-            self._round += 1
-        self._cost = {"macs": macs, "params": count_params(self.model)}
+        self._cost = {
+            "macs": count_macs(self.model),
+            "params": count_params(self.model),
+        }
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         scalars = {
             **(logs or {}),
             **self._cost,
             "learning_rate": float(self.model.optimizer.learning_rate),
-            "round": self._round,
+            "round": len(self._history.rounds),
         }
         with self._writer.as_default(step=epoch + 1):
             for name, value in scalars.items():

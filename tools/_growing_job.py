@@ -1,5 +1,7 @@
 """The job of `grow.py`: from flags to a folder with a grown model."""
 
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,46 +12,62 @@ import _models
 import _results
 import _workdir
 import keras
+import tensorflow as tf
 from _events import EpochEvents
 
 from flags import data as data_flags
-from flags import estimating, growing, program, training
+from flags import estimating, growing, job, program, training
 from flags import model as model_flags
 from tf_splitting import (
     GrowthHistory,
+    Interrupted,
     count_macs,
     count_params,
     grow,
+    stop_on_signals,
     trace,
+    train,
 )
 from tf_splitting.checks import check_budget
 from tf_splitting.data import ImageData
 from tf_splitting.estimators import Estimator
 from tf_splitting.progress import format_count
-from tf_splitting.schedule import CosineDecay, Schedule, has_own_schedule
-from tf_splitting.training import Recorder, StopOnNonFinite, fit
 
 
 def run() -> None:
-    """Runs the job that the flags describe.
+    """Runs the job that the flags describe, or goes on with it.
 
     Raises:
         SplittingError, UsageError: the user's mistakes.
+        Interrupted: it was asked to stop.
     """
     _models.check_name()
+    # Before a model is loaded: layers such as dropout draw a seed when they are made.
+    keras.utils.set_random_seed(program.SEED.value)
     saved = None if _models.is_builtin() else _models.load(model_flags.MODEL.value)
     # A head of one class costs least: a target below that needs no data to refuse.
     model = _models.build(classes=1) if saved is None else saved
     if growing.GROW.value:
         graph = trace(model, split_untrainable=growing.SPLIT_UNTRAINABLE.value)
         check_budget(model, graph, growing.TARGET_MACS.value, _selection())
-    folder = _workdir.create()
+    with _workdir.opened() as folder, stop_on_signals():
+        try:
+            _run_in(folder, saved, _models.image_shape(model))
+        except Interrupted as stop:
+            _say_how_to_go_on(stop, folder)
+            raise
 
+
+def _run_in(
+    folder: Path, saved: keras.Model | None, shape: tuple[int, int, int]
+) -> None:
     images = _images.load(
-        _models.image_shape(model),
+        shape,
         train_limit=data_flags.train_limit(),
         augment=training.AUGMENT.value,
     )
+    if job.DETERMINISTIC.value:
+        tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(program.SEED.value)
     model = _models.build(images.classes) if saved is None else saved
     _images.check_classes(model.output_shape[-1], images)
@@ -59,15 +77,26 @@ def run() -> None:
     before = trace(model).layer_widths()
     history = GrowthHistory()
     try:
-        grown = _train(model, images, history, EpochEvents(folder / "logs"))
-    except KeyboardInterrupt:
-        print(f"\nInterrupted; what there is so far is in {folder}.", flush=True)
-        raise
+        grown = _train(model, images, history, folder)
     finally:
         # Whatever ends the job, hours of training leave their record.
         history.save(folder / "history.json")
     _results.write(grown, images, history, folder)
     _results.report(grown, images, before, folder)
+
+
+def _say_how_to_go_on(stop: Interrupted, folder: Path) -> None:
+    if stop.checkpoint is None:
+        print(f"stopped ({stop.reason}) before there was anything to save", flush=True)
+        return
+    command = ["python", *sys.argv]
+    if not job.WORKDIR.value:
+        command.append(f"--workdir={folder}")
+    print(
+        f"stopped ({stop.reason}), saved in {stop.checkpoint}. To go on:\n"
+        f"  {shlex.join(command)}",
+        flush=True,
+    )
 
 
 def _print_plan(model: keras.Model, images: ImageData, folder: Path) -> None:
@@ -90,34 +119,34 @@ def _print_plan(model: keras.Model, images: ImageData, folder: Path) -> None:
 
 
 def _train(
-    model: keras.Model,
-    images: ImageData,
-    history: GrowthHistory,
-    events: keras.callbacks.Callback,
+    model: keras.Model, images: ImageData, history: GrowthHistory, folder: Path
 ) -> keras.Model:
+    common = {
+        "validation_data": images.test,
+        "callbacks": [EpochEvents(folder / "logs", history)],
+        "seed": program.SEED.value,
+        "checkpoint_dir": folder / _workdir.CHECKPOINTS,
+        "save_steps": job.SAVE_STEPS.value,
+        "history": history,
+    }
     if not growing.GROW.value:
-        return _train_only(model, images, history, events)
-    options: dict[str, Any] = {}
+        return train(model, images, epochs=training.FINAL_EPOCHS.value, **common)
     if growing.EPSILON.value is not None:
-        options["epsilon"] = growing.EPSILON.value
+        common["epsilon"] = growing.EPSILON.value
     return grow(
         model,
-        images.train,
+        images,
         rounds=growing.ROUNDS.value or None,
         epochs=training.EPOCHS.value,
         final_epochs=training.FINAL_EPOCHS.value,
         method=growing.METHOD.value,
         estimator=_estimator(),
         sample_size=estimating.SAMPLE_SIZE.value,
-        validation_data=images.test,
-        callbacks=[events],
-        seed=program.SEED.value,
-        history=history,
         target_macs=growing.TARGET_MACS.value,
         split_untrainable=growing.SPLIT_UNTRAINABLE.value,
         verify=growing.VERIFY.value,
         **_selection(),
-        **options,
+        **common,
     )
 
 
@@ -134,28 +163,3 @@ def _estimator() -> Estimator | None:
     if growing.METHOD.value != "splitting" and not estimating.ESTIMATOR.present:
         return None
     return _estimators.chosen()
-
-
-def _train_only(
-    model: keras.Model,
-    images: ImageData,
-    history: GrowthHistory,
-    events: keras.callbacks.Callback,
-) -> keras.Model:
-    """The final phase of a growing job, on its own: what baselines get."""
-    epochs = training.FINAL_EPOCHS.value
-    recorder = Recorder(history, Schedule((), 0, epochs), verbose=1)
-    recorder.macs = count_macs(model)
-    callbacks = [StopOnNonFinite(), recorder, events]
-    if not has_own_schedule(model.optimizer):
-        callbacks.append(CosineDecay(epochs))
-    fit(
-        model,
-        images.train,
-        batch_size=None,
-        first_epoch=0,
-        epochs=epochs,
-        callbacks=callbacks,
-        arguments={"validation_data": images.test},
-    )
-    return model

@@ -12,6 +12,10 @@ from absl import app, flags, logging
 from flags import program
 
 USER_ERROR = 2
+NOT_FINITE = 3
+NOT_WRITTEN = 4
+# What schedulers take for "run me again".
+STOPPED = 75
 INTERRUPTED = 130
 
 
@@ -24,9 +28,11 @@ def run(
 ) -> None:
     """Parses the flags, checks them, does the job, and exits.
 
-    Exit codes: 0; 2 after a user's mistake, with one message on stderr (and the
-    traceback if --debug); 130 after an interrupt. Anything else is a bug and shows
-    its traceback.
+    Exit codes: 0; 2 after a user's mistake; 3 if the loss became NaN or infinite; 4 if
+    the disk did not take the results; 75 if a signal or a notice stopped the job, which
+    is saved and goes on with the same command; 130 after an interrupt where nothing
+    could be saved. Each with one message on stderr (and the traceback if --debug).
+    Anything else is a bug and shows its traceback.
 
     Args:
         check: raises `UsageError` for what the flags alone can tell.
@@ -75,26 +81,37 @@ def _guarded(check: Callable[[], None], job: str) -> int:
         return _do(job)
     except UsageError as error:
         return _complain(error)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
+        if program.DEBUG.value:
+            traceback.print_exception(error)
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
 
 
 def _do(job: str) -> int:
-    from tf_splitting import SplittingError
+    from tf_splitting import Interrupted, SplittingError
+    from tf_splitting.errors import NonFiniteLossError
 
     try:
         importlib.import_module(job).run()
+    except NonFiniteLossError as error:
+        return _complain(error, NOT_FINITE)
     except SplittingError as error:
         return _complain(error)
+    except OSError as error:
+        return _complain(error, NOT_WRITTEN)
+    except Interrupted as stop:
+        if stop.checkpoint is None:
+            raise
+        return STOPPED
     return 0
 
 
-def _complain(error: Exception) -> int:
+def _complain(error: Exception, code: int = USER_ERROR) -> int:
     if program.DEBUG.value:
         traceback.print_exception(error)
     print(f"error: {error}", file=sys.stderr)
-    return USER_ERROR
+    return code
 
 
 # The flags that `run` adopts are those of the tool that calls it.

@@ -17,21 +17,27 @@ from tf_splitting.reporting import plot_growth, width_table
 
 # Images that a SavedModel is compared on with the Keras model.
 COMPARED = 8
+PICTURE = "growth.png"
+SAVED_MODEL = "saved_model"
 
 
 def write(
     grown: keras.Model, images: ImageData, history: GrowthHistory, folder: Path
 ) -> None:
-    """Writes the model, the picture and, if asked for, the SavedModel."""
-    with appearing(folder / GROWN) as temporary:
-        grown.save(temporary)
-    if history.epochs:
+    """Writes the model, the picture and, if asked for, the SavedModel.
+
+    What is there is whole, and this job's: a run before this one got so far.
+    """
+    if not (folder / GROWN).exists():
+        with appearing(folder / GROWN) as temporary:
+            grown.save(temporary)
+    if history.epochs and not (folder / PICTURE).exists():
         title = f"{grown.name} on {images.name}"
-        plot_growth(history.epochs, folder / "growth.png", title=title)
-    if job.EXPORT.value:
+        plot_growth(history.epochs, folder / PICTURE, title=title)
+    if job.EXPORT.value and not (folder / SAVED_MODEL).exists():
         batch = next(iter(images.test))[0]
         export_saved_model(
-            grown, folder / "saved_model", inputs=np.asarray(batch)[:COMPARED]
+            grown, folder / SAVED_MODEL, inputs=np.asarray(batch)[:COMPARED]
         )
 
 
@@ -50,4 +56,5 @@ def report(
         f"cost: {format_count(count_macs(grown))} MACs, "
         f"{format_count(count_params(grown))} params"
     )
-    print(f"in {folder}: {', '.join(sorted(p.name for p in folder.iterdir()))}")
+    names = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
+    print(f"in {folder}: {', '.join(names)}")

@@ -1,34 +1,45 @@
-"""The folder that a job writes its results to."""
+"""The folder that a job writes its results to, and goes on in if it was killed."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from _program import UsageError, key_flags
 
 from flags import job
 from flags import model as model_flags
+from tf_splitting.checkpoints import lock
 from tf_splitting.files import write_text_atomically
 
 GROWN = "grown.keras"
+CHECKPOINTS = "checkpoints"
+FLAGS = "flags.txt"
+
+# Flags that do not change what a job computes.
+_OF_THE_RUN = (job.WORKDIR, job.RESTART, job.SAVE_STEPS, job.EXPORT)
 
 
-def create() -> Path:
-    """Makes the folder, and checks that it can be written to.
+@contextmanager
+def opened() -> Iterator[Path]:
+    """The folder, made if need be and held for this process alone.
 
     Raises:
-        UsageError: it cannot, or holds another job's results.
+        UsageError: it cannot be written to, or holds another job.
+        LockedError: another process works there.
     """
     folder = _path()
-    if (folder / GROWN).exists():
-        raise UsageError(
-            f"--workdir={folder} holds a grown model already: choose another folder."
-        )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text_atomically(folder / "flags.txt", _flag_lines())
-    except OSError as error:
-        raise UsageError(f"--workdir={folder} cannot be written to: {error}") from error
-    return folder
+    with lock(folder):
+        if job.RESTART.value:
+            _set_aside(folder)
+        _check_flags(folder)
+        try:
+            write_text_atomically(folder / FLAGS, _flag_lines())
+        except OSError as error:
+            raise UsageError(
+                f"--workdir={folder} cannot be written to: {error}"
+            ) from error
+        yield folder
 
 
 def _path() -> Path:
@@ -43,11 +54,68 @@ def _path() -> Path:
     return folder
 
 
+def _set_aside(folder: Path) -> None:
+    """Moves what a job has left to a folder inside, but for the lock."""
+    number = 1
+    while (aside := folder / f"previous-{number}").exists():
+        number += 1
+    old = [
+        path
+        for path in folder.iterdir()
+        if not path.name.startswith((".", "previous-"))
+    ]
+    if old:
+        aside.mkdir()
+    for path in old:
+        path.rename(aside / path.name)
+
+
+def _check_flags(folder: Path) -> None:
+    """Raises unless the folder holds no job, or one with these flags.
+
+    Raises:
+        UsageError: it holds another.
+    """
+    if not (folder / FLAGS).exists():
+        if (folder / GROWN).exists():
+            raise UsageError(
+                f"--workdir={folder} holds a grown model, but no {FLAGS} to say of "
+                "which job: choose another folder."
+            )
+        return
+    then, now = map(_by_name, ((folder / FLAGS).read_text(), _flag_lines()))
+    ignored = {holder.name for holder in _OF_THE_RUN}
+    differ = [
+        f"{then.get(name, f'no --{name}')} then, {now.get(name, f'no --{name}')} now"
+        for name in sorted({*then, *now} - ignored)
+        if then.get(name) != now.get(name)
+    ]
+    if differ:
+        raise UsageError(
+            f"--workdir={folder} holds a job with other flags: {'; '.join(differ)}. "
+            "Give the same flags to go on with it, another folder, or --restart to "
+            "start over."
+        )
+
+
+def _by_name(text: str) -> dict[str, str]:
+    """The lines of a flagfile by the name of the flag."""
+    lines = [line for line in text.splitlines() if line.startswith("--")]
+    names = {flag.name for flag in key_flags()}
+
+    def name(line: str) -> str:
+        word = line[2:].partition("=")[0]
+        return word if word in names else word.removeprefix("no")
+
+    return {name(line): line for line in lines}
+
+
 def _flag_lines() -> str:
     """The job's flags as a flagfile; without the folder, so that it can be repeated."""
+    without = {job.WORKDIR.name, job.RESTART.name}
     lines = [
         flag.serialize()
         for flag in key_flags()
-        if flag.value is not None and flag.name != job.WORKDIR.name
+        if flag.value is not None and flag.name not in without
     ]
     return "\n".join(["# To repeat: python tools/grow.py --flagfile=THIS", *lines, ""])

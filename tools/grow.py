@@ -12,7 +12,10 @@ Whole experiments are flagfiles, see flags/experiments/README.md:
     python tools/grow.py --flagfile=flags/experiments/mobilenet_v2_splitting_1.flags
 
 Writes to --workdir: grown.keras, saved_model/ (unless --noexport), history.json,
-growth.png, flags.txt, and TensorBoard events under logs/.
+growth.png, flags.txt, checkpoints/, and TensorBoard events under logs/.
+
+A job that was killed goes on with the same command and its --workdir. SIGTERM and
+SIGINT stop it after the step it is at, saved, with exit code 75; a second one at once.
 """
 
 import _bootstrap  # noqa: F401

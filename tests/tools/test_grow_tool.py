@@ -1,10 +1,10 @@
 """`tools/grow.py`: what it prints and writes, from start to end."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
+import tempfile
 
 import keras
 import numpy as np
@@ -21,8 +21,8 @@ TARGET = 120e3
 def test_everything_is_there_and_nothing_else(job):
     _, workdir = job
     files = {"flags.txt", "grown.keras", "growth.png", "history.json"}
-    folders = {"logs", "saved_model"}
-    assert {path.name for path in workdir.iterdir()} == files | folders
+    folders = {"checkpoints", "logs", "saved_model"}
+    assert {path.name for path in workdir.iterdir()} == {".lock"} | files | folders
 
 
 def test_the_model_has_grown_within_its_budget(job):
@@ -106,17 +106,17 @@ def test_the_flags_of_a_job_repeat_it(job):
     assert not any("workdir" in line for line in lines)
 
 
-def test_an_interrupted_job_leaves_its_history(small_file, tmp_path):
-    workdir = tmp_path / "out"
-    process = subprocess.Popen(
+def started(workdir, small_file, *flags):
+    """The usual job as a process that runs."""
+    return subprocess.Popen(
         command(
             "grow",
             f"--model={small_file}",
             "--target_macs=120e3",
             f"--workdir={workdir}",
-            "--epochs=100000",
             *TINY,
             *SHORT,
+            *flags,
         ),
         env=environment(),
         stdout=subprocess.PIPE,
@@ -125,19 +125,121 @@ def test_an_interrupted_job_leaves_its_history(small_file, tmp_path):
         # A shell starts its background jobs with the signal ignored.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_stops_a_job_that_goes_on_with_the_same_command(
+    name, small_file, tmp_path
+):
+    workdir = tmp_path / "out"
+    process = started(workdir, small_file, "--epochs=200")
     try:
         for line in process.stdout:
             if "epoch 2/" in line:
                 break
-        os.kill(process.pid, signal.SIGINT)
-        output, errors = process.communicate(timeout=60)
+        process.send_signal(getattr(signal, name))
+        output, errors = process.communicate(timeout=120)
     finally:
         process.kill()
-    assert process.returncode == 130
-    assert str(workdir) in output
+    assert process.returncode == 75
+    assert f"stopped ({name}), saved in {workdir}" in output
+    assert f"--workdir={workdir}" in output
     assert "Traceback" not in errors
-    assert len(json.loads((workdir / "history.json").read_text())["epochs"]) >= 2
+    done = len(json.loads((workdir / "history.json").read_text())["epochs"])
+    assert 2 <= done < 200
     assert not (workdir / "grown.keras").exists()
+
+    again = started(workdir, small_file, "--epochs=200")
+    try:
+        lines = iter(again.stdout)
+        line = next(line for line in lines if "resuming" in line or "epoch" in line)
+        assert f"resuming from {workdir}" in line
+        assert f"epoch {done + 1}/" in next(lines)
+        again.send_signal(signal.SIGTERM)
+        again.communicate(timeout=120)
+    finally:
+        again.kill()
+    assert again.returncode == 75
+
+
+def test_a_second_process_is_refused_and_told_of_the_first(small_file, tmp_path):
+    workdir = tmp_path / "out"
+    first = started(workdir, small_file, "--epochs=100000")
+    try:
+        next(line for line in first.stdout if "epoch 1/" in line)
+        second = started(workdir, small_file, "--epochs=100000")
+        _, errors = second.communicate(timeout=120)
+        assert second.returncode == 2
+        assert f"in use by process {first.pid}" in errors
+        assert "Traceback" not in errors
+    finally:
+        first.kill()
+        first.communicate()
+
+
+def test_a_finished_job_says_so_again_and_another_is_refused(job, run_tool, small_file):
+    process, workdir = job
+    flags = (f"--model={small_file}", f"--workdir={workdir}", *TINY, *SHORT)
+    written = (workdir / "grown.keras").stat().st_mtime_ns
+    again = run_tool("grow", "--target_macs=120e3", *flags)
+    assert again.returncode == 0, again.stderr
+    assert "resuming" in again.stdout
+    assert again.stdout.splitlines()[-1] == process.stdout.splitlines()[-1]
+    assert (workdir / "grown.keras").stat().st_mtime_ns == written
+
+    other = run_tool("grow", "--target_macs=110e3", "--epochs=2", *flags)
+    assert other.returncode == 2
+    assert "--epochs=1 then, --epochs=2 now" in other.stderr
+    assert "--target_macs=120000.0 then, --target_macs=110000.0 now" in other.stderr
+
+
+def test_restart_keeps_what_was_there(run_here, small_file, tmp_path):
+    workdir = tmp_path / "out"
+    options = {
+        "model": small_file,
+        "target_macs": 60e3,
+        "workdir": workdir,
+        "train_limit": 32,
+        "test_limit": 40,
+        "batch_size": 16,
+        "sample_size": 16,
+        "passes": 1,
+        "rounds": 1,
+        "epochs": 0,
+        "final_epochs": 1,
+        "export": False,
+        "deterministic": False,
+    }
+    run_here("grow", **options)
+    before = (workdir / "grown.keras").read_bytes()
+    run_here("grow", **{**options, "seed": 1, "restart": True})
+    aside = workdir / "previous-1"
+    assert (aside / "grown.keras").read_bytes() == before
+    assert (aside / "checkpoints").is_dir()
+    assert "--seed=0" in (aside / "flags.txt").read_text()
+    assert "--seed=1" in (workdir / "flags.txt").read_text()
+    assert (workdir / "grown.keras").read_bytes() != before
+
+
+@pytest.mark.slow
+def test_killed_jobs_end_as_those_left_alone():
+    """A short run of the harness that kills a hundred times."""
+    with tempfile.NamedTemporaryFile() as output:
+        process = subprocess.run(
+            [
+                sys.executable,
+                str(ROOT / "benchmarks" / "kill_harness.py"),
+                "--kills=6",
+                "--stops=2",
+                f"--output={output.name}",
+            ],
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=1500,
+        )
+    assert process.returncode == 0, process.stdout
+    assert "kills: 6 in" in process.stdout
 
 
 @pytest.mark.slow
