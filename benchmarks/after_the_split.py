@@ -55,7 +55,6 @@ from tf_splitting.sampling import Sample, draw_sample
 from tf_splitting.schedule import CosineDecay
 from tf_splitting.scores import assemble, slices
 from tf_splitting.step_size import DESCENT, build_at
-from tf_splitting.training import fit
 
 METHODS = {
     "default": Splitting(),
@@ -171,14 +170,13 @@ class Start:
     ) -> None:
         """Trains over the batches of these epochs."""
         for epoch in epochs:
-            fit(
-                model,
+            model.fit(
                 self.images.epoch_dataset(epoch),
-                batch_size=None,
-                first_epoch=epoch,
-                epochs=1,
+                initial_epoch=epoch,
+                epochs=epoch + 1,
                 callbacks=callbacks,
-                arguments={},
+                shuffle=False,
+                verbose=0,
             )
 
     def traced(self, model: keras.Model) -> keras.Model:
@@ -266,7 +264,7 @@ def run(start: Start, arm: Arm) -> dict[str, Any]:
     test = start.images.test
     at_split = model.evaluate(test, verbose=0, return_dict=True)
     last = arguments.epochs + arguments.final_epochs
-    decay = CosineDecay(arguments.final_epochs)
+    decay = CosineDecay(arguments.final_epochs, arguments.epochs)
     start.train(model, range(arguments.epochs, last), [decay])
     measured = model.evaluate(test, verbose=0, return_dict=True)
     return {

@@ -2,7 +2,8 @@
 
 For trained networks: the splitting method as `grow` runs it, its sample growing until
 the plan stays, against the plan of one estimate on all the training images. Agreement
-is the share of neurons that both plans split.
+is the share of neurons that both plans split; worth is what the first plan gains by the
+scores of all images, as a share of what the second one does.
 
     python benchmarks/settled_sample.py --data_dir=DIR [--networks v1_swish v2]
 """
@@ -19,7 +20,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from networks import CACHE, EPOCHS, IMAGES, NETWORKS, load_images, trained
 
-from tf_splitting import Rayleigh, count_macs, select, trace
+from tf_splitting import (
+    Rayleigh,
+    SplitPlan,
+    SplittingScores,
+    count_macs,
+    select,
+    trace,
+)
 from tf_splitting.estimation import Estimation
 from tf_splitting.graph import format_table
 from tf_splitting.methods import Round, Splitting
@@ -72,14 +80,22 @@ def run(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
         "passes": settled.scores.passes,
         "neurons": len(settled.plan),
         "agreement": agreement(settled.plan, plan),
+        "worth": gained(settled.plan, scores) / gained(plan, scores),
         "seconds": [middle - start, time.perf_counter() - middle],
         "all_images": everything.size,
     }
 
 
+def gained(plan: SplitPlan, scores: SplittingScores) -> float:
+    """Sum of the gains that the scores predict for a plan."""
+    return sum(scores[s].gain[i].sum() for s, i in plan.splits.items())
+
+
 def main() -> None:
     arguments = parse()
-    rows = [("network", "images", "passes", "neurons split", "as with all images")]
+    rows = [
+        ("network", "images", "passes", "neurons split", "as with all images", "worth")
+    ]
     for name in arguments.networks:
         result = run(name, arguments)
         with open(arguments.output, "a") as file:
@@ -91,6 +107,7 @@ def main() -> None:
                 str(result["passes"]),
                 str(result["neurons"]),
                 f"{100 * result['agreement']:.1f} %",
+                f"{result['worth']:.3f}",
             )
         )
         print(format_table(rows), flush=True)
