@@ -1,8 +1,6 @@
 """How the built-in models are built. None of these flags goes with a saved model."""
 
-from absl import flags
-
-from flags.parsers import define_choice
+from flags.parsers import define_choice, define_number, define_text
 
 WIDTHS = define_choice(
     "widths",
@@ -11,10 +9,14 @@ WIDTHS = define_choice(
     "Widths of a built-in model: the paper's seed, the original network, or (V1) the "
     "seed of the paper's CIFAR-100 runs.",
 )
-WIDTH_MULTIPLIER = flags.DEFINE_float(
-    "width_multiplier", 1.0, "Scales the widths of a built-in model.", lower_bound=0.0
+WIDTH_MULTIPLIER = define_number(
+    "width_multiplier",
+    1.0,
+    "Scales the widths of a built-in model.",
+    above=0,
+    at_most=1000,
 )
-ACTIVATION = flags.DEFINE_string(
+ACTIVATION = define_text(
     "activation",
     "swish",
     "Activation of a built-in model: swish, the paper's choice, or relu6, the original "
@@ -27,12 +29,12 @@ SHORTCUT = define_choice(
     "Shortcuts of mobilenet_v2: identity, or a learned 1x1 convolution as in the "
     "paper, which lets every block grow on its own.",
 )
-BN_MOMENTUM = flags.DEFINE_float(
+BN_MOMENTUM = define_number(
     "bn_momentum",
     0.9,
     "Momentum of a built-in model's moving statistics. Short rounds need a low one.",
-    lower_bound=0.0,
-    upper_bound=1.0,
+    at_least=0,
+    at_most=1,
 )
 
 ALL = (WIDTHS, WIDTH_MULTIPLIER, ACTIVATION, SHORTCUT, BN_MOMENTUM)

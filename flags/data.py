@@ -2,19 +2,24 @@
 
 from absl import flags
 
+from flags.parsers import define_text
+
 # The set that ships is for jobs that end within minutes on two CPU cores, where a
 # MobileNet at 224 pixels trains on 10 to 40 images a second.
 SHIPPED = "fashion_mnist_small"
 SHIPPED_TRAIN_LIMIT = 1000
 SHIPPED_TEST_LIMIT = 400
 
-DATASET = flags.DEFINE_string(
+# Sizes are counted in 32 bits.
+MOST_IMAGES = 2**31 - 1
+
+DATASET = define_text(
     "dataset",
     SHIPPED,
     f"{SHIPPED}, which needs no network; the path of an image folder; or a set of "
     "TensorFlow Datasets such as cifar100 or cifar100:coarse_label.",
 )
-DATA_DIR = flags.DEFINE_string(
+DATA_DIR = define_text(
     "data_dir", None, "Where TensorFlow Datasets keeps its prepared sets."
 )
 DOWNLOAD = flags.DEFINE_bool(
@@ -26,6 +31,7 @@ TRAIN_LIMIT = flags.DEFINE_integer(
     "Use only so many training images; 0 for all. Default: "
     f"{SHIPPED_TRAIN_LIMIT} of {SHIPPED}, all of any other set.",
     lower_bound=0,
+    upper_bound=MOST_IMAGES,
 )
 TEST_LIMIT = flags.DEFINE_integer(
     "test_limit",
@@ -33,8 +39,11 @@ TEST_LIMIT = flags.DEFINE_integer(
     "Use only so many test images; 0 for all. Default: "
     f"{SHIPPED_TEST_LIMIT} of {SHIPPED}, all of any other set.",
     lower_bound=0,
+    upper_bound=MOST_IMAGES,
 )
-BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Images per batch.", lower_bound=1)
+BATCH_SIZE = flags.DEFINE_integer(
+    "batch_size", 32, "Images per batch.", lower_bound=1, upper_bound=MOST_IMAGES
+)
 
 
 def train_limit() -> int | None:

@@ -2,5 +2,7 @@
 
 from absl import flags
 
+from flags.parsers import define_text
+
 FORMAT = flags.DEFINE_list("format", "saved_model", "saved_model, tflite, or both.")
-OUTPUT = flags.DEFINE_string("output", None, "Folder that the results appear in.")
+OUTPUT = define_text("output", None, "Folder that the results appear in.")

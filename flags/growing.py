@@ -2,24 +2,25 @@
 
 from absl import flags
 
-from flags.parsers import define_choice, define_number_or_word
+from flags.parsers import define_choice, define_number
 
 GROW = flags.DEFINE_bool(
     "grow",
     True,
     "--nogrow trains the model as it is for --final_epochs: the baselines' jobs.",
 )
-TARGET_MACS = flags.DEFINE_float(
+TARGET_MACS = define_number(
     "target_macs",
     None,
     "Multiply-accumulates per image that the grown model may have, such as 0.2e9.",
-    lower_bound=0.0,
+    above=0,
 )
 ROUNDS = flags.DEFINE_integer(
     "rounds",
     2,
     "Number of splits; 0 for as many as doubling the MACs in each round takes.",
     lower_bound=0,
+    upper_bound=1000,
 )
 METHOD = define_choice(
     "method",
@@ -28,14 +29,15 @@ METHOD = define_choice(
     "splitting chooses neurons by their splitting indices; uniform, the baseline, "
     "takes random ones of every layer.",
 )
-EPSILON = define_number_or_word(
+EPSILON = define_number(
     "epsilon",
     None,
-    ("fresh", "descent"),
     "fresh: added neurons start at random incoming weights and zero outgoing ones; a "
     "number: copies move by this relative step along the eigenvectors; descent: "
     "by the largest step that does not raise the loss on the estimation sample. "
     "Default: fresh.",
+    above=0,
+    words=("fresh", "descent"),
 )
 MAX_WIDTH = flags.DEFINE_integer(
     "max_width", None, "Largest width of any layer that grows.", lower_bound=1

@@ -2,9 +2,11 @@
 
 from absl import flags
 
+from flags.parsers import define_text
+
 BUILTIN_IMAGE_SIZE = 224
 
-MODEL = flags.DEFINE_string(
+MODEL = define_text(
     "model", None, "mobilenet_v1, mobilenet_v2, or the path of a saved model."
 )
 IMAGE_SIZE = flags.DEFINE_integer(
@@ -13,4 +15,5 @@ IMAGE_SIZE = flags.DEFINE_integer(
     f"Pixels of the built-in models' input (default: {BUILTIN_IMAGE_SIZE}), and of "
     "the images for a saved model without a fixed input size.",
     lower_bound=1,
+    upper_bound=8192,
 )

@@ -1,6 +1,7 @@
-"""Flag types that absl lacks: a choice that knows the nearest name, number or word."""
+"""Flag types that absl lacks: choices that name the nearest, finite numbers, text."""
 
 import difflib
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,21 +25,52 @@ class _ChoiceParser(flags.ArgumentParser):
         return "choice"
 
 
-class _NumberOrWordParser(flags.ArgumentParser):
-    def __init__(self, words: Sequence[str]) -> None:
+class _NumberParser(flags.ArgumentParser):
+    """A finite number within bounds, or one of some words."""
+
+    def __init__(
+        self,
+        above: float | None,
+        at_least: float | None,
+        at_most: float | None,
+        words: Sequence[str] = (),
+    ) -> None:
+        self._above = -math.inf if above is None else above
+        self._at_least = -math.inf if at_least is None else at_least
+        self._at_most = math.inf if at_most is None else at_most
         self._words = tuple(words)
-        self.syntactic_help = f"a number or {' or '.join(map(repr, words))}"
+        bounds = {"above": above, "of at least": at_least, "and at most": at_most}
+        given = [f"{word} {n:g}" for word, n in bounds.items() if n is not None]
+        self.syntactic_help = " ".join(["a number", *given]) + "".join(
+            f" or {word!r}" for word in words
+        )
 
     def parse(self, argument: str | float) -> str | float:
         if argument in self._words:
             return argument
         try:
-            return float(argument)
+            value = float(argument)
         except ValueError as error:
             raise ValueError(f"expected {self.syntactic_help}") from error
+        within = self._above < value and self._at_least <= value <= self._at_most
+        if not (within and math.isfinite(value)):
+            raise ValueError(f"expected {self.syntactic_help}")
+        return value
 
     def flag_type(self) -> str:
-        return "number or word"
+        return "number or word" if self._words else "float"
+
+
+class _TextParser(flags.ArgumentParser):
+    syntactic_help = "text"
+
+    def parse(self, argument: str) -> str:
+        if not argument.strip():
+            raise ValueError("expected something behind the =; or leave the flag out")
+        return argument
+
+    def flag_type(self) -> str:
+        return "string"
 
 
 def define_choice(
@@ -50,13 +82,24 @@ def define_choice(
     )
 
 
-def define_number_or_word(
-    name: str, default: str | float | None, words: Sequence[str], help: str
+def define_number(
+    name: str,
+    default: str | float | None,
+    help: str,
+    *,
+    above: float | None = None,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    words: Sequence[str] = (),
 ) -> flags.FlagHolder[Any]:
-    """A flag that takes a number or one of some words."""
-    return flags.DEFINE(
-        _NumberOrWordParser(words), name, default, help, serializer=_SERIALIZER
-    )
+    """A flag that takes a finite number within bounds, or one of some words."""
+    parser = _NumberParser(above, at_least, at_most, words)
+    return flags.DEFINE(parser, name, default, help, serializer=_SERIALIZER)
+
+
+def define_text(name: str, default: str | None, help: str) -> flags.FlagHolder[Any]:
+    """A flag that takes text, some at least."""
+    return flags.DEFINE(_TextParser(), name, default, help, serializer=_SERIALIZER)
 
 
 _SERIALIZER = flags.ArgumentSerializer()

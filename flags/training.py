@@ -2,7 +2,7 @@
 
 from absl import flags
 
-from flags.parsers import define_choice
+from flags.parsers import define_choice, define_number
 
 LEARNING_RATES = {"sgd": 0.05, "adam": 2e-3, "adamw": 2e-3, "rmsprop": 1e-3}
 
@@ -13,15 +13,16 @@ OPTIMIZER = define_choice(
     "Optimizer; sgd has Nesterov momentum 0.9. A compiled saved model keeps its own "
     "unless --optimizer, --learning_rate or --weight_decay is given.",
 )
-LEARNING_RATE = flags.DEFINE_float(
+LEARNING_RATE = define_number(
     "learning_rate",
     None,
     "Rate of the growing rounds, where the final phase starts to decay. Default: "
     + ", ".join(f"{rate:g} for {name}" for name, rate in LEARNING_RATES.items())
     + ".",
+    above=0,
 )
-WEIGHT_DECAY = flags.DEFINE_float(
-    "weight_decay", 0.0, "Decoupled weight decay of the optimizer.", lower_bound=0.0
+WEIGHT_DECAY = define_number(
+    "weight_decay", 0.0, "Decoupled weight decay of the optimizer.", at_least=0
 )
 EPOCHS = flags.DEFINE_integer("epochs", 1, "Epochs before each split.", lower_bound=0)
 FINAL_EPOCHS = flags.DEFINE_integer(

@@ -14,7 +14,8 @@ from typing import Any
 
 import keras
 
-from tf_splitting.errors import ModelError, SplittingWarning, unknown_choice
+from tf_splitting.arguments import instance, one_of
+from tf_splitting.errors import ModelError, SplittingWarning
 from tf_splitting.graph import ChannelGraph, Term
 from tf_splitting.layout import size
 from tf_splitting.tracing import trace
@@ -93,10 +94,8 @@ def get_cost(cost: str | Cost) -> Cost:
     """
     if callable(cost):
         return cost
-    if cost in COSTS:
-        return COSTS[cost]
     otherwise = " or a function cost(graph, widths) -> float"
-    raise unknown_choice("cost", cost, COSTS, otherwise)
+    return COSTS[one_of("cost", cost, COSTS, otherwise)]
 
 
 def growable_share(graph: ChannelGraph) -> float:
@@ -167,7 +166,12 @@ def count_macs(model: keras.Model) -> int:
 
 
 def params_per_layer(model: keras.Model) -> dict[str, int]:
-    """Number of weights of every layer that has any, by name, nested models inside."""
+    """Number of weights of every layer that has any, by name, nested models inside.
+
+    Raises:
+        ModelError: it is no model, or has not been built.
+    """
+    _check_built(model)
     counts: dict[str, int] = {}
 
     def visit(layers: list[Any], prefix: str) -> None:
@@ -186,14 +190,19 @@ def count_params(model: keras.Model) -> int:
     """Number of weights of the model, trainable or not (`model.count_params()`).
 
     Raises:
-        ModelError: the model has not been built.
+        ModelError: it is no model, or has not been built.
 
     Example:
         >>> tf_splitting.count_params(keras.applications.MobileNet(weights=None))
         4253864
     """
+    _check_built(model)
+    return model.count_params()
+
+
+def _check_built(model: keras.Model) -> None:
+    instance("model", model, keras.Model, "a built keras.Model", error=ModelError)
     if not model.built:
         raise ModelError(
             f"Model {model.name!r} has not been built: give it an input shape."
         )
-    return model.count_params()

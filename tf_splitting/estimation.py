@@ -8,11 +8,25 @@ from typing import Any
 
 import keras
 
-from tf_splitting.errors import ModelError
+from tf_splitting.arguments import (
+    behaving,
+    class_weights,
+    number,
+    truth,
+    verbosity,
+    whole,
+)
+from tf_splitting.errors import ModelError, SplittingError
 from tf_splitting.estimators.base import Estimator, standard_errors
-from tf_splitting.estimators.problem import SplittingProblem, flat_inputs
+from tf_splitting.estimators.problem import (
+    SplittingProblem,
+    flat_inputs,
+    loss_function,
+)
 from tf_splitting.estimators.rayleigh import Rayleigh
+from tf_splitting.estimators.targets import check_targets
 from tf_splitting.graph import ChannelGraph
+from tf_splitting.interruption import raise_if_requested
 from tf_splitting.precision import in_float32
 from tf_splitting.progress import Bar
 from tf_splitting.sampling import Sample, draw_sample
@@ -22,6 +36,8 @@ from tf_splitting.tracing import trace
 # Small enough for what it predicts to come true in ReLU networks too.
 DEFAULT_STEP = 0.01
 DEFAULT_SAMPLE_SIZE = 1024
+# Below, nothing of ε² is left in float32; above, nothing of the weights.
+SMALLEST_STEP, LARGEST_STEP = 1e-6, 100
 
 
 def estimate(
@@ -51,8 +67,9 @@ def estimate(
         sample_size: number of examples.
         batch_size: examples per batch; default: the dataset's own, 32 for arrays.
         class_weight: weight of the examples of each class, as in `fit`.
-        epsilon: relative step that indices and gains are predicted for; where the
-            second derivative is a finite difference, its step.
+        epsilon: relative step that indices and gains are predicted for, at least 1e-6
+            and at most 100; where the second derivative is a finite difference, its
+            step.
         seed: seed of the draw and of the start directions.
         jit_compile: compile with XLA: for TPUs and GPUs; slower on CPUs.
         split_untrainable: also score neurons made by layers with `trainable=False`.
@@ -66,6 +83,7 @@ def estimate(
         ModelError: no graph, no loss, or nothing that can grow.
         DataError: the dataset is empty or does not fit the model.
         NonFiniteLossError: the loss on the sample is NaN or infinite.
+        SplittingError: another argument is out of range.
 
     Example:
         >>> scores = tf_splitting.estimate(model, (x, y), sample_size=2000)
@@ -74,6 +92,14 @@ def estimate(
     Source: Wang et al., arXiv 1910.03103; Liu, Wu, Wang, arXiv 1910.02366.
     """
     graph = trace(model, split_untrainable=split_untrainable)
+    estimator = Rayleigh() if estimator is None else estimator
+    check_settings(estimator, epsilon, jit_compile)
+    sample_size = whole("sample_size", sample_size, at_least=1)
+    batch_size = whole("batch_size", batch_size, at_least=1, or_none=True)
+    class_weight = class_weights(class_weight)
+    seed = whole("seed", seed, at_least=0)
+    verbose = verbosity(verbose)
+    loss_function(model, loss)
     check_growable(graph)
     sample = draw_sample(
         dataset,
@@ -82,11 +108,12 @@ def estimate(
         seed=seed,
         class_weight=class_weight,
     )
+    check_targets(model, sample, loss)
     estimation = Estimation(
         model,
         graph,
         sample,
-        estimator=estimator or Rayleigh(),
+        estimator=estimator,
         loss=loss,
         epsilon=epsilon,
         jit_compile=jit_compile,
@@ -99,6 +126,10 @@ class Estimation:
     """A model that is about to be estimated, on one sample or several.
 
     What is compiled for the first sample serves the others too.
+
+    Raises:
+        SplittingError: the estimator is none, or the step is out of range.
+        DataError: the sample's inputs do not fit the model.
     """
 
     def __init__(
@@ -113,6 +144,7 @@ class Estimation:
         jit_compile: bool = False,
         verbose: int = 0,
     ) -> None:
+        check_settings(estimator, epsilon, jit_compile)
         flat_inputs(model, sample.batches[0].x)
         precise = in_float32(model)
         if precise is not model:
@@ -140,7 +172,12 @@ class Estimation:
         """
         problem = self._problem.on(sample)
         bar = Bar("estimating", per_pass=problem.batches, verbose=self._verbose)
-        problem.on_product = bar.advance
+
+        def advance() -> None:
+            bar.advance()
+            raise_if_requested()
+
+        problem.on_product = advance
         bar.total = self._estimator.products(problem) + problem.batches
         found = self._estimator.solve(problem, seed)
         curvatures, shares = problem.curvatures(found.vectors), problem.fold_shares
@@ -172,6 +209,24 @@ class Estimation:
             repr(self._estimator),
             passes=passes,
         )
+
+
+def check_settings(estimator: Estimator, epsilon: float, jit_compile: bool) -> None:
+    """Raises unless these can estimate.
+
+    Raises:
+        SplittingError: the estimator is none, or the step is out of range.
+    """
+    expected = "Rayleigh(...), Exact(...), or an object with their methods"
+    methods = ("solve", "products")
+    behaving("estimator", estimator, methods, expected, "Pass one, not its class.")
+    if not hasattr(estimator, "outgoing"):
+        raise SplittingError(
+            f"Estimator {estimator!r} has no attribute `outgoing`; expected True if "
+            "its directions move a neuron's outgoing weights too, else False. Add it."
+        )
+    number("epsilon", epsilon, at_least=SMALLEST_STEP, at_most=LARGEST_STEP)
+    truth("jit_compile", jit_compile)
 
 
 def check_growable(graph: ChannelGraph) -> None:

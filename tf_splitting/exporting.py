@@ -14,8 +14,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tf_splitting.arguments import DISK_TROUBLE, in_a_line, number
+from tf_splitting.arguments import path as as_path
 from tf_splitting.errors import ModelError, SplittingError
+from tf_splitting.estimators.problem import flat_inputs
 from tf_splitting.files import appearing
+from tf_splitting.keras_graph import check_model
+from tf_splitting.saved_models import UNREADABLE
 
 SAVED_MODEL_TOLERANCE = 1e-5
 # LiteRT fuses and reorders float32 arithmetic.
@@ -23,7 +28,7 @@ LITERT_TOLERANCE = 1e-3
 
 
 class ExportError(SplittingError):
-    """An exported model does not compute what the Keras model does."""
+    """A model cannot be written, or does not compute what the Keras model does."""
 
 
 def export_saved_model(
@@ -50,9 +55,13 @@ def export_saved_model(
         The largest absolute difference.
 
     Raises:
-        ExportError: outputs differ by more, or are not finite; nothing is written.
-        ModelError: the model has several inputs or outputs, or a free input size and
-            `inputs` is None.
+        ExportError: outputs differ by more, or are not finite; nothing is written. Or
+            there can be nothing at that path.
+        ModelError: the model is none or is subclassed, has several inputs or outputs,
+            or a free input size and `inputs` is None.
+        DataError: `inputs` do not fit the model.
+        SplittingError: another argument is out of range.
+        OSError: the disk is full or broken.
 
     Example:
         >>> export_saved_model(grown, "run/saved_model")
@@ -77,13 +86,18 @@ def export_litert(
 ) -> float:
     """Writes a float32 LiteRT (`.tflite`) file and checks its outputs.
 
-    Arguments, result and errors are those of `export_saved_model`; `path` has to end
-    in `.tflite`.
+    Arguments, result and errors are those of `export_saved_model`; a `path` that does
+    not end in `.tflite` is an `ExportError`.
 
     Example:
         >>> export_litert(grown, "run/model.tflite")
         1.9073486328125e-06
     """
+
+    if as_path("path", path).suffix != ".tflite":
+        raise ExportError(
+            f"Got path={str(path)!r}; expected one that ends in .tflite. Rename it."
+        )
 
     def write(temporary: Path) -> None:
         model.export(temporary, format="litert", verbose=False)
@@ -105,20 +119,31 @@ def load_saved_model(path: str | Path) -> Served:
     """Reads a SavedModel of one input and one output.
 
     Raises:
-        ModelError: the folder is no SavedModel, or has no such function.
+        ModelError: the folder is no SavedModel, or has no such function of one input
+            and one output.
     """
+    path = as_path("path", path, error=ModelError)
     try:
         loaded = tf.saved_model.load(str(path))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{str(path)!r} is no SavedModel: {error}") from error
-    if not hasattr(loaded, "serve"):
+    except (*UNREADABLE, tf.errors.OpError) as error:
         raise ModelError(
-            f"SavedModel {str(path)!r} has the signatures {list(loaded.signatures)}; "
-            "expected a function 'serve'. Write it with export_saved_model."
+            f"{str(path)!r} is no SavedModel, or not all of one: {in_a_line(error)}. "
+            "Copy or export it again."
+        ) from error
+    signatures = getattr(loaded, "signatures", {})
+    if not hasattr(loaded, "serve") or "serve" not in signatures:
+        raise ModelError(
+            f"SavedModel {str(path)!r} has the signatures {list(signatures)}; expected "
+            "a function 'serve'. Write it with export_saved_model."
         )
-    signature = loaded.signatures["serve"]
-    (source,) = signature.structured_input_signature[1].values()
-    (result,) = signature.structured_outputs.values()
+    sources = list(signatures["serve"].structured_input_signature[1].values())
+    results = list(signatures["serve"].structured_outputs.values())
+    if len(sources) != 1 or len(results) != 1:
+        raise ModelError(
+            f"SavedModel {str(path)!r} has {len(sources)} inputs and {len(results)} "
+            "outputs; expected one of each. Export a model that has."
+        )
+    (source,), (result,) = sources, results
     return Served(
         str(path),
         # `loaded` owns the weights: the closure keeps it alive.
@@ -129,13 +154,24 @@ def load_saved_model(path: str | Path) -> Served:
 
 
 def load_litert(path: str | Path) -> Callable[[np.ndarray], np.ndarray]:
-    """The function of a LiteRT file, on arrays of any batch size."""
-    with warnings.catch_warnings():
-        # It recommends another package, which TensorFlow does not bring along.
-        warnings.simplefilter("ignore")
-        interpreter = tf.lite.Interpreter(str(path))
-    (source,) = interpreter.get_input_details()
-    (result,) = interpreter.get_output_details()
+    """The function of a LiteRT file, on arrays of any batch size.
+
+    Raises:
+        ModelError: it is no such file, or has several inputs or outputs.
+    """
+    path = as_path("path", path, error=ModelError)
+    try:
+        with warnings.catch_warnings():
+            # It recommends another package, which TensorFlow does not bring along.
+            warnings.simplefilter("ignore")
+            interpreter = tf.lite.Interpreter(str(path))
+        (source,) = interpreter.get_input_details()
+        (result,) = interpreter.get_output_details()
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(
+            f"{str(path)!r} is no LiteRT file of one input and one output: "
+            f"{in_a_line(error)}. Export it again."
+        ) from error
 
     def run(inputs: np.ndarray) -> np.ndarray:
         interpreter.resize_tensor_input(source["index"], inputs.shape)
@@ -155,6 +191,9 @@ def _export(
     write: Callable[[Path], None],
     load: Callable[[Path], Callable[[np.ndarray], np.ndarray]],
 ) -> float:
+    path = as_path("path", path)
+    number("tolerance", tolerance, at_least=0)
+    check_model(model)
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ModelError(
             f"Model {model.name!r} has {len(model.inputs)} inputs and "
@@ -162,11 +201,19 @@ def _export(
         )
     if inputs is None:
         inputs = _random_inputs(model)
+    flat_inputs(model, inputs)
     expected = np.asarray(model(inputs, training=False))
-    with appearing(path) as temporary:
-        write(temporary)
-        found = load(temporary)(inputs)
-        return _compare(expected, found, tolerance, path)
+    try:
+        with appearing(path) as temporary:
+            write(temporary)
+            found = load(temporary)(inputs)
+            return _compare(expected, found, tolerance, path)
+    except OSError as error:
+        if error.errno in DISK_TROUBLE:
+            raise
+        raise ExportError(
+            f"{str(path)!r} cannot be written to: {error}. Choose another path."
+        ) from error
 
 
 def _random_inputs(model: keras.Model) -> np.ndarray:

@@ -16,6 +16,7 @@ from typing import Any
 
 import keras
 
+from tf_splitting.arguments import instance
 from tf_splitting.errors import ModelError
 
 
@@ -62,7 +63,7 @@ def flatten(model: keras.Model) -> FlatGraph:
     """Lists every call of a built Functional or Sequential model.
 
     Raises:
-        ModelError: the model is subclassed (it has no graph) or not built.
+        ModelError: it is no model, is subclassed (it has no graph), or is not built.
     """
     reader = _Reader()
     functional = _functional(model)
@@ -101,6 +102,15 @@ def operation_types(function: Callable[..., Any], arity: int = 1) -> tuple[type,
     return (type(node.operation),) if single else ()
 
 
+def check_model(model: keras.Model) -> None:
+    """Raises unless calls of the model can be listed.
+
+    Raises:
+        ModelError: it is no model, is subclassed, or has not been built.
+    """
+    _functional(model)
+
+
 def has_graph(operation: Any) -> bool:
     """Whether it is a Functional or Sequential model, whose calls can be listed."""
     return isinstance(operation, keras.Sequential) or hasattr(
@@ -117,6 +127,9 @@ def leaf_layers(model: keras.Model) -> list[keras.layers.Layer]:
 
 
 def _functional(model: keras.Model) -> keras.Model:
+    expected = "a built Functional or Sequential keras.Model"
+    hint = "Pass the model itself, not its name, its path, its class or a layer."
+    instance("model", model, keras.Model, expected, hint, error=ModelError)
     if isinstance(model, keras.Sequential):
         if not model.built or model._functional is None:
             raise ModelError(

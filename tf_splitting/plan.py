@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from tf_splitting.arguments import DISK_TROUBLE, instance, refused, shown, whole
+from tf_splitting.arguments import path as as_path
 from tf_splitting.errors import PlanError
 from tf_splitting.files import write_text_atomically
 from tf_splitting.graph import ChannelGraph
@@ -45,9 +46,14 @@ class SplitPlan:
         directions: space name to the directions to split along; usually empty, the
             scores hold them. `with_directions` makes a plan that can be applied
             without its scores.
+        made_for: space name to the width that the space must have for the plan to
+            apply. `select` fills in those of all spaces that may grow; a handwritten
+            plan may leave it empty. Plans that split the same neurons are equal
+            whatever they were made for.
 
     Raises:
-        PlanError: an index is no integer or negative.
+        PlanError: an index or a width is no whole number or out of range, or an
+            argument is something else.
 
     Example:
         >>> plan = SplitPlan({"conv1": [0, 3], "conv_pw_1": [5, 5]})
@@ -58,22 +64,29 @@ class SplitPlan:
 
     splits: dict[str, list[int]]
     directions: dict[str, Directions] = field(compare=False, repr=False)
+    made_for: dict[str, int] = field(compare=False, repr=False)
 
     def __init__(
         self,
         splits: Mapping[str, Iterable[int]] | None = None,
         directions: Mapping[str, Directions] | None = None,
+        made_for: Mapping[str, int] | None = None,
     ) -> None:
-        if not isinstance(splits or {}, Mapping):
-            raise PlanError(
-                f"Got splits={splits!r}; expected a mapping from space names to lists "
-                'of neuron indices, such as {"conv1": [0, 3]}.'
-            )
+        expected = "a mapping from space names to lists of neuron indices"
+        hint = 'Pass one, such as {"conv1": [0, 3]}.'
         self.splits = {
-            str(space): [_as_index(space, i) for i in indices]
-            for space, indices in (splits or {}).items()
+            space: _as_indices(space, indices)
+            for space, indices in _by_space("splits", splits, expected, hint).items()
         }
-        self.directions = dict(directions or {})
+        self.directions = {
+            space: Directions(known.incoming, known.outgoing)
+            for space, known in check_directions("directions", directions).items()
+        }
+        expected = "a mapping from space names to their widths"
+        self.made_for = {
+            space: whole(f"made_for[{space!r}]", width, at_least=1, error=PlanError)
+            for space, width in _by_space("made_for", made_for, expected).items()
+        }
 
     def __len__(self) -> int:
         """Number of neurons that are added."""
@@ -93,7 +106,11 @@ class SplitPlan:
 
         Args:
             scores: `SplittingScores` from `estimate`.
+
+        Raises:
+            PlanError: they are something else.
         """
+        scores = check_directions("scores", scores)
         return SplitPlan(
             self.splits,
             {
@@ -101,10 +118,16 @@ class SplitPlan:
                 for space, indices in self.splits.items()
                 if indices and space in scores
             },
+            self.made_for,
         )
 
     def widths(self, graph: ChannelGraph) -> dict[str, int]:
-        """Width of every space of the graph once the plan is applied."""
+        """Width of every space of the graph once the plan is applied.
+
+        Raises:
+            PlanError: `graph` is no traced model.
+        """
+        check_graph(graph)
         return {
             space.name: space.width + len(self.splits.get(space.name, ()))
             for space in graph.spaces
@@ -114,8 +137,19 @@ class SplitPlan:
         """Raises unless the plan fits the traced model.
 
         Raises:
-            PlanError: a space does not exist or is frozen, an index is out of range.
+            PlanError: a space does not exist or is frozen, an index is out of range,
+                or a space has another width than in the model the plan was made for.
         """
+        check_graph(graph)
+        for name, width in self.made_for.items():
+            found = graph.space(name).width
+            if found != width:
+                raise PlanError(
+                    f"The plan was made for a model whose space {name!r} has {width} "
+                    f"neurons; that of model {graph.name!r} has {found}. Make a plan "
+                    "for this model with select(), or apply this one all the same as "
+                    "SplitPlan(plan.splits)."
+                )
         for name, indices in self.splits.items():
             space = graph.space(name)
             if not indices:
@@ -135,6 +169,8 @@ class SplitPlan:
     def to_json(self) -> str:
         """The plan as JSON text."""
         data: dict[str, Any] = {"format": _FORMAT, "splits": self.splits}
+        if self.made_for:
+            data["made_for"] = self.made_for
         if self.directions:
             data["directions"] = {
                 space: {
@@ -152,14 +188,21 @@ class SplitPlan:
         Raises:
             PlanError: the text is not a plan.
         """
+        instance("text", text, str | bytes, "JSON text", error=PlanError)
         try:
             data: Any = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise PlanError(f"A split plan is JSON text, but {error}.") from error
-        if not isinstance(data, dict) or data.get("format") != _FORMAT:
+        # Integers of 4,300 digits are ValueErrors too; nesting may be too deep.
+        except (ValueError, RecursionError) as error:
             raise PlanError(
-                'Expected a JSON object with "format": 1 and "splits"; got '
-                f"{text[:80]!r}."
+                f"Got {shown(text)}; expected a split plan as JSON text, but {error}. "
+                "Write it with SplitPlan.save or to_json."
+            ) from error
+        is_plan = isinstance(data, dict) and isinstance(data.get("splits"), dict)
+        if not is_plan or data.get("format") != _FORMAT:
+            raise PlanError(
+                f"Got {shown(text)}; expected a JSON object with "
+                f'"format": {_FORMAT} and "splits". Write it with SplitPlan.save or '
+                "to_json."
             )
         try:
             directions = {
@@ -174,33 +217,101 @@ class SplitPlan:
         except (AttributeError, TypeError, ValueError) as error:
             raise PlanError(
                 'Expected "directions" to hold, by space, "incoming" and "outgoing" '
-                f"arrays by kernel name; {error}."
+                f"arrays by kernel name; {error}. Leave it out to do without."
             ) from error
-        return cls(data.get("splits"), directions)
+        return cls(data["splits"], directions, data.get("made_for"))
 
     def save(self, path: str | Path) -> None:
-        """Writes the plan as JSON; the file appears whole or not at all."""
-        write_text_atomically(path, self.to_json())
+        """Writes the plan as JSON; the file appears whole or not at all.
+
+        Raises:
+            PlanError: there can be no such file.
+            OSError: the disk is full or broken.
+        """
+        path = as_path("path", path, error=PlanError)
+        try:
+            write_text_atomically(path, self.to_json())
+        except OSError as error:
+            if error.errno in DISK_TROUBLE:
+                raise
+            raise PlanError(
+                f"The plan cannot be written to {str(path)!r}: {error}. Choose "
+                "another path."
+            ) from error
 
     @classmethod
     def load(cls, path: str | Path) -> SplitPlan:
         """Reads a plan from a JSON file.
 
         Raises:
-            PlanError: the file does not hold a plan.
-            OSError: it cannot be read.
+            PlanError: the file cannot be read, or does not hold a plan.
         """
-        return cls.from_json(Path(path).read_text())
+        path = as_path("path", path, error=PlanError)
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise PlanError(
+                f"No plan can be read from {str(path)!r}: {error}. Give the path of a "
+                "JSON file that SplitPlan.save wrote."
+            ) from error
+        return cls.from_json(text)
 
 
-def _as_index(space: Any, value: Any) -> int:
-    try:
-        index = operator.index(value)
-    except TypeError:
-        index = -1
-    if index < 0:
-        raise PlanError(
-            f"Got neuron index {value!r} for space {space!r}; expected an integer of "
-            "at least 0."
-        )
-    return index
+def check_graph(graph: ChannelGraph) -> None:
+    """Raises unless it is a traced model.
+
+    Raises:
+        PlanError: it is something else.
+    """
+    expected, hint = "a ChannelGraph", "Pass tf_splitting.trace(model)."
+    instance("graph", graph, ChannelGraph, expected, hint, error=PlanError)
+
+
+def check_directions(name: str, given: Any) -> dict[str, Any]:
+    """Directions by space, if it is that; an empty dict for None.
+
+    Args:
+        name: of the argument, for messages.
+        given: space name to `Directions`, or to the `SpaceScores` of `estimate`.
+
+    Raises:
+        PlanError: it is something else, or holds NaN or infinite values.
+    """
+    expected = "a mapping from space names to Directions or SpaceScores"
+    known = _by_space(name, given, expected, "Pass what estimate() returned.")
+    for space, directions in known.items():
+        for side in ("incoming", "outgoing"):
+            where = f"{name}[{space!r}].{side}"
+            arrays = getattr(directions, side, None)
+            expected = "a mapping from kernel names to arrays"
+            instance(where, arrays, Mapping, expected, error=PlanError)
+            for kernel, array in arrays.items():
+                is_array = isinstance(array, np.ndarray) and array.dtype.kind in "biuf"
+                if not is_array or not np.isfinite(array).all():
+                    expected = "an array of finite numbers"
+                    where = f"{where}[{kernel!r}]"
+                    raise refused(where, array, expected, error=PlanError)
+    return known
+
+
+def _by_space(
+    name: str, given: Any, expected: str, hint: str = "Pass one."
+) -> dict[str, Any]:
+    """A mapping whose keys are names, as a dict; an empty one for None."""
+    given = {} if given is None else given
+    if not isinstance(given, Mapping) or not all(isinstance(k, str) for k in given):
+        raise refused(name, given, expected, hint, PlanError)
+    return {str(space): value for space, value in given.items()}
+
+
+def _as_indices(space: str, indices: Any) -> list[int]:
+    """Neuron indices as a list of ints."""
+    name = f"splits[{space!r}]"
+    scalar = isinstance(indices, np.ndarray) and indices.ndim == 0
+    if scalar or not isinstance(indices, Iterable):
+        hint = "Pass one, such as [0, 3]."
+        raise refused(name, indices, "a list of neuron indices", hint, PlanError)
+    return [
+        whole(f"{name}[{k}]", index, at_least=0, error=PlanError)
+        for k, index in enumerate(indices)
+    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
@@ -11,13 +10,16 @@ import keras
 import numpy as np
 
 from tf_splitting import layout as lay
+from tf_splitting.arguments import instance, number, whole
 from tf_splitting.cloning import clone, remake_layer, variable_pairs
 from tf_splitting.compile_settings import copy_compile_settings
-from tf_splitting.errors import PlanError, SplittingError
+from tf_splitting.errors import PlanError
+from tf_splitting.estimators.problem import flat_inputs
+from tf_splitting.graph import ChannelGraph
 from tf_splitting.growth import Growth, Offset, fresh_offsets, moved, offsets
 from tf_splitting.neurons import Field, Neurons, as_numpy
 from tf_splitting.optimizer_state import carry_optimizer_state
-from tf_splitting.plan import Directions, SplitPlan
+from tf_splitting.plan import Directions, SplitPlan, check_directions
 from tf_splitting.scores import SpaceScores, assemble
 from tf_splitting.tracing import trace
 from tf_splitting.verification import check_function, check_widths
@@ -68,7 +70,9 @@ def split(
     Raises:
         PlanError: the plan or the scores do not fit the model.
         ModelError: the model has no graph.
+        DataError: the batch to verify on does not fit the model.
         RebuildError: the result is not what was planned.
+        SplittingError: another argument is out of range.
 
     Example:
         >>> grown = tf_splitting.split(
@@ -79,7 +83,7 @@ def split(
     Architectures", arXiv 1910.02366; outgoing weights: see `ARCHITECTURE.md`.
     """
     check_step(epsilon, FRESH)
-    fresh = epsilon == FRESH
+    fresh = isinstance(epsilon, str)
     splitting = Splitting(
         model,
         plan,
@@ -100,16 +104,23 @@ def check_step(epsilon: float | str, *words: str, above_zero: bool = False) -> N
     """
     if isinstance(epsilon, str) and epsilon in words:
         return
-    is_number = isinstance(epsilon, (int, float)) and 0 <= epsilon < math.inf
-    if is_number and (epsilon > 0 or not above_zero):
-        return
-    known = " or ".join(f'"{word}"' for word in words)
-    raise SplittingError(
-        f"Got epsilon={epsilon!r}; expected a number"
-        + (" above 0" if above_zero else " of at least 0")
-        + f" or {known}."
-        + (" Copies at 0 would never separate." if above_zero else "")
-    )
+    otherwise = "".join(f' or "{word}"' for word in words)
+    if above_zero:
+        hint = "Copies at 0 would never separate."
+        number("epsilon", epsilon, above=0, otherwise=otherwise, hint=hint)
+    else:
+        number("epsilon", epsilon, at_least=0, otherwise=otherwise)
+
+
+def check_plan(plan: SplitPlan, graph: ChannelGraph) -> None:
+    """Raises unless it is a plan that fits the traced model.
+
+    Raises:
+        PlanError: it is something else, or does not fit.
+    """
+    hint = 'Wrap it: SplitPlan({"conv1": [0, 3]}).'
+    instance("plan", plan, SplitPlan, "a SplitPlan", hint, error=PlanError)
+    plan.check(graph)
 
 
 class Splitting:
@@ -138,11 +149,14 @@ class Splitting:
         self._verify = verify
         self._split_untrainable = split_untrainable
         self.graph = trace(model, split_untrainable=split_untrainable)
-        plan.check(self.graph)
+        check_plan(plan, self.graph)
         self.growth = Growth.of(self.graph, plan, fresh=fresh)
-        self._known = {**(scores or {}), **plan.directions}
+        known = check_directions("scores", scores)
+        if verify is not None:
+            flat_inputs(model, verify)
+        self._known = {**known, **plan.directions}
         self._splits = plan.splits
-        self._seed = seed
+        self._seed = whole("seed", seed, at_least=0)
         self._neurons = Neurons(self.graph)
         if self._known and not fresh:
             self._offsets  # noqa: B018  (refuses directions that do not fit)
@@ -222,7 +236,7 @@ class Splitting:
         Raises:
             PlanError: the plan does not fit the model, or makes other widths.
         """
-        plan.check(self.graph)
+        check_plan(plan, self.graph)
         growth = Growth.of(self.graph, plan, fresh=self._fresh)
         if growth.new_widths != self.growth.new_widths:
             raise PlanError(

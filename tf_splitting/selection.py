@@ -7,11 +7,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from tf_splitting.arguments import instance, number, refused, whole
 from tf_splitting.costs import COSTS, Cost, TermCost, get_cost
 from tf_splitting.errors import BudgetError, PlanError
 from tf_splitting.graph import ChannelGraph, ChannelSpace
 from tf_splitting.layout import size
-from tf_splitting.plan import SplitPlan
+from tf_splitting.plan import SplitPlan, check_graph
 from tf_splitting.scores import SpaceScores
 
 
@@ -40,7 +41,8 @@ def select(
         target_cost: what the grown model may cost at most, in the units of `cost`.
         width_multiple: spaces grow to multiples of this only.
         max_widths: largest width of every space, or of spaces by name.
-        max_growth: largest ratio of a space's new width to its old.
+        max_growth: largest ratio of a space's new width to its old, above 1; more than
+            2 is as good as 2.
 
     Returns:
         A `SplitPlan`, empty if nothing gains or fits.
@@ -48,6 +50,8 @@ def select(
     Raises:
         BudgetError: the model has more MACs, or costs more, than the targets.
         PlanError: the scores do not fit the graph; an argument is out of range.
+        UnknownNameError: no cost has this name.
+        ModelError: the MACs of the model are not known.
 
     Example:
         >>> plan = tf_splitting.select(scores, graph, target_macs=1.5 * macs)
@@ -55,18 +59,24 @@ def select(
 
     Source: Wang et al., arXiv 1910.03103, section 3.
     """
-    if width_multiple < 1 or max_growth <= 1:
-        raise PlanError(
-            f"Got width_multiple={width_multiple}, max_growth={max_growth}; expected "
-            "width_multiple >= 1 and max_growth > 1."
-        )
-    budgets = [(COSTS["macs"], target_macs), (get_cost(cost), target_cost)]
+    check_graph(graph)
+    expected = "a mapping from space names to their scores"
+    hint = "Pass what estimate() returned."
+    instance("scores", scores, Mapping, expected, hint, error=PlanError)
+    for name in scores:
+        graph.space(name)
+    limits = check_limits(graph, width_multiple, max_widths, max_growth)
+    budgets = [
+        (COSTS["macs"], _number("target_macs", target_macs)),
+        (get_cost(cost), _number("target_cost", target_cost)),
+    ]
     ledgers = [_Ledger(graph, c, target) for c, target in budgets]
     candidates = {
-        space.name: _Candidates(space, scores[space.name].gain, width_multiple, limit)
+        space.name: _Candidates(
+            space, _gains(scores, space), int(width_multiple), limits[space.name]
+        )
         for space in graph.growable
-        if space.name in scores
-        and (limit := _width_limit(space, max_widths, max_growth)) > space.width
+        if space.name in scores and limits[space.name] > space.width
     }
     widths = graph.widths
 
@@ -99,8 +109,41 @@ def select(
         for name in touched & ratios.keys():
             ratios[name] = ratio(name)
     return SplitPlan(
-        {name: sorted(c.taken) for name, c in candidates.items() if c.taken}
+        {name: sorted(c.taken) for name, c in candidates.items() if c.taken},
+        made_for={space.name: space.width for space in graph.growable},
     )
+
+
+def check_limits(
+    graph: ChannelGraph,
+    width_multiple: int,
+    max_widths: int | Mapping[str, int] | None,
+    max_growth: float,
+) -> dict[str, int]:
+    """The largest width that every growable space may have, by name.
+
+    Args:
+        graph: the model.
+        width_multiple, max_widths, max_growth: as for `select`.
+
+    Raises:
+        PlanError: one is out of range, or `max_widths` names a space that is none.
+    """
+    whole("width_multiple", width_multiple, at_least=1, error=PlanError)
+    growth = number("max_growth", max_growth, above=1, finite=False, error=PlanError)
+    # No neuron is split twice.
+    growth = min(growth, 2.0)
+    limits = {s.name: math.floor(s.width * growth) for s in graph.growable}
+    if not isinstance(max_widths, Mapping):
+        top = whole("max_widths", max_widths, at_least=1, or_none=True, error=PlanError)
+        return {
+            n: limit if top is None else min(limit, top) for n, limit in limits.items()
+        }
+    for name, width in max_widths.items():
+        space = graph.space(name)
+        whole(f"max_widths[{name!r}]", width, at_least=1, error=PlanError)
+        limits[space.name] = min(limits.get(space.name, width), width)
+    return limits
 
 
 class _Candidates:
@@ -109,11 +152,6 @@ class _Candidates:
     def __init__(
         self, space: ChannelSpace, gain: np.ndarray, multiple: int, limit: int
     ) -> None:
-        if len(gain) != space.width:
-            raise PlanError(
-                f"The scores hold {len(gain)} neurons for space {space.name!r}, but "
-                f"it has {space.width}. Run estimate() on this model."
-            )
         order = np.argsort(-gain, kind="stable")
         self._order = [int(i) for i in order if gain[i] > 0]
         self._gain = gain
@@ -139,7 +177,7 @@ class _Ledger:
     """What one cost has spent and may spend."""
 
     def __init__(self, graph: ChannelGraph, cost: Cost, target: float) -> None:
-        self.spent = float(cost(graph, graph.widths))
+        self.spent = _price(cost, graph, graph.widths)
         self.target = target
         name = getattr(cost, "name", getattr(cost, "__name__", "cost"))
         if self.spent > target:
@@ -172,7 +210,8 @@ class _Ledger:
         """What `count` more neurons cost."""
         grown = {**widths, space: widths[space] + count}
         if not isinstance(self._cost, TermCost):
-            return self._cost(self._graph, grown) - self._cost(self._graph, widths)
+            before = _price(self._cost, self._graph, widths)
+            return _price(self._cost, self._graph, grown) - before
         difference = 0
         for term in self._terms.get(space, []):
             before = math.prod(size(layout, widths) for layout in term.layouts)
@@ -181,10 +220,26 @@ class _Ledger:
         return difference
 
 
-def _width_limit(
-    space: ChannelSpace, max_widths: int | Mapping[str, int] | None, growth: float
-) -> int:
-    limit = math.floor(space.width * growth)
-    if isinstance(max_widths, Mapping):
-        return min(limit, max_widths.get(space.name, limit))
-    return limit if max_widths is None else min(limit, max_widths)
+def _number(name: str, value: float) -> float:
+    return number(name, value, finite=False, error=PlanError)
+
+
+def _price(cost: Cost, graph: ChannelGraph, widths: Mapping[str, int]) -> float:
+    """What the model costs at these widths, if the cost says a number."""
+    return _number("cost(graph, widths)", cost(graph, widths))
+
+
+def _gains(scores: Mapping[str, SpaceScores], space: ChannelSpace) -> np.ndarray:
+    """The gains of a space's neurons, `[width]`."""
+    gain = getattr(scores[space.name], "gain", None)
+    is_numbers = isinstance(gain, np.ndarray) and gain.dtype.kind in "iuf"
+    if not is_numbers or gain.ndim != 1 or not np.isfinite(gain).all():
+        name = f"scores[{space.name!r}].gain"
+        hint = "Run estimate() on this model."
+        raise refused(name, gain, "an array of finite numbers", hint, PlanError)
+    if len(gain) != space.width:
+        raise PlanError(
+            f"The scores hold {len(gain)} neurons for space {space.name!r}, but it has "
+            f"{space.width}. Run estimate() on this model."
+        )
+    return gain

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 
 from tf_splitting import keras_graph
+from tf_splitting.arguments import truth
 from tf_splitting.graph import ChannelGraph
 from tf_splitting.rules.registry import describe
 from tf_splitting.tracer import Tracer
@@ -24,7 +25,8 @@ def trace(model: keras.Model, *, split_untrainable: bool = False) -> ChannelGrap
         A `ChannelGraph`; `.spaces` lists the channel spaces, `print` shows a table.
 
     Raises:
-        ModelError: the model is subclassed, or has not been built.
+        ModelError: it is no model, is subclassed, or has not been built.
+        SplittingError: `split_untrainable` is neither True nor False.
 
     Example:
         >>> graph = tf_splitting.trace(keras.applications.MobileNet(weights=None))
@@ -32,6 +34,6 @@ def trace(model: keras.Model, *, split_untrainable: bool = False) -> ChannelGrap
         ('conv1', 32)
     """
     flat = keras_graph.flatten(model)
-    tracer = Tracer(split_untrainable=split_untrainable)
+    tracer = Tracer(split_untrainable=truth("split_untrainable", split_untrainable))
     tracer.trace(flat, lambda t, operation, inputs: describe(t, operation, inputs))
     return tracer.resolve(flat, model.name)

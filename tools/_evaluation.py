@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -71,14 +72,14 @@ def score(outputs: np.ndarray, labels: np.ndarray) -> tuple[float, float, str]:
 
 
 def _load(path: Path) -> Candidate:
-    if not path.exists():
+    if not os.path.exists(path):
         raise UsageError(f"there is no model at {str(path)!r}: correct --model.")
     if path.is_dir():
         served = load_saved_model(path)
         return Candidate(
             served.run,
             _models.image_shape(served),
-            served.output_shape[-1],
+            _models.outputs(served),
             "not known of a SavedModel, which has no layers to count",
         )
     model = _models.load(path)
@@ -86,7 +87,7 @@ def _load(path: Path) -> Candidate:
     return Candidate(
         lambda x: np.asarray(compiled(tf.constant(x))),
         _models.image_shape(model),
-        model.output_shape[-1],
+        _models.outputs(model),
         f"{format_count(count_macs(model))} MACs, "
         f"{format_count(count_params(model))} params",
     )

@@ -1,5 +1,6 @@
 """The job of `export.py`."""
 
+import os
 from pathlib import Path
 
 import _models
@@ -28,7 +29,7 @@ def run() -> None:
         if name not in FORMATS:
             raise unknown_name("format", name, FORMATS)
     path = Path(model_flags.MODEL.value)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UsageError(f"there is no model file {str(path)!r}: correct --model.")
     model = _models.load(path)
     generator = np.random.default_rng(program.SEED.value)

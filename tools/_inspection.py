@@ -10,7 +10,9 @@ from flags import builtin, estimating, inspecting, program
 from flags import data as data_flags
 from flags import model as model_flags
 from tf_splitting import count_params, estimate, models, trace
+from tf_splitting.arguments import in_a_line
 from tf_splitting.costs import growable_share, macs_terms, total
+from tf_splitting.errors import ModelError
 from tf_splitting.graph import ChannelGraph
 from tf_splitting.models.lookup import unknown_name
 from tf_splitting.progress import format_count
@@ -50,11 +52,17 @@ def _application(name: str) -> keras.Model:
         options["input_shape"] = (model_flags.IMAGE_SIZE.value,) * 2 + (3,)
         options["include_top"] = False
         options["pooling"] = "avg"
-    model = getattr(keras.applications, name)(weights=None, **options)
-    if None in model.input_shape[1:]:
-        # Some take any size by default, at which MACs are unknown.
-        options["input_shape"] = (224, 224, 3)
+    try:
         model = getattr(keras.applications, name)(weights=None, **options)
+        if None in model.input_shape[1:]:
+            # Some take any size by default, at which MACs are unknown.
+            options["input_shape"] = (224, 224, 3)
+            model = getattr(keras.applications, name)(weights=None, **options)
+    except ValueError as error:
+        raise ModelError(
+            f"{name} cannot be built at --image_size={model_flags.IMAGE_SIZE.value}: "
+            f"{in_a_line(error)}. Give another size."
+        ) from error
     return model
 
 
@@ -73,13 +81,13 @@ def _scores(model: keras.Model) -> str:
     images = _images.load(
         _models.image_shape(model), train_limit=data_flags.train_limit()
     )
-    _images.check_classes(model.output_shape[-1], images)
+    _images.check_classes(_models.outputs(model), images)
     loss = keras.losses.SparseCategoricalCrossentropy(
         from_logits=not _models.ends_in_softmax(model)
     )
     scores = estimate(
         model,
-        images.train,
+        images,
         estimator=_estimators.chosen(),
         loss=loss,
         sample_size=estimating.SAMPLE_SIZE.value,

@@ -1,5 +1,6 @@
 """The model that `--model` names: a built-in one, or a saved one."""
 
+import os
 from pathlib import Path
 
 import keras
@@ -9,7 +10,10 @@ from flags import builtin
 from flags import model as model_flags
 from tf_splitting import models
 from tf_splitting.errors import ModelError
+from tf_splitting.exporting import Served
+from tf_splitting.keras_graph import check_model
 from tf_splitting.models.lookup import unknown_name
+from tf_splitting.saved_models import read_model
 
 
 def is_builtin() -> bool:
@@ -27,7 +31,7 @@ def check_name() -> None:
     name = model_flags.MODEL.value
     if is_builtin():
         return
-    if not Path(name).exists():
+    if not os.path.exists(name):
         if Path(name).suffix or "/" in name:
             raise UsageError(f"there is no model file {name!r}: correct --model.")
         raise unknown_name("model", name, models.names())
@@ -59,15 +63,29 @@ def load(path: str | Path) -> keras.Model:
     """A model from a `.keras` file.
 
     Raises:
-        ModelError: Keras cannot read it.
+        ModelError: Keras cannot read it, or it hides its graph.
     """
-    try:
-        return keras.saving.load_model(path)
-    except (ValueError, OSError, TypeError) as error:
-        raise ModelError(f"{str(path)!r} cannot be loaded: {error}") from error
+    model = read_model(path)
+    check_model(model)
+    return model
 
 
-def image_shape(model: keras.Model) -> tuple[int, int, int]:
+def outputs(model: keras.Model | Served) -> int:
+    """How many classes a model tells apart.
+
+    Raises:
+        ModelError: it is no classifier.
+    """
+    shape = model.output_shape
+    if isinstance(shape, list | dict) or len(shape) != 2:
+        raise ModelError(
+            f"Model {model.name!r} yields outputs of shape {shape}; expected one score "
+            "per class, [batch, classes]. Use a classifier."
+        )
+    return shape[-1]
+
+
+def image_shape(model: keras.Model | Served) -> tuple[int, int, int]:
     """`(height, width, channels)` of a model's images, free sides from the flag.
 
     Raises:

@@ -22,6 +22,10 @@ def check() -> None:
     """Raises `UsageError` if a flag is missing."""
     _program.require(model_flags.MODEL, "a .keras file")
     _program.require(exporting.OUTPUT, "a folder")
+    if not exporting.FORMAT.value:
+        raise _program.UsageError(
+            "--format is empty: give saved_model, tflite or both."
+        )
 
 
 if __name__ == "__main__":

@@ -98,6 +98,57 @@ def test_a_file_that_is_no_image_is_named(split_folder):
         load(split_folder)
 
 
+def cut(path: Path, size: int) -> None:
+    """Leaves the first bytes of a file."""
+    path.write_bytes(path.read_bytes()[:size])
+
+
+def overwrite(path: Path) -> None:
+    """Changes a byte in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.write_bytes(bytes(content))
+
+
+BROKEN = {
+    "cut.png": lambda path: cut(path, 60),
+    "cut.jpg": lambda path: cut(path, 300),
+    "cut.gif": lambda path: cut(path, 20),
+    "cut.bmp": lambda path: cut(path, 80),
+    "bare.jpg": lambda path: cut(path, 10),
+    "changed.png": overwrite,
+    "text.png": lambda path: path.write_text("no image"),
+    "empty.jpg": lambda path: path.write_text(""),
+    "tiff.png": lambda path: Image.new("L", (8, 6)).save(path, format="tiff"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.parametrize("image_size", [None, 8])
+def test_broken_files_are_named_before_they_are_needed(split_folder, name, image_size):
+    path = split_folder / "val" / "bee" / name
+    write(path, 7)
+    load(split_folder, image_size=image_size)
+    BROKEN[name](path)
+    with pytest.raises(DataError, match=f"{name}' is not an image"):
+        load(split_folder, image_size=image_size)
+
+
+def test_what_is_added_behind_a_jpeg_does_no_harm(split_folder):
+    path = split_folder / "train" / "ant" / "more.jpg"
+    write(path, 7)
+    path.write_bytes(path.read_bytes() + bytes(5000))
+    data = load(split_folder)
+    assert sum(len(labels) for _, labels in data.train) == 9
+
+
+def test_one_class_is_no_classification(tmp_path):
+    for k in range(5):
+        write(tmp_path / "ant" / f"{k}.png", k)
+    with pytest.raises(DataError, match="the class 'ant' only"):
+        load(tmp_path)
+
+
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(DataError, match="there is no folder"):
         load(tmp_path / "nowhere")

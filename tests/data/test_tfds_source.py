@@ -1,9 +1,11 @@
 """TensorFlow Datasets, with tiny sets made on the spot."""
 
+import shutil
 import sys
 
 import numpy as np
 import pytest
+import requests
 import tensorflow_datasets as tfds
 
 from tf_splitting.data import load, tfds_source
@@ -54,6 +56,33 @@ class RaggedImages(_Tiny):
     OTHER = "validation"
 
 
+class OneClass(_Tiny):
+    """Nothing to tell apart."""
+
+    def _info(self):
+        return tfds.core.DatasetInfo(
+            builder=self,
+            features=tfds.features.FeaturesDict(
+                {
+                    "image": tfds.features.Image(shape=self.SHAPE),
+                    "label": tfds.features.ClassLabel(names=["a"]),
+                }
+            ),
+        )
+
+    def _generate(self, count):
+        for k in range(count):
+            yield k, {"image": np.zeros(self.SHAPE, np.uint8), "label": 0}
+
+
+class Withheld(_Tiny):
+    """A test split whose labels nobody knows."""
+
+    def _generate(self, count):
+        for k, example in super()._generate(count):
+            yield k, {**example, "label": -1 if count == 4 else k % 3}
+
+
 class NoLabels(_Tiny):
     """No class labels at all."""
 
@@ -73,7 +102,7 @@ class NoLabels(_Tiny):
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tfds")
-    for builder in (TinyImages, RaggedImages, NoLabels):
+    for builder in (TinyImages, RaggedImages, NoLabels, OneClass, Withheld):
         builder(data_dir=folder).download_and_prepare()
     return folder
 
@@ -132,11 +161,61 @@ def test_limits_do_not_depend_on_the_seed(data_dir):
     [
         ("no_labels", r"ClassLabel features \[\]"),
         ("tiny_images:fine", "expected 'fine'"),
+        ("one_class", "expected two at least"),
+        ("withheld", "without a label"),
+        # Known before anything would have to be fetched.
+        ("imdb_reviews", r"Image features \[\]"),
+        ("coco", r"ClassLabel features \[\]"),
     ],
 )
-def test_sets_without_the_label_are_refused(data_dir, name, message):
+def test_sets_that_are_not_for_classification_are_refused(data_dir, name, message):
     with pytest.raises(DataError, match=message):
         load(name, data_dir=data_dir)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a/b/c", "mnist/", "mnist/nothing", "mnist/split=3", "mnist set", "ünïcode"],
+)
+def test_names_that_cannot_be_parsed_are_refused(name, tmp_path):
+    with pytest.raises(DataError, match="TensorFlow Datasets cannot open"):
+        load(name, data_dir=tmp_path)
+
+
+DAMAGE = {
+    "gone": lambda path: path.unlink(),
+    "empty": lambda path: path.write_text(""),
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:50]),
+    "changed": lambda path: path.write_bytes(b"\xff" + path.read_bytes()[1:]),
+    "a folder": lambda path: (path.unlink(), path.mkdir()),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("file", ["dataset_info.json", "*-train.tfrecord-*"])
+def test_sets_with_damaged_files_are_refused(data_dir, tmp_path, file, damage):
+    folder = tmp_path / "sets"
+    shutil.copytree(data_dir, folder)
+    (path,) = (folder / "tiny_images" / "1.0.0").glob(file)
+    DAMAGE[damage](path)
+    with pytest.raises(DataError, match=r"cannot open|is damaged|is not prepared"):
+        load("tiny_images", data_dir=folder)
+
+
+def test_without_a_network_fetching_ends_at_once(tmp_path, monkeypatch):
+    def head(url, timeout):
+        assert timeout <= 10
+        raise requests.ConnectionError("no network")
+
+    monkeypatch.setattr(requests, "head", head)
+    with pytest.raises(DataError, match=r"cannot be fetched.*no network.*data_dir"):
+        load("mnist", data_dir=tmp_path, download=True)
+
+
+def test_sets_to_be_fetched_by_hand_say_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(requests, "head", lambda url, timeout: None)
+    with pytest.raises(DataError, match=r"cannot be fetched.*[Mm]anual"):
+        load("imagenet2012", data_dir=tmp_path, download=True)
 
 
 def test_a_set_not_on_disk_names_the_folder(tmp_path):

@@ -116,6 +116,49 @@ def test_splitting_by_hand_is_refused_where_it_cannot_work():
         layer.split_outputs([4])
 
 
+@pytest.mark.parametrize(
+    ("layer", "shape", "words"),
+    [
+        (keras.layers.LayerNormalization(), (None, 4), "Nothing is known"),
+        (keras.layers.LSTM(4), (None, 3, 4), "Nothing is known"),
+        (keras.layers.Conv2D(4, 3, groups=2), (None, 5, 5, 4), "Nothing is known"),
+        (keras.layers.Flatten(), (None, 2, 4), "Nothing is known"),
+        (keras.layers.Add(), [(None, 4), (None, 4)], "expected a layer with weights"),
+        (keras.Sequential([keras.Input((4,))]), None, "expected a single layer"),
+    ],
+)
+@pytest.mark.parametrize("side", ["produced", "consumed"])
+def test_layers_that_have_nothing_to_split_are_refused(layer, shape, words, side):
+    if not layer.built:
+        layer.build(shape)
+    with pytest.raises(ModelError, match=words):
+        LAYERS.split_layer(layer, [0], side)
+
+
+def test_an_embedding_has_no_inputs_to_split():
+    layer = keras.layers.Embedding(5, 4)
+    layer.build((None, 3))
+    assert LAYERS.split_layer(layer, [1], "produced").embeddings.shape == (5, 5)
+    with pytest.raises(ModelError, match="consumed channels"):
+        LAYERS.split_layer(layer, [1], "consumed")
+
+
+def test_channels_first_inputs_are_split_along_their_axis():
+    layer = keras.layers.Conv2D(4, 3, data_format="channels_first")
+    layer.build((None, 3, 8, 9))
+    split = LAYERS.split_layer(layer, [0, 2], "consumed")
+    assert split.kernel.shape == (3, 3, 5, 4)
+    halves = layer.kernel.numpy() * np.array([0.5, 1, 0.5])[:, None]
+    expected = halves[:, :, [0, 1, 2, 0, 2]]
+    np.testing.assert_allclose(split.kernel, expected)
+
+
+def test_untrainable_layers_are_split_by_hand():
+    layer = keras.layers.Dense(4, trainable=False)
+    layer.build((None, 3))
+    assert LAYERS.split_layer(layer, [0], "produced").units == 5
+
+
 @pytest.mark.parametrize("name", ["residual", "sequential", "nested"])
 def test_convert_and_back_with_the_optimizer(name):
     model = nets.compiled(

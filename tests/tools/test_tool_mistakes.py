@@ -14,7 +14,7 @@ MISTAKES = {
     "no target": (["--model=mobilenet_v2"], "--target_macs is missing"),
     "positional": (["--model=mobilenet_v2", "0.2e9"], "takes flags only"),
     "misspelt choice": (["--method=spliting"], "the nearest is 'splitting'"),
-    "epsilon": (["--epsilon=decent"], "a number or 'fresh' or 'descent'"),
+    "epsilon": (["--epsilon=decent"], "a number above 0 or 'fresh' or 'descent'"),
     "no flagfile": (["--flagfile=none.flags"], "none.flags"),
     "target without growing": (
         ["--model=mobilenet_v2", "--nogrow", "--target_macs=1e9"],
@@ -36,6 +36,17 @@ def test_mistakes_are_told_in_a_line(run_tool, mistake, tmp_path):
     assert process.stderr.startswith("error: ")
     assert "Traceback" not in process.stderr
     assert not list(tmp_path.rglob("grown.keras"))
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_damaged_model_is_told_in_a_line(run_tool, small_file, tmp_path, debug):
+    (tmp_path / "cut.keras").write_bytes(small_file.read_bytes()[:5000])
+    flags = ["--model=cut.keras", "--debug"][: 1 + debug]
+    process = run_tool("inspect_model", *flags, cwd=tmp_path)
+    assert process.returncode == 2
+    *traceback, message = process.stderr.splitlines()
+    assert message.startswith("error: 'cut.keras' is not a .keras file, or not all")
+    assert bool(traceback) == debug
 
 
 def test_debug_shows_the_traceback(run_tool):

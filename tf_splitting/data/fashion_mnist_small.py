@@ -6,10 +6,15 @@ the images: as many of each class, seed 0, training images from the original tra
 set and test images from the original test set.
 """
 
+import zlib
 from importlib import resources
 from typing import NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
+
+from tf_splitting.arguments import in_a_line
+from tf_splitting.errors import DataError
 
 NAME = "fashion_mnist_small"
 
@@ -27,17 +32,26 @@ class ShippedData(NamedTuple):
 def read() -> ShippedData:
     """Reads the whole set, 4 MB.
 
+    Raises:
+        DataError: the file that ships is missing or damaged.
+
     Example:
 
         >>> read().train_images.shape
         (4000, 28, 28, 1)
     """
     file = resources.files("tf_splitting.data") / "shipped" / f"{NAME}.npz"
-    with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-        return ShippedData(
-            arrays["train_images"],
-            arrays["train_labels"],
-            arrays["test_images"],
-            arrays["test_labels"],
-            tuple(arrays["class_names"].tolist()),
-        )
+    try:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+            return ShippedData(
+                arrays["train_images"],
+                arrays["train_labels"],
+                arrays["test_images"],
+                arrays["test_labels"],
+                tuple(arrays["class_names"].tolist()),
+            )
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+        raise DataError(
+            f"{str(file)!r} cannot be read: {in_a_line(error)}. Install tf_splitting "
+            "again."
+        ) from error

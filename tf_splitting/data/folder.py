@@ -1,15 +1,26 @@
 """Image folders: one sub-folder per class. Lists files only, without TensorFlow."""
 
 import hashlib
+import os
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from tf_splitting.arguments import in_a_line
 from tf_splitting.errors import DataError
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png"})
+
+# What TensorFlow decodes, by Pillow's names; MPO is a kind of JPEG.
+FORMATS = frozenset({"BMP", "GIF", "JPEG", "MPO", "PNG"})
+
+# What Pillow raises for files that are no images, or not all of one.
+UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
+
+# A JPEG ends within so many bytes of the file's end; some programs add a few.
+TAIL = 1024
 
 TEST_NAMES = ("test", "val", "validation")
 
@@ -40,9 +51,27 @@ def read(root: Path) -> FolderData:
     later leave the others where they are.
 
     Raises:
-        DataError: a folder that should hold classes or images holds none, or the
-            test split has a class that the training split lacks.
+        DataError: a folder that should hold classes or images holds none, there is
+            only one class, the test split has a class that the training split lacks,
+            or a file is broken.
     """
+    try:
+        data = _listed(root)
+    except OSError as error:
+        raise DataError(
+            f"{str(root)!r} cannot be read: {in_a_line(error)}. Give a folder that can."
+        ) from error
+    if len(data.class_names) < 2:
+        raise DataError(
+            f"{str(root)!r} has the class {data.class_names[0]!r} only; expected two "
+            "sub-folders at least, one per class. Add another."
+        )
+    for path in (*data.train.paths, *data.test.paths):
+        _check_image(path)
+    return data
+
+
+def _listed(root: Path) -> FolderData:
     train = root / "train"
     if not train.is_dir():
         names = _class_names(root)
@@ -90,10 +119,8 @@ def common_size(files: Files) -> tuple[int, int]:
         try:
             with Image.open(path) as image:
                 sizes.setdefault(image.size, path)
-        except OSError as error:
-            raise DataError(
-                f"{path!r} is not an image ({error}). Remove it."
-            ) from error
+        except UNREADABLE as error:
+            raise _no_image(path, in_a_line(error)) from error
         if len(sizes) > 1:
             (first, one), (second, other) = sizes.items()
             raise DataError(
@@ -102,6 +129,34 @@ def common_size(files: Files) -> tuple[int, int]:
             )
     ((width, height),) = sizes
     return height, width
+
+
+def _check_image(path: str) -> None:
+    """Refuses what would end a job within an epoch; decodes no more than it has to."""
+    try:
+        with Image.open(path) as image:
+            kind = image.format
+            if kind in FORMATS and not _ends_as_jpeg(path):
+                # Reads all of a PNG, whose parts have checksums.
+                image.verify() if kind == "PNG" else image.load()
+    except UNREADABLE as error:
+        raise _no_image(path, in_a_line(error)) from error
+    if kind not in FORMATS:
+        raise _no_image(path, f"it is a {kind}")
+
+
+def _ends_as_jpeg(path: str) -> bool:
+    with open(path, "rb") as file:
+        is_jpeg = file.read(2) == b"\xff\xd8"
+        file.seek(-min(TAIL, file.seek(0, os.SEEK_END)), os.SEEK_END)
+        return is_jpeg and b"\xff\xd9" in file.read()
+
+
+def _no_image(path: str, why: str) -> DataError:
+    return DataError(
+        f"{path!r} is not an image, or not all of one: {why}. Expected BMP, GIF, JPEG "
+        "or PNG. Remove it."
+    )
 
 
 def _class_names(folder: Path) -> tuple[str, ...]:

@@ -6,8 +6,11 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
+import requests
 import tensorflow as tf
+from google.protobuf.json_format import ParseError
 
+from tf_splitting.arguments import in_a_line
 from tf_splitting.data.fashion_mnist_small import NAME as SHIPPED
 from tf_splitting.data.order import EpochPlan
 from tf_splitting.data.pipeline import ArraySource, Resize, Source
@@ -18,6 +21,23 @@ MEMORY_LIMIT = 2**30
 
 # Encoded images that wait in the shuffle buffer of a split read from disk.
 SHUFFLE_BUFFER = 8192
+
+# What TFDS raises for names that it cannot parse and for files that are damaged.
+UNUSABLE = (
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    RuntimeError,
+    ImportError,
+    AssertionError,
+    OSError,
+    ParseError,
+    tf.errors.OpError,
+)
+
+# Seconds to wait for a server before a download is given up.
+PATIENCE = 5
 
 # Percent of the training split held out where a set has no other.
 HELD_OUT = 20
@@ -78,21 +98,40 @@ def read(
 
     Raises:
         UnknownNameError: TFDS knows no such set, here or in `data_dir`.
-        DataError: TFDS is not installed, the set is not on disk, or it is not one of
-            uint8 images with class labels.
+        DataError: TFDS is not installed, the set is not on disk, is damaged or cannot
+            be fetched, or it is not one of uint8 images with class labels.
     """
     tfds = _import_tfds()
     name, _, label_key = name.partition(":")
-    builder = _builder(tfds, name, data_dir, download)
+    builder = _builder(tfds, name, data_dir)
+    features = builder.info.features
+    if not isinstance(features, tfds.features.FeaturesDict):
+        raise DataError(
+            f"{name!r} has the features {features}; expected an image and a class "
+            "label. Use another set."
+        )
     image_key = _feature_key(builder, tfds.features.Image, "image", "")
     label_key = _feature_key(builder, tfds.features.ClassLabel, "label", label_key)
+    class_names = tuple(features[label_key].names or ())
+    if len(class_names) < 2:
+        raise DataError(
+            f"{name!r} has the classes {class_names}; expected two at least. Choose "
+            "another set, or another label with 'name:label_key'."
+        )
+    _prepare(tfds, builder, name, download)
     keys = (image_key, label_key)
     train, test = _splits(builder)
-    return TfdsData(
-        _source(tfds, builder, train, train_limit, keys),
-        _source(tfds, builder, test, test_limit, keys),
-        tuple(builder.info.features[label_key].names),
-    )
+    try:
+        return TfdsData(
+            _source(tfds, builder, train, train_limit, keys),
+            _source(tfds, builder, test, test_limit, keys),
+            class_names,
+        )
+    except (OSError, tf.errors.OpError) as error:
+        raise DataError(
+            f"{name!r} in {str(builder.data_dir)!r} is damaged: {in_a_line(error)}. "
+            "Delete that folder and prepare the set again."
+        ) from error
 
 
 def _import_tfds() -> ModuleType:
@@ -106,9 +145,9 @@ def _import_tfds() -> ModuleType:
     return tfds
 
 
-def _builder(tfds: ModuleType, name: str, data_dir, download: bool) -> Any:
+def _builder(tfds: ModuleType, name: str, data_dir: str | Path | None) -> Any:
     try:
-        builder = tfds.builder(name, data_dir=data_dir)
+        return tfds.builder(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError as error:
         near = difflib.get_close_matches(name, [SHIPPED, *tfds.list_builders()], n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -116,14 +155,35 @@ def _builder(tfds: ModuleType, name: str, data_dir, download: bool) -> Any:
             f"unknown data set {name!r}.{hint} Expected {SHIPPED!r}, the path of an "
             "image folder, or a set of TensorFlow Datasets."
         ) from error
-    if not builder.is_prepared():
-        if not download:
-            raise DataError(
-                f"{name!r} is not prepared in {str(builder.data_dir)!r}. Pass the "
-                "data_dir that has it, or download=True to fetch it there."
-            )
+    except UNUSABLE as error:
+        raise DataError(
+            f"TensorFlow Datasets cannot open {name!r}: {in_a_line(error)}. Expected a "
+            "name such as 'cifar100', or 'name/config'. If the set on disk is damaged, "
+            "delete its folder and prepare it again."
+        ) from error
+
+
+def _prepare(tfds: ModuleType, builder: Any, name: str, download: bool) -> None:
+    """Sees to it that the set is on disk."""
+    if builder.is_prepared():
+        return
+    if not download:
+        raise DataError(
+            f"{name!r} is not prepared in {str(builder.data_dir)!r}. Pass the data_dir "
+            "that has it, or download=True (--download) to fetch it there."
+        )
+    try:
+        # TFDS itself tries for minutes before it says that there is no network.
+        for url in list(builder.url_infos)[:1]:
+            requests.head(url, timeout=PATIENCE)
         builder.download_and_prepare()
-    return builder
+    except (*UNUSABLE, tfds.download.DownloadError) as error:
+        raise DataError(
+            f"{name!r} cannot be fetched to {str(builder.data_dir)!r}: "
+            f"{in_a_line(error)}. Prepare it where there is a network, by "
+            f"tfds.builder({name!r}, data_dir=...).download_and_prepare(), and pass "
+            "that data_dir."
+        ) from error
 
 
 def _feature_key(builder: Any, kind: type, usual: str, wanted: str) -> str:
@@ -172,6 +232,14 @@ def _source(
             "uint8. Use another set, or convert its images to a folder of PNG files."
         )
     size = builder.info.splits[split].num_examples
+    if not size:
+        raise DataError(
+            f"Split {split!r} of {builder.name!r} is empty. Use another set, or "
+            "prepare it again."
+        )
+    for file in map(str, builder.info.splits[split].filepaths):
+        if tf.io.gfile.isdir(file) or not tf.io.gfile.stat(file).length:
+            raise OSError(f"{file!r} is no file, or empty")
     encoded = builder.as_dataset(
         split=split,
         decoders=tfds.decode.PartialDecoding(
@@ -188,7 +256,13 @@ def _source(
         num_parallel_calls=tf.data.AUTOTUNE,
     )
     images, labels = zip(*decoded.batch(1024).as_numpy_iterator(), strict=True)
-    return ArraySource(np.concatenate(images), np.concatenate(labels))
+    labels = np.concatenate(labels)
+    if labels.min() < 0:
+        raise DataError(
+            f"Split {split!r} of {builder.name!r} holds examples without a label. Use "
+            "another set; the labels of this one are withheld."
+        )
+    return ArraySource(np.concatenate(images), labels)
 
 
 def _fixed_size(image: Any) -> tuple[int, int] | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tf_splitting.arguments import truth, whole
 from tf_splitting.errors import SplittingError
 from tf_splitting.estimators.base import Eigenpairs, measured
 from tf_splitting.estimators.problem import SplittingProblem
@@ -23,6 +24,9 @@ class Exact:
         outgoing: let directions move a neuron's outgoing weights too.
         max_dimension: refuse neurons with more weights than this.
 
+    Raises:
+        SplittingError: an argument is out of range.
+
     Example:
         >>> scores = tf_splitting.estimate(
         ...     model, (x, y), estimator=tf_splitting.Exact()
@@ -32,6 +36,10 @@ class Exact:
 
     outgoing: bool = True
     max_dimension: int = 2048
+
+    def __post_init__(self) -> None:
+        truth("outgoing", self.outgoing)
+        whole("max_dimension", self.max_dimension, at_least=1)
 
     def solve(self, problem: SplittingProblem, seed: int) -> Eigenpairs:
         """Minimum eigenpairs of all splitting matrices of the problem.

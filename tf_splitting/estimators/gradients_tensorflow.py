@@ -32,6 +32,8 @@ from tf_splitting.keras_graph import mask_of, with_mask
 
 PRODUCED, CONSUMED = "produced", "consumed"
 LossFunction = Callable[[Any, Any, Any, Any], Any]
+# What TensorFlow raises for values that an operation does not take.
+REFUSALS = (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError)
 
 
 class Point(NamedTuple):

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tf_splitting.arguments import refused, shown
 from tf_splitting.compile_settings import compiled_loss
 from tf_splitting.errors import DataError, ModelError, NonFiniteLossError
 from tf_splitting.estimators.gradients_tensorflow import Point, make_product
@@ -21,6 +22,7 @@ from tf_splitting.sampling import Batch, Sample
 _FOLDS = 16
 # Bytes that linearized batches may take between passes.
 CACHE_LIMIT = 2**29
+_NUMBERS = ("bool", "int", "uint", "float", "bfloat")
 
 
 class SplittingProblem:
@@ -63,7 +65,7 @@ class SplittingProblem:
         self._points: dict[int, Point] = {}
         self._product = make_product(
             graph,
-            _loss_function(model, loss),
+            loss_function(model, loss),
             [(slot.weight, slot.role) for slot in self.neurons.slots],
             epsilon,
             jit_compile,
@@ -246,15 +248,39 @@ def flat_inputs(model: keras.Model, x: Any) -> list[Any]:
                 f"{input_name(tensor)!r} takes {tuple(tensor.shape)}. Resize the "
                 "data, or build the model for this shape."
             )
+        kind = getattr(array, "dtype", np.dtype(type(array))).name
+        if not kind.startswith(_NUMBERS) and tensor.dtype != "string":
+            raise DataError(
+                f"The dataset's inputs are of type {kind}; the model's input "
+                f"{input_name(tensor)!r} takes {tensor.dtype}. Convert the data to "
+                "numbers."
+            )
     return [
         keras.ops.convert_to_tensor(array, dtype=tensor.dtype)
         for array, tensor in zip(arrays, model.inputs, strict=True)
     ]
 
 
-def _loss_function(model: keras.Model, loss: Any) -> Callable[..., Any]:
+def loss_function(model: keras.Model, loss: Any = None) -> Callable[..., Any]:
+    """A function `(x, y, outputs, sample_weight) -> loss` of a batch.
+
+    Args:
+        model: compiled, unless `loss` is given.
+        loss: a Keras loss or its name, for a model with one output; None for the loss
+            that the model is compiled with.
+
+    Raises:
+        ModelError: the model is not compiled with a loss, or has several outputs.
+        SplittingError: there is no such loss.
+    """
     if loss is not None:
-        function = keras.losses.get(loss)
+        function = _named_loss(loss)
+        if len(model.outputs) != 1:
+            raise ModelError(
+                f"Got loss={shown(loss)} for model {model.name!r}, which has "
+                f"{len(model.outputs)} outputs; expected one. Compile the model with "
+                "the losses of all of them, and leave `loss` out."
+            )
 
         def given(x: Any, y: Any, outputs: list[Any], sample_weight: Any) -> Any:
             (output,) = outputs
@@ -280,3 +306,11 @@ def _loss_function(model: keras.Model, loss: Any) -> Callable[..., Any]:
         return compiled_loss(model, x, y, y_pred, sample_weight)
 
     return compiled
+
+
+def _named_loss(loss: Any) -> Callable[..., Any]:
+    try:
+        return keras.losses.get(loss)
+    except ValueError as error:
+        expected = "a Keras loss, its name, or a function of (y_true, y_pred)"
+        raise refused("loss", loss, expected) from error

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tf_splitting.errors import SplittingError, unknown_choice
+from tf_splitting.arguments import number, one_of, truth, whole
 from tf_splitting.estimators.base import Eigenpairs, measured, residual, standard_errors
 from tf_splitting.estimators.problem import SplittingProblem
 from tf_splitting.neurons import Field, Neurons
@@ -41,7 +41,7 @@ class Rayleigh:
 
     Raises:
         UnknownNameError: there is no such solver.
-        SplittingError: `passes` or `learning_rate` is not positive.
+        SplittingError: another argument is out of range.
 
     Example:
         >>> scores = tf_splitting.estimate(
@@ -56,14 +56,11 @@ class Rayleigh:
     learning_rate: float = 0.01
 
     def __post_init__(self) -> None:
-        if self.solver not in _SOLVERS:
-            raise unknown_choice("solver", self.solver, _SOLVERS)
-        if self.passes < 1 or self.learning_rate <= 0 or not self.tolerance >= 0:
-            raise SplittingError(
-                f"Got passes={self.passes}, learning_rate={self.learning_rate}, "
-                f"tolerance={self.tolerance}; expected at least one pass, a positive "
-                "learning rate and a tolerance of at least 0."
-            )
+        one_of("solver", self.solver, _SOLVERS)
+        whole("passes", self.passes, at_least=1)
+        number("tolerance", self.tolerance, at_least=0)
+        truth("outgoing", self.outgoing)
+        number("learning_rate", self.learning_rate, above=0)
 
     def solve(self, problem: SplittingProblem, seed: int) -> Eigenpairs:
         """Minimum eigenpairs of all splitting matrices of the problem."""

@@ -40,7 +40,9 @@ class Splittable:
             seed: seed of the directions.
 
         Raises:
+            ModelError: the layer has not been built.
             PlanError: there is no such neuron.
+            SplittingError: another argument is out of range.
 
         Example:
             >>> layer = tf_splitting.layers.Dense(4)
@@ -57,6 +59,7 @@ class Splittable:
             channels: input channels that were split; their copies come last.
 
         Raises:
+            ModelError: the layer has not been built.
             PlanError: there is no such channel.
         """
         return split_layer(self, channels, "consumed")
@@ -128,6 +131,9 @@ def splittable_class(kind: type) -> type:
 def convert(model: keras.Model) -> keras.Model:
     """The same model built of splittable layers, weights and optimizer carried over.
 
+    Raises:
+        ModelError: the model is subclassed, or has not been built.
+
     Example:
         >>> model = tf_splitting.layers.convert(keras.applications.MobileNet())
     """
@@ -135,7 +141,11 @@ def convert(model: keras.Model) -> keras.Model:
 
 
 def to_plain(model: keras.Model) -> keras.Model:
-    """The same model built of plain Keras layers, the inverse of `convert`."""
+    """The same model built of plain Keras layers, the inverse of `convert`.
+
+    Raises:
+        ModelError: the model is subclassed, or has not been built.
+    """
     return reclassed(model, plain_class)
 
 

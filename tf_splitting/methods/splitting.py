@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from tf_splitting.estimation import DEFAULT_STEP, Estimation
+from tf_splitting.arguments import number, whole
+from tf_splitting.estimation import DEFAULT_STEP, Estimation, check_settings
 from tf_splitting.estimators import Estimator, Rayleigh
 from tf_splitting.methods.base import Proposal, Round
 from tf_splitting.plan import SplitPlan
@@ -25,12 +26,16 @@ class Splitting:
 
     Args:
         estimator: how indices and directions are found.
-        epsilon: relative step that gains are predicted for.
+        epsilon: relative step that gains are predicted for, as `estimate` takes it.
         jit_compile: compile the estimate with XLA.
         first_sample: examples to begin with. They double until the plan is settled or
             the round's sample is used up.
         agreement: share of the plan's neurons that the plan of half as many examples
-            must have in common with it for it to count as settled.
+            must have in common with it for it to count as settled; above 1, all of the
+            round's sample is used.
+
+    Raises:
+        SplittingError: an argument is out of range.
     """
 
     estimator: Estimator = field(default_factory=Rayleigh)
@@ -38,6 +43,11 @@ class Splitting:
     jit_compile: bool = False
     first_sample: int = 1024
     agreement: float = 0.95
+
+    def __post_init__(self) -> None:
+        check_settings(self.estimator, self.epsilon, self.jit_compile)
+        whole("first_sample", self.first_sample, at_least=1)
+        number("agreement", self.agreement, at_least=0)
 
     def propose(self, context: Round) -> Proposal:
         """Chooses the neurons with the highest gain per marginal cost."""

@@ -8,8 +8,11 @@ from types import ModuleType
 
 import keras
 
+from tf_splitting.arguments import in_a_line, instance
+from tf_splitting.arguments import path as as_path
 from tf_splitting.errors import ModelError
 from tf_splitting.models import v1, v2
+from tf_splitting.saved_models import UNREADABLE, read_model
 
 IMAGENET_CLASSES = 1000
 
@@ -71,8 +74,8 @@ def load_application_weights(
         The names loaded, and the names skipped with the reason.
 
     Raises:
-        ModelError: the source cannot be had or read, `model`'s widths are not
-            published, or no layer agreed and nothing was copied.
+        ModelError: `model` is none, the source cannot be had or read, `model`'s widths
+            are not published, or no layer agreed and nothing was copied.
 
     Example:
 
@@ -86,10 +89,11 @@ def load_application_weights(
         >>> load_application_weights(model, source).skipped
         {'conv_preds': 'source (1, 1, 1024, 10) (10,), model (1, 1, 1024, 5) (5,)'}
     """
-    if source == "imagenet":
+    instance("model", model, keras.Model, "a keras.Model", error=ModelError)
+    if isinstance(source, str) and source == "imagenet":
         source = _download(model)
     elif not isinstance(source, keras.Model):
-        source = _read(model, Path(source))
+        source = _read(model, as_path("source", source, error=ModelError))
     report = _copy(model, source)
     if not report.loaded:
         raise ModelError(
@@ -175,7 +179,7 @@ def _read(model: keras.Model, path: Path) -> keras.Model:
             'to a .keras or .h5 file, or "imagenet".'
         )
     if path.suffix == ".keras":
-        return keras.models.load_model(path, compile=False)
+        return read_model(path, compile=False)
     classes = model.output_shape[-1]
     failures = []
     # A file of the published network has its classifier, not necessarily `model`'s.
@@ -186,8 +190,8 @@ def _read(model: keras.Model, path: Path) -> keras.Model:
                 # Keras only warns where a file lacks layers, and leaves them random.
                 warnings.filterwarnings("error", "Skipping nested container")
                 source.load_weights(path)
-        except (UserWarning, ValueError, OSError) as error:
-            failures.append(f"{count} classes: {error}")
+        except (UserWarning, *UNREADABLE) as error:
+            failures.append(f"{count} classes: {in_a_line(error)}")
         else:
             return source
     raise ModelError(

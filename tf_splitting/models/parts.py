@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from numbers import Integral
+from typing import Any
 
 import keras
 from keras import layers
 
+from tf_splitting.arguments import number, refused, truth, whole
 from tf_splitting.errors import ModelError
+from tf_splitting.models.lookup import unknown_name
 
 Activation = str | Callable
 
@@ -25,13 +27,17 @@ def check_input_shape(input_shape: Sequence[int]) -> tuple[int, int, int]:
     Raises:
         ModelError: it is not three whole numbers of at least 1.
     """
-    shape = tuple(input_shape)
-    if len(shape) != 3 or not all(isinstance(n, Integral) and n > 0 for n in shape):
-        raise ModelError(
-            f"input_shape is {input_shape!r}; expected (height, width, channels), "
-            "three whole numbers. MACs depend on the size, so it must be fixed."
-        )
-    return shape
+    hint = "MACs depend on the size, so it must be fixed."
+    expected = "(height, width, channels), three whole numbers"
+    try:
+        height, width, channels = input_shape
+    except (TypeError, ValueError) as error:
+        raise refused("input_shape", input_shape, expected, hint, ModelError) from error
+    height, width, channels = (
+        whole(f"input_shape[{k}]", n, at_least=1, hint=hint, error=ModelError)
+        for k, n in enumerate((height, width, channels))
+    )
+    return height, width, channels
 
 
 def fit_strides(
@@ -60,14 +66,14 @@ def fit_strides(
         [1, 1, 2, 2]
     """
     halvings = sum(stride == 2 for stride in strides)
+    whole("output_stride", output_stride, or_none=True, error=ModelError)
     if output_stride is None:
         small = min(input_shape[:2]) < SMALL_SIDE
         output_stride = small_output_stride if small else 2**halvings
     reachable = [2**n for n in range(halvings + 1)]
     if output_stride not in reachable:
-        raise ModelError(
-            f"output_stride is {output_stride!r}; expected None or one of {reachable}."
-        )
+        expected = f"None or one of {reachable}"
+        raise refused("output_stride", output_stride, expected, error=ModelError)
     surplus = halvings - reachable.index(output_stride)
     fitted = []
     for stride in strides:
@@ -92,10 +98,10 @@ class Parts:
     bn_momentum: float = 0.99
 
     def __post_init__(self) -> None:
-        if self.weight_decay < 0:
-            raise ModelError(
-                f"weight_decay is {self.weight_decay!r}; expected 0 (off) or more."
-            )
+        check_activation("activation", self.activation)
+        number("weight_decay", self.weight_decay, at_least=0, error=ModelError)
+        bounds = {"at_least": 0, "at_most": 1}
+        number("bn_momentum", self.bn_momentum, **bounds, error=ModelError)
 
     def regularizer(self) -> keras.Regularizer | None:
         """The penalty on one kernel, None without weight decay."""
@@ -140,15 +146,45 @@ def image_input(
     return image, layers.Rescaling(1 / 127.5, offset=-1, name="rescaling")(image)
 
 
-def check_head(classes: int, dropout: float) -> None:
-    """Refuses a class count or a dropout rate that no classifier can have.
+def check_activation(name: str, value: Any) -> None:
+    """Refuses what Keras knows no activation by.
 
     Raises:
-        ModelError: `classes < 1`, or `dropout` is outside `0 <= dropout < 1`.
+        UnknownNameError: it is a string, and no activation has that name.
+        ModelError: it is no function either.
     """
-    if not isinstance(classes, Integral) or classes < 1:
-        raise ModelError(
-            f"classes is {classes!r}; expected a whole number of 1 or more."
+    if callable(value) and not isinstance(value, type):
+        return
+    if not isinstance(value, str):
+        raise refused(
+            name, value, "the name of an activation, or a function", error=ModelError
         )
-    if not 0 <= dropout < 1:
-        raise ModelError(f"dropout is {dropout!r}; expected a rate, 0 <= rate < 1.")
+    try:
+        keras.activations.get(value)
+    except ValueError as error:
+        known = [n for n in dir(keras.activations) if not n.startswith("_")]
+        valid = set(known) - {"deserialize", "get", "serialize"}
+        raise unknown_name(name, value, valid) from error
+
+
+def check_head(
+    classes: int,
+    dropout: float,
+    rescale: bool,
+    classifier_activation: Activation | None,
+    name: str,
+) -> None:
+    """Refuses what no classifier can have.
+
+    Raises:
+        UnknownNameError: `classifier_activation` is a string that names none.
+        ModelError: `classes < 1`, `dropout` is outside `0 <= dropout < 1`, or another
+            argument is something else.
+    """
+    whole("classes", classes, at_least=1, error=ModelError)
+    number("dropout", dropout, at_least=0, below=1, error=ModelError)
+    truth("rescale", rescale, error=ModelError)
+    if classifier_activation is not None:
+        check_activation("classifier_activation", classifier_activation)
+    if not isinstance(name, str) or not name or "/" in name:
+        raise refused("name", name, "a name without slashes", error=ModelError)

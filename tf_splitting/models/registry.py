@@ -1,5 +1,7 @@
 """Models by name, for command lines and saved settings."""
 
+import inspect
+
 import keras
 
 from tf_splitting.models.lookup import unknown_name
@@ -22,13 +24,19 @@ def build(name: str, **options) -> keras.Model:
         **options: passed on, see `mobilenet_v1` and `mobilenet_v2`.
 
     Raises:
-        UnknownNameError: nothing is registered under `name`.
+        UnknownNameError: nothing is registered under `name`, or an option has no such
+            name.
+        ModelError: an option is out of range.
 
     Example:
 
         >>> build("mobilenet_v1", input_shape=(32, 32, 3), classes=10).output_shape
         (None, 10)
     """
-    if name not in BUILDERS:
+    if not isinstance(name, str) or name not in BUILDERS:
         raise unknown_name("model", name, BUILDERS)
+    known = inspect.signature(BUILDERS[name]).parameters
+    for option in options:
+        if option not in known:
+            raise unknown_name(f"option of {name}", option, known)
     return BUILDERS[name](**options)

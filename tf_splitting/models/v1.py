@@ -97,7 +97,8 @@ def mobilenet_v1(
         A model `[batch, height, width, channels] -> [batch, classes]`.
 
     Raises:
-        UnknownNameError: `widths` is a string that names no preset.
+        UnknownNameError: `widths` is a string that names no preset, or an activation
+            one that names none.
         ModelError: another argument is outside what is described above.
 
     Example:
@@ -107,8 +108,9 @@ def mobilenet_v1(
         (None, 100)
     """
     shape = check_input_shape(input_shape)
-    check_head(classes, dropout)
+    check_head(classes, dropout, rescale, classifier_activation, name)
     channels = resolve(widths, WIDTHS, WIDTH_LAYERS)
+    check_scaling(width_multiplier, divisor)
     if width_multiplier != 1 or divisor is not None:
         channels = scale_widths(channels, width_multiplier, divisor)
     strides = fit_strides(STRIDES, output_stride, shape, small_output_stride=16)

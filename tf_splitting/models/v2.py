@@ -152,7 +152,7 @@ def mobilenet_v2(
         A model `[batch, height, width, channels] -> [batch, classes]`.
 
     Raises:
-        UnknownNameError: `widths` or `shortcut` is a string that names nothing.
+        UnknownNameError: `widths`, `shortcut` or an activation names nothing.
         ModelError: another argument is outside what is described above, or an
             identity shortcut would join two widths.
 
@@ -162,10 +162,11 @@ def mobilenet_v2(
         (None, 10)
     """
     shape = check_input_shape(input_shape)
-    check_head(classes, dropout)
-    if shortcut not in SHORTCUTS:
+    check_head(classes, dropout, rescale, classifier_activation, name)
+    if not isinstance(shortcut, str) or shortcut not in SHORTCUTS:
         raise unknown_name("shortcut", shortcut, SHORTCUTS)
     channels = resolve(widths, WIDTHS, WIDTH_LAYERS)
+    check_scaling(width_multiplier, divisor)
     if width_multiplier != 1 or divisor is not None:
         channels = scale_widths(channels, width_multiplier, divisor)
     strides = fit_strides(STRIDES, output_stride, shape, small_output_stride=8)

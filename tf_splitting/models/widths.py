@@ -1,8 +1,8 @@
 """Layer widths as plain lists of integers: presets, explicit lists, multipliers."""
 
 from collections.abc import Mapping, Sequence
-from numbers import Integral
 
+from tf_splitting.arguments import number, refused, whole
 from tf_splitting.errors import ModelError
 from tf_splitting.models.lookup import unknown_name
 
@@ -32,41 +32,41 @@ def resolve(
 
     Raises:
         UnknownNameError: `widths` is a string and no preset has that name.
-        ModelError: `widths` has the wrong length or an entry below 1.
+        ModelError: `widths` is something else, has the wrong length, or an entry that
+            is no whole number of at least 1.
     """
     if isinstance(widths, str):
         if widths not in presets:
             raise unknown_name("widths", widths, presets)
         return list(presets[widths])
-    widths = list(widths)
+    try:
+        widths = list(widths)
+    except TypeError as error:
+        expected = f"{len(layer_names)} widths, or one of {sorted(presets)}"
+        raise refused("widths", widths, expected, error=ModelError) from error
     if len(widths) != len(layer_names):
         raise ModelError(
             f"widths has {len(widths)} entries; expected {len(layer_names)}, one for "
             f"each of {', '.join(layer_names)}. Pass that many, or one of the names "
             f"{', '.join(sorted(presets))}."
         )
-    for layer, width in zip(layer_names, widths, strict=True):
-        if not isinstance(width, Integral) or width < 1:
-            raise ModelError(
-                f"widths gives layer {layer!r} the width {width!r}; expected a whole "
-                "number of at least 1. Correct that entry."
-            )
-    return [int(width) for width in widths]
+    found = []
+    for index, (layer, width) in enumerate(zip(layer_names, widths, strict=True)):
+        hint = f"Pass one for layer {layer!r}."
+        name = f"widths[{index}]"
+        found.append(whole(name, width, at_least=1, hint=hint, error=ModelError))
+    return found
 
 
 def check_scaling(multiplier: float, divisor: int | None) -> None:
     """Refuses a multiplier or a divisor that cannot scale a width.
 
     Raises:
-        ModelError: `multiplier <= 0`, or `divisor` is neither None nor at least 1.
+        ModelError: `multiplier` is not above 0 and at most 1,000, or `divisor` is
+            neither None nor at least 1.
     """
-    if not multiplier > 0:
-        raise ModelError(
-            f"width_multiplier is {multiplier!r}; expected a number above 0, such as "
-            "0.5 for half the channels."
-        )
-    if divisor is not None and (not isinstance(divisor, Integral) or divisor < 1):
-        raise ModelError(
-            f"divisor is {divisor!r}; expected None or a whole number of at least 1, "
-            "such as 8."
-        )
+    hint = "Pass one, such as 0.5 for half the channels."
+    bounds = {"above": 0, "at_most": 1000}
+    number("width_multiplier", multiplier, **bounds, hint=hint, error=ModelError)
+    hint = "Pass one, such as 8."
+    whole("divisor", divisor, at_least=1, or_none=True, hint=hint, error=ModelError)
