@@ -69,12 +69,20 @@ def are_callbacks(value):
 
 
 some = whole(1, None)
+
+
+def is_frequency(value):
+    """Every so many epochs, or in these."""
+    several = isinstance(value, list | tuple | set)
+    return all(map(whole(1), value)) if several else some(value)
+
+
 FIT = {
     "class_weight": is_class_weight,
     "shuffle": is_truth,
     "steps_per_epoch": some,
     "validation_batch_size": some,
-    "validation_freq": some,
+    "validation_freq": is_frequency,
     "validation_split": number(0, below=1),
     "validation_steps": some,
 }

@@ -19,7 +19,9 @@ from tf_splitting.errors import (
 )
 from tf_splitting.estimation import check_growable
 from tf_splitting.estimators.problem import flat_inputs
+from tf_splitting.estimators.targets import check_labels, check_targets, is_sparse
 from tf_splitting.graph import IS_INPUT, IS_OUTPUT, ChannelGraph
+from tf_splitting.keras_graph import check_model
 from tf_splitting.measuring import measure
 from tf_splitting.sampling import Batch, Sample
 from tf_splitting.scores import SpaceScores
@@ -30,8 +32,9 @@ def check_compiled(model: keras.Model) -> None:
     """Raises unless the model can train.
 
     Raises:
-        ModelError: it is not compiled, or without a loss.
+        ModelError: it is no model with a graph, not compiled, or without a loss.
     """
+    check_model(model)
     if not model.compiled or model.loss is None or model.optimizer is None:
         raise ModelError(
             f"Model {model.name!r} is not compiled with an optimizer and a loss. Call "
@@ -97,15 +100,8 @@ def check_data(model: keras.Model, sample: Sample) -> dict[str, float]:
     """
     for batch in sample.batches:
         check_batch(model, batch, "the estimation sample")
-    try:
-        measured = measure(model, sample)
-    except (ValueError, TypeError) as error:
-        shapes = keras.tree.map_structure(np.shape, sample.batches[0].y)
-        raise DataError(
-            f"The loss cannot be computed: targets have shape {shapes}, the model's "
-            f"output {model.output_shape}. Keras says: {error}"
-        ) from error
-    return check_loss(measured)
+    check_targets(model, sample)
+    return check_loss(measure(model, sample))
 
 
 def check_batch(model: keras.Model, batch: Batch, where: str) -> None:
@@ -131,7 +127,8 @@ def check_batch(model: keras.Model, batch: Batch, where: str) -> None:
                 f"The {what} hold NaN or infinite values: {bad.sum()} of {len(bad)} "
                 f"examples in {where}, the first at {bad.argmax()}. Clean the data."
             )
-    _check_labels(model, batch, where)
+    if is_sparse(model.loss) and len(model.outputs) == 1:
+        check_labels(model, batch.y, where)
 
 
 def check_loss(measured: dict[str, float]) -> dict[str, float]:
@@ -147,20 +144,3 @@ def check_loss(measured: dict[str, float]) -> dict[str, float]:
             "from_logits."
         )
     return measured
-
-
-def _check_labels(model: keras.Model, batch: Batch, where: str) -> None:
-    """Checks labels of a model with one output and a sparse categorical loss."""
-    loss = model.loss
-    name = loss if isinstance(loss, str) else type(loss).__name__
-    names = ("sparse_categorical_crossentropy", "SparseCategoricalCrossentropy")
-    if name not in names or not isinstance(batch.y, np.ndarray):
-        return
-    classes = model.output_shape[-1]
-    low, high = batch.y.min(), batch.y.max()
-    if low < 0 or high >= classes:
-        raise DataError(
-            f"The labels in {where} run from {low} to {high}; the model has {classes} "
-            f"outputs, so they must lie in 0..{classes - 1}. Use a model with "
-            f"{high + 1} outputs, or other labels."
-        )

@@ -65,7 +65,11 @@ class Options:
             arguments.instance(
                 "history", self.history, GrowthHistory, "a GrowthHistory"
             )
-        for callback in self.callbacks or ():
+        callbacks = () if self.callbacks is None else self.callbacks
+        arguments.instance(
+            "callbacks", callbacks, (list, tuple, set), "a list of Keras callbacks"
+        )
+        for callback in callbacks:
             arguments.instance(
                 "callbacks", callback, keras.callbacks.Callback, "Keras callbacks only"
             )
@@ -74,8 +78,16 @@ class Options:
             arguments.one_of("argument", name, FIT_ARGUMENTS, ", or one of its own")
         arguments.truth("shuffle", fit.get("shuffle", True))
         arguments.class_weights(fit.get("class_weight"))
-        steps = fit.get("steps_per_epoch")
-        arguments.whole("steps_per_epoch", steps, at_least=1, or_none=True)
+        for name in ("steps_per_epoch", "validation_steps", "validation_batch_size"):
+            arguments.whole(name, fit.get(name), at_least=1, or_none=True)
+        share = fit.get("validation_split", 0.0)
+        arguments.number("validation_split", share, at_least=0, below=1)
+        frequency = fit.get("validation_freq", 1)
+        if frequency is not None and not isinstance(frequency, (list, tuple, set)):
+            arguments.whole("validation_freq", frequency, at_least=1)
+        for epoch in frequency if isinstance(frequency, (list, tuple, set)) else ():
+            arguments.whole("validation_freq", epoch, at_least=1)
+        _check_validation(self.validation_data)
 
     def run(
         self,
@@ -94,9 +106,10 @@ class Options:
             sample_size, most_bytes: of the estimation sample, as in `draw_sample`.
             **job: what else a `Job` needs.
         """
+        given = {k: v for k, v in self.fit_arguments.items() if v is not None}
         dataset, fit = set_validation_aside(
             self.dataset,
-            {"validation_data": self.validation_data, **self.fit_arguments},
+            {"validation_data": self.validation_data, **given},
         )
         class_weight = fit.get("class_weight")
         feed = as_feed(
@@ -154,3 +167,24 @@ class Options:
                 save_steps=self.save_steps,
                 **job,
             ).run(model)
+
+
+def _check_validation(data: Any) -> None:
+    """Raises unless `validation_data` is something that `fit` takes.
+
+    Raises:
+        DataError: it is something else.
+    """
+    # tf.data has a cardinality, PyTorch's loaders a dataset.
+    streams = ("cardinality", "dataset")
+    if data is None or isinstance(data, keras.utils.PyDataset):
+        return
+    if is_arrays(data):
+        whole_of(data)
+    elif not any(hasattr(data, each) for each in streams):
+        raise arguments.refused(
+            "validation_data",
+            data,
+            "arrays (x, y), a tf.data.Dataset or a PyDataset",
+            error=DataError,
+        )

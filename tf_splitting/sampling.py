@@ -103,7 +103,7 @@ def draw_sample(
         pages = (_unpack(dataset[int(index)]) for index in order)
         size, pages = _peek(size, pages, most_bytes)
         batches = _reservoir(pages, size, 4 * size, batch_size, generator)
-    elif hasattr(dataset, "__iter__") and not hasattr(dataset, "__next__"):
+    elif _is_stream(dataset):
         stream = (_unpack(element) for element in dataset)
         size, stream = _peek(size, stream, most_bytes)
         reach = max(size, REACH)
@@ -119,6 +119,13 @@ def draw_sample(
         raise DataError("The dataset is empty: it yielded no batch.")
     sample = Sample(taken)
     return sample if class_weight is None else weighted_by_class(sample, class_weight)
+
+
+def _is_stream(dataset: Any) -> bool:
+    """Whether a dataset can be iterated, and more than once."""
+    if isinstance(dataset, np.ndarray):
+        return False
+    return hasattr(dataset, "__iter__") and not hasattr(dataset, "__next__")
 
 
 def weighted_by_class(sample: Sample, class_weight: Mapping[int, float]) -> Sample:
@@ -166,11 +173,7 @@ def whole_of(dataset: Any) -> Batch:
     Raises:
         DataError: they differ in length, or are not (x, y) or (x, y, sample_weight).
     """
-    whole = _unpack(tuple(dataset))
-    lengths = {len(array) for array in tree.flatten((whole.x, whole.y))}
-    if len(lengths) > 1:
-        raise DataError(f"Got arrays of different lengths: {sorted(lengths)}.")
-    return whole
+    return _unpack(tuple(dataset))
 
 
 def _reservoir(
@@ -216,6 +219,11 @@ def _batched(whole: Batch, rows: np.ndarray, batch_size: int) -> Iterator[Batch]
 
 
 def _unpack(element: Any) -> Batch:
+    """A batch of arrays, all of one length.
+
+    Raises:
+        DataError: it is something else.
+    """
     if not isinstance(element, (tuple, list)) or len(element) not in (2, 3):
         kind = type(element).__name__
         raise DataError(
@@ -224,15 +232,31 @@ def _unpack(element: Any) -> Batch:
             + "; expected (x, y) or (x, y, sample_weight)."
         )
     batch = Batch(*(_as_arrays(part) for part in element))
-    if batch.y is None:
-        raise DataError("The dataset has no targets; expected (x, y).")
+    for what, part in (("inputs", batch.x), ("targets", batch.y)):
+        if part is None:
+            raise DataError(f"The dataset has no {what}; expected (x, y).")
+    shapes = [
+        a.shape
+        for a in tree.flatten((batch.x, batch.y, batch.sample_weight))
+        if a is not None
+    ]
+    if len({shape[:1] for shape in shapes}) > 1 or () in shapes:
+        raise DataError(
+            f"Got arrays of shapes {shapes}; expected one length in all of them, that "
+            "of the batch. Batch the dataset, and give every example its target."
+        )
     return batch
 
 
 def _as_arrays(part: Any) -> Any:
     # Tuples, because tf.data takes a list for an array.
     part = tree.lists_to_tuples(part)
-    return None if part is None else tree.map_structure(np.asarray, part)
+    try:
+        return None if part is None else tree.map_structure(np.asarray, part)
+    except ValueError as error:
+        raise DataError(
+            f"The dataset cannot be read as arrays: {error} Give arrays of numbers."
+        ) from error
 
 
 def take_rows(batch: Batch, rows: Any) -> Batch:

@@ -70,7 +70,7 @@ def _run_in(
         tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(program.SEED.value)
     model = _models.build(images.classes) if saved is None else saved
-    _images.check_classes(model.output_shape[-1], images)
+    _images.check_classes(_models.outputs(model), images)
     _compiling.compile_model(model)
     _print_plan(model, images, folder)
 

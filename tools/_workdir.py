@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from _program import UsageError, key_flags
@@ -10,6 +10,7 @@ from _program import UsageError, key_flags
 from flags import job
 from flags import model as model_flags
 from tf_splitting.checkpoints import lock
+from tf_splitting.errors import CheckpointError, LockedError
 from tf_splitting.files import write_text_atomically
 
 GROWN = "grown.keras"
@@ -29,7 +30,15 @@ def opened() -> Iterator[Path]:
         LockedError: another process works there.
     """
     folder = _path()
-    with lock(folder):
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(lock(folder))
+        except LockedError:
+            raise
+        except CheckpointError as error:
+            raise UsageError(
+                f"--workdir={folder} cannot be written to: {error}"
+            ) from error
         if job.RESTART.value:
             _set_aside(folder)
         _check_flags(folder)

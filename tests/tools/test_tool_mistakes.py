@@ -78,7 +78,7 @@ def test_flags_for_built_in_models_do_not_go_with_a_file(run_here, small_file):
 
 def test_a_finished_job_is_not_overwritten(run_here, small_file, job):
     _, workdir = job
-    with pytest.raises(ValueError, match="holds a grown model already"):
+    with pytest.raises(ValueError, match=r"--target_macs=120000\.0 then"):
         run_here("grow", model=small_file, target_macs=1e6, workdir=workdir)
 
 

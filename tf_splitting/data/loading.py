@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tf_splitting import arguments
 from tf_splitting.data import fashion_mnist_small, folder
 from tf_splitting.errors import DataError
 
@@ -108,12 +108,24 @@ def load(
         >>> tuple(images.shape), data.classes
         ((100, 28, 28, 3), 10)
     """
-    if channels not in (1, 3):
-        raise DataError(f"channels is {channels!r}; expected 1 (grey) or 3 (RGB).")
-    _check_positive("batch_size", batch_size)
+    name = name if isinstance(name, str) else arguments.path("name", name)
+    if arguments.whole("channels", channels, error=DataError) not in (1, 3):
+        raise DataError(f"Got channels={channels!r}; expected 1 (grey) or 3 (RGB).")
+    _whole("batch_size", batch_size)
     for option, limit in (("train_limit", train_limit), ("test_limit", test_limit)):
-        if limit is not None:
-            _check_positive(option, limit)
+        _whole(option, limit, or_none=True)
+    arguments.whole("seed", seed, at_least=0, error=DataError)
+    augment = arguments.truth("augment", augment, error=DataError)
+    shuffle = arguments.truth("shuffle", shuffle, error=DataError)
+    download = arguments.truth("download", download, error=DataError)
+    if image_size is not None:
+        sides = image_size if isinstance(image_size, (tuple, list)) else [image_size]
+        for side in sides:
+            _whole("image_size", side)
+        if isinstance(image_size, (tuple, list)) and len(image_size) != 2:
+            raise DataError(
+                f"Got image_size={image_size!r}; expected pixels, or (height, width)."
+            )
 
     # Imported here so that the readers above can be had without TensorFlow.
     from tf_splitting.data.pipeline import Batches
@@ -184,16 +196,10 @@ def _size(
                 "resize them all."
             )
         return tuple(train.image_size)
-    size = (image_size, image_size) if isinstance(image_size, Integral) else image_size
-    if len(size) != 2:
-        raise DataError(
-            f"image_size is {image_size!r}; expected pixels, or (height, width)."
-        )
-    for side in size:
-        _check_positive("image_size", side)
-    return tuple(size)
+    if isinstance(image_size, (tuple, list)):
+        return int(image_size[0]), int(image_size[1])
+    return int(image_size), int(image_size)
 
 
-def _check_positive(option: str, value: object) -> None:
-    if not isinstance(value, Integral) or value < 1:
-        raise DataError(f"{option} is {value!r}; expected a whole number of 1 or more.")
+def _whole(option: str, value: object, or_none: bool = False) -> None:
+    arguments.whole(option, value, at_least=1, or_none=or_none, error=DataError)

@@ -31,12 +31,9 @@ def check_targets(model: keras.Model, sample: Sample, loss: Any = None) -> None:
     Raises:
         DataError: inputs or targets do not fit the model.
     """
-    used = model.loss if loss is None else loss
-    name = used if isinstance(used, str) else type(used).__name__
-    if name in _SPARSE and len(model.outputs) == 1:
-        ignored = getattr(used, "ignore_class", None)
+    if is_sparse(model.loss if loss is None else loss) and len(model.outputs) == 1:
         for batch in sample.batches:
-            _check_labels(batch.y, model.outputs[0].shape[-1], ignored)
+            check_labels(model, batch.y, "the sample", loss)
     batch = sample.batches[0]
     flat_inputs(model, batch.x)
     outputs = model(batch.x, training=False)
@@ -53,12 +50,30 @@ def check_targets(model: keras.Model, sample: Sample, loss: Any = None) -> None:
         ) from error
 
 
-def _check_labels(labels: Any, classes: int, ignored: int | None) -> None:
+def is_sparse(loss: Any) -> bool:
+    """Whether a loss takes class numbers."""
+    return (loss if isinstance(loss, str) else type(loss).__name__) in _SPARSE
+
+
+def check_labels(model: keras.Model, labels: Any, where: str, loss: Any = None) -> None:
+    """Raises unless labels are ones of the model's classes.
+
+    Args:
+        model: with one output, whose last axis is that of the classes.
+        labels: class numbers.
+        where: which they are, for the message.
+        loss: default: the model's.
+
+    Raises:
+        DataError: they are not.
+    """
     if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "biuf":
         raise DataError(
             f"Got labels of type {getattr(labels, 'dtype', type(labels).__name__)}; "
             "expected an array of class numbers. Number the classes from 0."
         )
+    ignored = getattr(model.loss if loss is None else loss, "ignore_class", None)
+    classes = model.outputs[0].shape[-1]
     labels = labels[labels != ignored]
     if not labels.size:
         return
@@ -66,7 +81,7 @@ def _check_labels(labels: Any, classes: int, ignored: int | None) -> None:
     # Written so that NaN fails too.
     if not (low >= 0 and high < classes):
         raise DataError(
-            f"The labels run from {low} to {high}; the model has {classes} outputs, so "
-            f"they must lie in 0..{classes - 1}. Number the classes from 0, or use a "
-            "model with more outputs."
+            f"The labels in {where} run from {low} to {high}; the model has {classes} "
+            f"outputs, so they must lie in 0..{classes - 1}. Number the classes from "
+            "0, or use a model with more outputs."
         )
