@@ -32,7 +32,7 @@ def free_dead_graphs() -> int:
     from tensorflow.python.framework import func_graph, ops
 
     gc.collect()
-    callable_graphs = _callable_graphs()
+    functions = _functions()
     registered = ops.gradient_registry._registry
     dead = [
         name
@@ -40,7 +40,7 @@ def free_dead_graphs() -> int:
         if name.startswith(_PREFIX)
         for graph in [_graph_of(entry["type"])]
         if isinstance(graph, func_graph.FuncGraph)
-        and id(_outermost(graph)) not in callable_graphs
+        and not any(id(each) in functions for each in _outwards(graph))
     ]
     for name in dead:
         del registered[name]
@@ -48,27 +48,22 @@ def free_dead_graphs() -> int:
     return len(dead)
 
 
-def _callable_graphs() -> set[int]:
-    """Graphs behind any function that is still there, by `id`."""
-    from tensorflow.python.eager.polymorphic_function import (
-        atomic_function,
-        concrete_function,
-    )
+def _functions() -> set[int]:
+    """Graphs of all functions that can be called, by `id`."""
+    from tensorflow.python.eager.polymorphic_function import concrete_function
 
-    kinds = (concrete_function.ConcreteFunction, atomic_function.AtomicFunction)
-    functions = [each for each in gc.get_objects() if isinstance(each, kinds)]
-    return {id(_outermost(f.graph)) for f in functions} | {
-        id(f.graph) for f in functions
-    }
+    # Not of the atomic functions behind them: graphs hold those of their branches.
+    kind = concrete_function.ConcreteFunction
+    return {id(each.graph) for each in gc.get_objects() if isinstance(each, kind)}
 
 
-def _outermost(graph: Any) -> Any:
-    """The function's graph that a graph, such as a branch, lies in."""
+def _outwards(graph: Any) -> Iterator[Any]:
+    """A graph, such as that of a branch, and those that it lies in."""
     from tensorflow.python.framework import func_graph
 
-    while isinstance(getattr(graph, "outer_graph", None), func_graph.FuncGraph):
+    while isinstance(graph, func_graph.FuncGraph):
+        yield graph
         graph = graph.outer_graph
-    return graph
 
 
 def _graph_of(gradient: Callable[..., Any]) -> Any:

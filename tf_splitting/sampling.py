@@ -242,7 +242,7 @@ def _unpack(element: Any) -> Batch:
     ]
     if len({shape[:1] for shape in shapes}) > 1 or () in shapes:
         raise DataError(
-            f"Got arrays of shapes {shapes}; expected one length in all of them, that "
+            f"Got arrays of different lengths: {shapes}; expected one in all, that "
             "of the batch. Batch the dataset, and give every example its target."
         )
     return batch

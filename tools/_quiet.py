@@ -13,10 +13,11 @@ def import_tensorflow() -> None:
     """Imports TensorFlow and finds its devices, silently unless that fails.
 
     What TensorFlow's C++ code prints meanwhile (CPU features, missing GPU drivers)
-    no Python setting reaches. Of later messages only errors are shown, and our own
-    warnings.
+    no Python setting reaches. Of what Python says later only errors are shown, and our
+    own warnings; of what C++ code says nothing, for its errors come as exceptions, and
+    it calls some of its own rewrites of input pipelines errors.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with stderr_held_back():
         import tensorflow as tf
 

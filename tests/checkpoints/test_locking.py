@@ -18,6 +18,7 @@ from tf_splitting.errors import CheckpointError, LockedError
 
 START = """
 import light; light.install()
+import shlex
 import os, sys
 from tf_splitting.checkpoints.locking import lock
 from tf_splitting.errors import LockedError
@@ -122,7 +123,7 @@ def test_a_killed_process_leaves_nothing_to_clean_up(tmp_path):
             owner = json.loads((tmp_path / ".lock").read_text())
             assert owner["pid"] == os.getpid()
             assert owner["host"] == socket.gethostname()
-            assert "pytest" in owner["command"]
+            assert owner["command"] == shlex.join(sys.orig_argv)
             assert re.fullmatch(r"[\d-]{10} [\d:]{8} [+-]\d{4}", owner["since"])
 
 

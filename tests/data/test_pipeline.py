@@ -121,11 +121,11 @@ def test_resizing_is_bilinear(size):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"channels": 2}, "channels is 2"),
-        ({"batch_size": 0}, "batch_size is 0"),
-        ({"train_limit": -1}, "train_limit is -1"),
-        ({"image_size": (3, 4, 5)}, "image_size is"),
-        ({"image_size": 0}, "image_size is 0"),
+        ({"channels": 2}, "channels=2"),
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"train_limit": -1}, "train_limit=-1"),
+        ({"image_size": (3, 4, 5)}, "image_size="),
+        ({"image_size": 0}, "image_size=0"),
     ],
 )
 def test_bad_options_are_refused(options, message):

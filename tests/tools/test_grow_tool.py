@@ -193,26 +193,30 @@ def test_a_finished_job_says_so_again_and_another_is_refused(job, run_tool, smal
     assert "--target_macs=120000.0 then, --target_macs=110000.0 now" in other.stderr
 
 
-def test_restart_keeps_what_was_there(run_here, small_file, tmp_path):
+def test_restart_keeps_what_was_there(run_tool, small_file, tmp_path):
     workdir = tmp_path / "out"
-    options = {
-        "model": small_file,
-        "target_macs": 60e3,
-        "workdir": workdir,
-        "train_limit": 32,
-        "test_limit": 40,
-        "batch_size": 16,
-        "sample_size": 16,
-        "passes": 1,
-        "rounds": 1,
-        "epochs": 0,
-        "final_epochs": 1,
-        "export": False,
-        "deterministic": False,
-    }
-    run_here("grow", **options)
+
+    def run(*flags):
+        process = run_tool(
+            "grow",
+            f"--model={small_file}",
+            "--target_macs=60e3",
+            f"--workdir={workdir}",
+            "--train_limit=32",
+            "--test_limit=40",
+            "--batch_size=16",
+            "--method=uniform",
+            "--rounds=1",
+            "--epochs=0",
+            "--final_epochs=1",
+            "--noexport",
+            *flags,
+        )
+        assert process.returncode == 0, process.stderr
+
+    run()
     before = (workdir / "grown.keras").read_bytes()
-    run_here("grow", **{**options, "seed": 1, "restart": True})
+    run("--seed=1", "--restart")
     aside = workdir / "previous-1"
     assert (aside / "grown.keras").read_bytes() == before
     assert (aside / "checkpoints").is_dir()
