@@ -233,8 +233,8 @@ def test_killed_jobs_end_as_those_left_alone():
             [
                 sys.executable,
                 str(ROOT / "benchmarks" / "kill_harness.py"),
-                "--kills=6",
-                "--stops=2",
+                "--kills=4",
+                "--stops=1",
                 f"--output={output.name}",
             ],
             env=environment(),
@@ -243,7 +243,7 @@ def test_killed_jobs_end_as_those_left_alone():
             timeout=1500,
         )
     assert process.returncode == 0, process.stdout
-    assert "kills: 6 in" in process.stdout
+    assert "kills: 4 in" in process.stdout
 
 
 @pytest.mark.slow
