@@ -46,3 +46,9 @@ def float64():
     yield
     keras.config.set_floatx(floatx)
     keras.config.set_dtype_policy(policy)
+
+
+@pytest.fixture
+def somewhere(tmp_path, monkeypatch):
+    """An empty folder, where paths made up at random do no harm."""
+    monkeypatch.chdir(tmp_path)

@@ -85,6 +85,14 @@ POOL = (
 )
 
 
+# Values made up for each argument, besides those that every argument gets.
+EXAMPLES = 8
+# Wrong values that every argument gets: of all no argument takes more than half.
+LEAST = EXAMPLES + len(POOL) // 2
+# Of `model`.
+MACS = 62
+
+
 def made_up():
     """Values beyond the pool."""
     return st.one_of(

@@ -14,6 +14,9 @@ import nets
 import numpy as np
 import pytest
 from junk import (
+    EXAMPLES,
+    LEAST,
+    MACS,
     Function,
     either,
     is_class_weight,
@@ -36,18 +39,7 @@ from tf_splitting.scores import SpaceScores
 
 pytestmark = pytest.mark.usefixtures("somewhere")
 
-# Made up for each argument, besides those that every argument gets.
-EXAMPLES = 8
-# Of all values no argument takes more than half.
-LEAST = EXAMPLES + len(junk.POOL) // 2
 CALLS = 3000
-MACS = 62
-
-
-@pytest.fixture
-def somewhere(tmp_path, monkeypatch):
-    """An empty folder, where paths made up at random do no harm."""
-    monkeypatch.chdir(tmp_path)
 
 
 @functools.cache

@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from junk import (
+    EXAMPLES,
+    LEAST,
+    MACS,
     Function,
     either,
     is_class_weight,
@@ -31,16 +34,7 @@ from tf_splitting.errors import DataError, NonFiniteLossError
 
 pytestmark = pytest.mark.usefixtures("somewhere")
 
-EXAMPLES = 8
-LEAST = EXAMPLES + len(junk.POOL) // 2
 COUNT = 16
-MACS = 62
-
-
-@pytest.fixture
-def somewhere(tmp_path, monkeypatch):
-    """An empty folder, where paths made up at random do no harm."""
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from tf_splitting.errors import (
 )
 from tf_splitting.estimation import check_growable
 from tf_splitting.estimators.problem import flat_inputs
-from tf_splitting.estimators.targets import check_labels, check_targets, is_sparse
+from tf_splitting.estimators.targets import check_labels, check_targets
 from tf_splitting.graph import IS_INPUT, IS_OUTPUT, ChannelGraph
 from tf_splitting.keras_graph import check_model
 from tf_splitting.measuring import measure
@@ -127,8 +127,7 @@ def check_batch(model: keras.Model, batch: Batch, where: str) -> None:
                 f"The {what} hold NaN or infinite values: {bad.sum()} of {len(bad)} "
                 f"examples in {where}, the first at {bad.argmax()}. Clean the data."
             )
-    if is_sparse(model.loss) and len(model.outputs) == 1:
-        check_labels(model, batch.y, where)
+    check_labels(model, batch.y, where)
 
 
 def check_loss(measured: dict[str, float]) -> dict[str, float]:

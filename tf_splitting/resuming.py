@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import platform
-import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -78,7 +77,6 @@ class Keeper:
         self._split_untrainable = split_untrainable
         # Of the model saved last: it stays the same from epoch to epoch.
         self._architecture: tuple[keras.Model, dict[str, Any]] | None = None
-        self.seconds = 0.0
         self._store.open()
 
     @property
@@ -98,7 +96,6 @@ class Keeper:
         Raises:
             NonFiniteLossError: a weight is NaN or infinite.
         """
-        start = time.perf_counter()
         documents = self._documents(model, history, state, proposal)
         try:
             self._store.save(documents)
@@ -113,7 +110,6 @@ class Keeper:
                 SplittingWarning,
                 stacklevel=2,
             )
-        self.seconds += time.perf_counter() - start
 
     def _documents(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -78,10 +79,10 @@ class Job:
         try:
             return self._run(model)
         except NonFiniteLossError as error:
-            if self.keeper is None or self.keeper.last is None:
+            if self._saved is None:
                 raise
             raise NonFiniteLossError(
-                f"{error} The last good checkpoint is {self.keeper.last}."
+                f"{error} The last good checkpoint is {self._saved}."
             ) from error
 
     def _run(self, model: keras.Model) -> keras.Model:
@@ -116,6 +117,11 @@ class Job:
             self._save(model)
             free_dead_graphs()
 
+    @property
+    def _saved(self) -> Path | None:
+        """What the job could go on from."""
+        return self.keeper and self.keeper.last
+
     def _is_final(self, model: keras.Model) -> bool:
         """Whether the model has grown as far as it will."""
         stopped = self.history.stopped is not None
@@ -129,11 +135,9 @@ class Job:
         return f"{where}, {state.batch} batches of the next" if state.batch else where
 
     def _save(self, model: keras.Model, proposal: Proposal | None = None) -> None:
-        last = None
         if self.keeper is not None:
             self.keeper.save(model, self.history, self.state, proposal)
-            last = self.keeper.last
-        raise_if_requested(last)
+        raise_if_requested(self._saved)
 
     def _train(
         self, model: keras.Model, final: bool, metrics: list[np.ndarray]
@@ -179,7 +183,7 @@ class Job:
 
     def _propose(self, model: keras.Model) -> Proposal:
         """Decides what to split."""
-        raise_if_requested(self.keeper and self.keeper.last)
+        raise_if_requested(self._saved)
         start = time.perf_counter()
         # Short rounds leave moving statistics behind the weights. Both sides of the
         # split are measured with fresh ones, or catching up would pass for a gain.
@@ -202,7 +206,7 @@ class Job:
             )
         except Interrupted as stop:
             # Raised in the middle of a pass, where nobody knows of checkpoints.
-            raise Interrupted(stop.reason, self.keeper and self.keeper.last) from None
+            raise Interrupted(stop.reason, self._saved) from None
         self.state.estimating = time.perf_counter() - start
         return proposal
 

@@ -31,9 +31,8 @@ def check_targets(model: keras.Model, sample: Sample, loss: Any = None) -> None:
     Raises:
         DataError: inputs or targets do not fit the model.
     """
-    if is_sparse(model.loss if loss is None else loss) and len(model.outputs) == 1:
-        for batch in sample.batches:
-            check_labels(model, batch.y, "the sample", loss)
+    for batch in sample.batches:
+        check_labels(model, batch.y, "the sample", loss)
     batch = sample.batches[0]
     flat_inputs(model, batch.x)
     outputs = model(batch.x, training=False)
@@ -50,16 +49,13 @@ def check_targets(model: keras.Model, sample: Sample, loss: Any = None) -> None:
         ) from error
 
 
-def is_sparse(loss: Any) -> bool:
-    """Whether a loss takes class numbers."""
-    return (loss if isinstance(loss, str) else type(loss).__name__) in _SPARSE
-
-
 def check_labels(model: keras.Model, labels: Any, where: str, loss: Any = None) -> None:
-    """Raises unless labels are ones of the model's classes.
+    """Raises unless labels of a sparse loss are ones of the model's classes.
+
+    Nothing is asked of other losses' targets, or of models with several outputs.
 
     Args:
-        model: with one output, whose last axis is that of the classes.
+        model: its output's last axis is that of the classes.
         labels: class numbers.
         where: which they are, for the message.
         loss: default: the model's.
@@ -67,12 +63,16 @@ def check_labels(model: keras.Model, labels: Any, where: str, loss: Any = None) 
     Raises:
         DataError: they are not.
     """
+    used = model.loss if loss is None else loss
+    name = used if isinstance(used, str) else type(used).__name__
+    if name not in _SPARSE or len(model.outputs) != 1:
+        return
     if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "biuf":
         raise DataError(
             f"Got labels of type {getattr(labels, 'dtype', type(labels).__name__)}; "
             "expected an array of class numbers. Number the classes from 0."
         )
-    ignored = getattr(model.loss if loss is None else loss, "ignore_class", None)
+    ignored = getattr(used, "ignore_class", None)
     classes = model.outputs[0].shape[-1]
     labels = labels[labels != ignored]
     if not labels.size:
