@@ -18,6 +18,10 @@ class SplittingWarning(UserWarning):
     """Category of the warnings that this package gives."""
 
 
+class BackendError(SplittingError):
+    """Keras runs on a backend, or on devices, that this cannot be done on."""
+
+
 class ModelError(SplittingError):
     """The model cannot be traced, trained or grown."""
 

@@ -1,8 +1,8 @@
 """Reads the calls of a Functional or Sequential model, nested models inlined.
 
 The one place that touches private Keras API: `Functional._nodes_by_depth`,
-`Sequential._functional`, `KerasTensor._keras_history`, `KerasTensor._keras_mask` and
-`Operation._inbound_nodes`. The public
+`Sequential._functional`, `KerasTensor._keras_history`, `Operation._inbound_nodes`, and
+`get_keras_mask` and `set_keras_mask`, as tensors of JAX take no attributes. The public
 `clone_model(call_function=...)` shows the same calls but leaves a new node on every
 layer of the user's model each time, and runs every layer's shape inference again.
 `tests/test_keras_graph.py` fails when Keras changes what is used here.
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+from keras.src.backend.common.masking import get_keras_mask, set_keras_mask
 
 from tf_splitting.arguments import instance
 from tf_splitting.errors import ModelError
@@ -212,13 +213,13 @@ def _further_arguments(node: Any) -> tuple[list[Any], list[Any]]:
 
 def mask_of(tensor: Any) -> Any:
     """The Keras mask that a tensor carries, or None."""
-    return getattr(tensor, "_keras_mask", None)
+    return get_keras_mask(tensor)
 
 
 def with_mask(tensor: Any, mask: Any) -> Any:
     """The tensor, carrying this mask if it is one and the tensor has none yet."""
     if mask is not None and mask_of(tensor) is None:
-        tensor._keras_mask = mask
+        set_keras_mask(tensor, mask)
     return tensor
 
 

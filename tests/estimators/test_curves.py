@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from tf_splitting.estimators.curves import CURVES, curve_of
-from tf_splitting.estimators.gradients_tensorflow import _pullback
+from tf_splitting.estimators.gradients import calculus
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -14,7 +14,8 @@ SMOOTH = ["silu", "sigmoid", "tanh", "gelu", "softplus", "mish", "elu", "selu"]
 
 
 def curve(function, t, epsilon=1e-4):
-    return curve_of(function, ops.array(t), _pullback, epsilon=epsilon, axis=-1)
+    pullback = calculus(keras.Model(), jit_compile=False).pullback
+    return curve_of(function, ops.array(t), pullback, epsilon=epsilon, axis=-1)
 
 
 @pytest.mark.parametrize("name", SMOOTH)

@@ -12,7 +12,7 @@ import numpy as np
 from tf_splitting.arguments import refused, shown
 from tf_splitting.compile_settings import compiled_loss
 from tf_splitting.errors import DataError, ModelError, NonFiniteLossError
-from tf_splitting.estimators.gradients_tensorflow import Point, make_product
+from tf_splitting.estimators.product import Point, make_product
 from tf_splitting.graph import ChannelGraph
 from tf_splitting.keras_graph import input_name
 from tf_splitting.neurons import Field, Neurons, as_numpy
@@ -68,6 +68,7 @@ class SplittingProblem:
             loss_function(model, loss),
             [(slot.weight, slot.role) for slot in self.neurons.slots],
             epsilon,
+            model,
             jit_compile,
         )
 
@@ -133,7 +134,7 @@ class SplittingProblem:
         totals: Field = [np.zeros_like(tangent) for tangent in tangents]
         for index, fold in zip(batches, folds, strict=True):
             batch = self.sample.batches[index]
-            products = [np.asarray(part) for part in self._of(index, tangents)]
+            products = self._of(index, tangents)
             for total, part in zip(totals, products, strict=True):
                 total += part * (batch.size / examples)
             for column, side in enumerate(sides):
@@ -169,10 +170,10 @@ class SplittingProblem:
         values = np.zeros((max(folds) + 1, self.neurons.count))
         sizes = np.zeros(len(values))
         for batch, fold in zip(self.sample.batches, folds, strict=True):
-            sums = self._product.curvatures(*self._given(batch), tangents)
+            sums = self._product.curvatures(self._given(batch), tangents)
             for weight, parts in sums.items():
                 ids = self.neurons.consumed[weight]
-                values[fold] += batch.size * self.neurons.add_up(ids, parts.numpy())
+                values[fold] += batch.size * self.neurons.add_up(ids, parts)
             sizes[fold] += batch.size
             self.on_product()
         return values / sizes[:, None]
@@ -188,15 +189,15 @@ class SplittingProblem:
         batch = self.sample.batches[index]
         given = self._given(batch)
         if self._cache_limit:
-            loss, point = self._product.linearize(*given)
-            if point.nbytes * self.batches <= self._cache_limit:
+            loss, point, size = self._product.linearize(given)
+            if size * self.batches <= self._cache_limit:
                 self._points[index] = point
             else:
                 self._cache_limit = 0
             products = self._product.at(point, tangents)
         else:
-            loss, products = self._product.whole(*given, tangents)
-        self._losses[index] = self._finite(float(loss), index)
+            loss, products = self._product.whole(given, tangents)
+        self._losses[index] = self._finite(loss, index)
         return products
 
     def _rescaled(self, field: Field) -> Field:
@@ -284,12 +285,7 @@ def loss_function(model: keras.Model, loss: Any = None) -> Callable[..., Any]:
 
         def given(x: Any, y: Any, outputs: list[Any], sample_weight: Any) -> Any:
             (output,) = outputs
-            if isinstance(function, keras.losses.Loss):
-                return function(y, output, sample_weight)
-            values = function(y, output)
-            if sample_weight is not None:
-                values = values * keras.ops.cast(sample_weight, values.dtype)
-            return keras.ops.mean(values)
+            return function(y, output, sample_weight)
 
         return given
     if not model.compiled or model.loss is None:
@@ -308,9 +304,18 @@ def loss_function(model: keras.Model, loss: Any = None) -> Callable[..., Any]:
     return compiled
 
 
-def _named_loss(loss: Any) -> Callable[..., Any]:
+class _MeanOf(keras.losses.Loss):
+    """The mean of a function of (y_true, y_pred), taken as Keras takes it."""
+
+    def __init__(self, function: Callable[[Any, Any], Any]) -> None:
+        super().__init__()
+        self.call = function
+
+
+def _named_loss(loss: Any) -> keras.losses.Loss:
     try:
-        return keras.losses.get(loss)
+        found = keras.losses.get(loss)
     except ValueError as error:
         expected = "a Keras loss, its name, or a function of (y_true, y_pred)"
         raise refused("loss", loss, expected) from error
+    return found if isinstance(found, keras.losses.Loss) else _MeanOf(found)

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from tf_splitting.errors import DataError
-from tf_splitting.estimators.gradients_tensorflow import REFUSALS
+from tf_splitting.estimators.gradients import refusals
 from tf_splitting.estimators.problem import flat_inputs, loss_function
 from tf_splitting.sampling import Sample
 
@@ -40,7 +40,7 @@ def check_targets(model: keras.Model, sample: Sample, loss: Any = None) -> None:
     flat = keras.tree.flatten(outputs)
     try:
         function(batch.x, batch.y, flat, batch.sample_weight)
-    except (ValueError, TypeError, *REFUSALS) as error:
+    except refusals() as error:
         shapes = keras.tree.map_structure(np.shape, batch.y)
         expected = keras.tree.map_structure(lambda y: tuple(y.shape), outputs)
         raise DataError(
