@@ -22,7 +22,7 @@ from tf_splitting.errors import SplittingError, unknown_choice
 Kind = type[SplittingError]
 
 # A disk that is full or broken is no wrong argument: its errors stay what they are.
-DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def whole(

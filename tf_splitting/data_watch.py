@@ -15,6 +15,7 @@ import numpy as np
 from tf_splitting.checks import check_batch
 from tf_splitting.errors import DataError
 from tf_splitting.feeds import Feed
+from tf_splitting.placement import Placement
 from tf_splitting.sampling import Batch
 
 tree = keras.tree
@@ -28,13 +29,15 @@ class Watched:
             below it, so whoever calls that asks here.
     """
 
-    def __init__(self, feed: Feed, model: keras.Model) -> None:
+    def __init__(self, feed: Feed, model: keras.Model, placement: Placement) -> None:
         self._feed = feed
+        self._placement = placement
         self._model = model
         self._epoch = 0
         self.found: DataError | None = None
         self.steps = feed.steps
         self.description = feed.description
+        self.last_batch = feed.last_batch
 
     def begin(self, epoch: int) -> None:
         self._epoch = epoch
@@ -79,9 +82,12 @@ class Watched:
     def _look(self, number: int, element: Any) -> None:
         if self._epoch:
             return
-        x, y, *_ = element
+        # Batches made on a device are no NumPy arrays yet.
+        x, y = tree.map_structure(np.asarray, tuple(element[:2]))
+        batch = Batch(x, y)
         try:
-            check_batch(self._model, Batch(x, y), f"batch {number} of the first epoch")
+            self._placement.rows(batch.size)
+            check_batch(self._model, batch, f"batch {number} of the first epoch")
         except DataError as error:
             self.found = self.found or error
             raise

@@ -27,6 +27,7 @@ from tf_splitting.estimators.rayleigh import Rayleigh
 from tf_splitting.estimators.targets import check_targets
 from tf_splitting.graph import ChannelGraph
 from tf_splitting.interruption import raise_if_requested
+from tf_splitting.placement import divided, placement_of
 from tf_splitting.precision import in_float32
 from tf_splitting.progress import Bar
 from tf_splitting.sampling import Sample, draw_sample
@@ -108,6 +109,7 @@ def estimate(
         seed=seed,
         class_weight=class_weight,
     )
+    sample = divided(sample, placement_of(model))
     check_targets(model, sample, loss)
     estimation = Estimation(
         model,

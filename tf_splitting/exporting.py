@@ -5,14 +5,16 @@ A file or folder appears only after its outputs have been compared.
 
 from __future__ import annotations
 
+import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from tf_splitting.arguments import DISK_TROUBLE, in_a_line, number
 from tf_splitting.arguments import path as as_path
@@ -123,6 +125,7 @@ def load_saved_model(path: str | Path) -> Served:
             and one output.
     """
     path = as_path("path", path, error=ModelError)
+    tf = _tensorflow()
     try:
         loaded = tf.saved_model.load(str(path))
     except (*UNREADABLE, tf.errors.OpError) as error:
@@ -160,6 +163,7 @@ def load_litert(path: str | Path) -> Callable[[np.ndarray], np.ndarray]:
         ModelError: it is no such file, or has several inputs or outputs.
     """
     path = as_path("path", path, error=ModelError)
+    tf = _tensorflow()
     try:
         with warnings.catch_warnings():
             # It recommends another package, which TensorFlow does not bring along.
@@ -181,6 +185,18 @@ def load_litert(path: str | Path) -> Callable[[np.ndarray], np.ndarray]:
         return interpreter.get_tensor(result["index"])
 
     return run
+
+
+def _tensorflow() -> ModuleType:
+    """Both formats are TensorFlow's, and are written and read by it on any backend."""
+    try:
+        import tensorflow as tf
+    except ImportError as error:
+        raise ExportError(
+            f"TensorFlow, whose formats these are, cannot be imported: {error}. "
+            'Install it with `pip install "tf_splitting[tensorflow]"`.'
+        ) from error
+    return tf
 
 
 def _export(
@@ -205,7 +221,8 @@ def _export(
     expected = np.asarray(model(inputs, training=False))
     try:
         with appearing(path) as temporary:
-            write(temporary)
+            with _disk_trouble_as_os_error():
+                write(temporary)
             found = load(temporary)(inputs)
             return _compare(expected, found, tolerance, path)
     except OSError as error:
@@ -214,6 +231,22 @@ def _export(
         raise ExportError(
             f"{str(path)!r} cannot be written to: {error}. Choose another path."
         ) from error
+
+
+@contextmanager
+def _disk_trouble_as_os_error() -> Iterator[None]:
+    """TensorFlow's errors say in words alone that the disk is full, and which file."""
+    tf = _tensorflow()
+    try:
+        yield
+    except tf.errors.OpError as error:
+        for code in DISK_TROUBLE:
+            reason = os.strerror(code)
+            before, found, _ = error.message.partition(f"; {reason}")
+            if found:
+                # The name of the operation may stand in front: {{node save}} /path.
+                raise OSError(code, reason, before.rpartition("}} ")[2]) from error
+        raise
 
 
 def _random_inputs(model: keras.Model) -> np.ndarray:

@@ -14,6 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import keras
 import numpy as np
 
+from tf_splitting.data.epochs import Epochs
 from tf_splitting.errors import DataError
 from tf_splitting.sampling import Batch, is_arrays, take_rows, whole_of
 
@@ -43,10 +44,12 @@ class Feed(Protocol):
     Attributes:
         steps: batches in an epoch, None where nobody knows.
         description: what it is, the same for the same data.
+        last_batch: examples in the smallest batch, None where nobody knows.
     """
 
     steps: int | None
     description: str
+    last_batch: int | None
 
     def begin(self, epoch: int) -> None:
         """Epoch `epoch` is about to be iterated."""
@@ -117,19 +120,24 @@ class _Numbered:
 
     def __init__(self, source: EpochSource) -> None:
         self._source = source
+        self._whole: Any = None
         self.steps = source.steps
         name = getattr(source, "name", type(source).__name__)
         self.description = f"{name}, {source.steps} batches"
+        self.last_batch = getattr(source, "last_batch", None)
 
     def begin(self, epoch: int) -> None:
-        """Nothing to do: the k-th iteration knows its number."""
+        # Keras may look at a batch before it trains, which passes for an epoch of one.
+        if isinstance(self._whole, Epochs):
+            self._whole.begin(epoch)
 
     def rest(self, epoch: int, first_batch: int) -> Any:
         left = self.steps - first_batch
         return self._source.epoch_dataset(epoch, first_batch) if left else None
 
     def epochs(self, first: int) -> dict[str, Any]:
-        return {"x": self._source.epochs(first)}
+        self._whole = self._source.epochs(first)
+        return {"x": self._whole}
 
 
 class _Sequenced:
@@ -139,6 +147,7 @@ class _Sequenced:
         self._batches = batches
         self.steps = batches.steps
         self.description = batches.description
+        self.last_batch = batches.last_batch
 
     def begin(self, epoch: int) -> None:
         self._batches.epoch = epoch
@@ -168,6 +177,7 @@ class _Sequence(keras.utils.PyDataset):
         self.steps = steps or total
         self.epoch = 0
         self.first_batch = 0
+        self.last_batch: int | None = None
         self._total = total
         self._seed = seed if shuffle else None
         self._known: tuple[int, np.ndarray] | None = None
@@ -209,14 +219,13 @@ class _ArrayBatches(_Sequence):
         super().__init__(-(-self._whole.size // batch_size), seed, shuffle, steps)
         shapes = tree.flatten(tree.map_structure(np.shape, self._whole.x))
         self.description = f"arrays of {self._whole.size} examples, {shapes}"
+        self.last_batch = self._whole.size - (self._total - 1) * batch_size
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         passed, batch = self._place(index)
         start = batch * self._batch_size
         order = self._order(passed, self._whole.size)
-        return _as_tuple(
-            take_rows(self._whole, order[start : start + self._batch_size])
-        )
+        return as_tuple(take_rows(self._whole, order[start : start + self._batch_size]))
 
 
 class _Reordered(_Sequence):
@@ -260,6 +269,7 @@ class _Stream:
         self._given = given
         self.steps = steps
         self.description = f"{type(dataset).__name__}, {steps or 'some'} batches"
+        self.last_batch = None
 
     def begin(self, epoch: int) -> None:
         """Nothing to do."""
@@ -279,7 +289,7 @@ class _Stream:
         return {"x": self._dataset, "steps_per_epoch": self._given}
 
 
-def _as_tuple(batch: Batch) -> tuple[Any, ...]:
+def as_tuple(batch: Batch) -> tuple[Any, ...]:
     if batch.sample_weight is None:
         return batch.x, batch.y
     return batch.x, batch.y, batch.sample_weight
@@ -310,5 +320,5 @@ def set_validation_aside(
             "none on one side. Give a share between 0 and 1."
         )
     parts = [take_rows(whole, slice(None, first)), take_rows(whole, slice(first, None))]
-    training, validation = map(_as_tuple, parts)
+    training, validation = map(as_tuple, parts)
     return training, {**arguments, "validation_data": validation}

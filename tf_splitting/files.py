@@ -24,7 +24,8 @@ def appearing(path: str | Path) -> Iterator[Path]:
     """A path beside `path` to write a file or directory to; renamed when all is well.
 
     The temporary name keeps the suffixes of `path`, which some writers look at. On
-    an exception it is removed and `path` is left as it was.
+    an exception it is removed and `path` is left as it was; an `OSError` that names
+    no file names `path`.
 
     Example:
         >>> with appearing("model.keras") as temporary:
@@ -33,8 +34,14 @@ def appearing(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     make_directory(path.parent)
     with beside(path) as temporary:
-        yield temporary
-        _flush_tree(temporary)
+        try:
+            yield temporary
+            _flush_tree(temporary)
+        except OSError as error:
+            # Writing says what went wrong, but not where.
+            if error.errno is not None and error.filename is None:
+                error.filename = str(path)
+            raise
         move(temporary, path)
 
 

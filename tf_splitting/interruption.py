@@ -62,7 +62,9 @@ def raise_if_requested(checkpoint: Path | None = None) -> None:
 def stop_on_signals() -> Iterator[None]:
     """While this lasts SIGTERM and SIGINT ask to stop, and a second one kills at once.
 
-    Only the main thread hears signals: in others this does nothing.
+    Python hears of signals between two operations: the same one sent twice while one
+    operation runs counts once. Only the main thread hears of them: in others this does
+    nothing.
 
     Example:
         >>> with tf_splitting.stop_on_signals():
@@ -73,9 +75,11 @@ def stop_on_signals() -> Iterator[None]:
         return
 
     def ask(number: int, frame: FrameType | None) -> None:
-        # A second signal finds the default handler, which ends the process.
+        # The same signal again finds the default handler: no operation can put it off.
+        # Another may have come by now and only wait for Python to hear of it, which
+        # would drop it if its handler were the default one.
         for each in _SIGNALS:
-            signal.signal(each, signal.SIG_DFL)
+            signal.signal(each, signal.SIG_DFL if each == number else _die)
         name = signal.Signals(number).name
         request_stop(name)
         # Not print: the main thread may hold its lock.
@@ -87,3 +91,9 @@ def stop_on_signals() -> Iterator[None]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _die(number: int, frame: FrameType | None) -> None:
+    """Ends the process as the signal does by default."""
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)

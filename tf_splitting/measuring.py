@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 
+from tf_splitting.dividing import divide
+from tf_splitting.placement import placement_of
 from tf_splitting.sampling import Sample
 
 
@@ -16,7 +18,8 @@ def measure(model: keras.Model, sample: Sample) -> dict[str, float]:
     regularized losses do not compare across it.
     """
     # Not test_on_batch, which forgets the batches before.
-    logs = model.evaluate(_Batches(sample), verbose=0, return_dict=True)
+    batches = divide(_Batches(sample), placement_of(model))
+    logs = model.evaluate(batches, verbose=0, return_dict=True)
     model.reset_metrics()
     measured = {name: float(value) for name, value in logs.items()}
     measured["loss"] -= _regularization(model)

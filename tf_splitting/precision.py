@@ -13,6 +13,7 @@ import keras
 from tf_splitting.cloning import clone, remake_layer, variable_pairs
 from tf_splitting.compile_settings import copy_compile_settings
 from tf_splitting.keras_graph import leaf_layers
+from tf_splitting.placement import scope_of
 
 _LOW = ("bfloat16", "float16")
 
@@ -30,9 +31,10 @@ def in_float32(model: keras.Model) -> keras.Model:
 
     if not any(layer.compute_dtype in _LOW for layer in leaf_layers(model)):
         return model
-    copy, remade = clone(model, remake)
-    for old, new in variable_pairs(model, remade):
-        new.assign(old)
-    if model.compiled:
-        copy_compile_settings(model, copy)
+    with scope_of(model):
+        copy, remade = clone(model, remake)
+        for old, new in variable_pairs(model, remade):
+            new.assign(old)
+        if model.compiled:
+            copy_compile_settings(model, copy)
     return copy

@@ -19,6 +19,7 @@ from tf_splitting.graph import ChannelGraph
 from tf_splitting.growth import Growth, Offset, fresh_offsets, moved, offsets
 from tf_splitting.neurons import Field, Neurons, as_numpy
 from tf_splitting.optimizer_state import carry_optimizer_state
+from tf_splitting.placement import scope_of
 from tf_splitting.plan import Directions, SplitPlan, check_directions
 from tf_splitting.scores import SpaceScores, assemble
 from tf_splitting.tracing import trace
@@ -172,7 +173,11 @@ class Splitting:
         return offsets(self.growth, neurons, directions)
 
     def build(self, epsilon: float) -> keras.Model:
-        """The grown model at this step (1 for fresh neurons)."""
+        """The grown model at this step (1 for fresh neurons), where the old one is."""
+        with scope_of(self.model):
+            return self._build(epsilon)
+
+    def _build(self, epsilon: float) -> keras.Model:
         sizes: dict[int, dict[str, Any]] = {}
         for use in self.graph.configs:
             changes = sizes.setdefault(id(use.layer), {})

@@ -29,6 +29,7 @@ from tf_splitting.errors import (
 from tf_splitting.history import GrowthHistory
 from tf_splitting.job_state import JobState
 from tf_splitting.methods import Proposal
+from tf_splitting.placement import scope_of
 from tf_splitting.plan import SplitPlan
 from tf_splitting.random_state import random_state, set_random_state
 from tf_splitting.rebuilding import Splitting
@@ -63,6 +64,7 @@ class Keeper:
         directory: where checkpoints are kept.
         configuration: what makes the job what it is, JSON data by name.
         split_untrainable: as the job's.
+        writes: False in all but one of the processes that share a job: they read.
     """
 
     def __init__(
@@ -71,13 +73,16 @@ class Keeper:
         configuration: Mapping[str, Any],
         *,
         split_untrainable: bool,
+        writes: bool = True,
     ) -> None:
+        self._writes = writes
         self._store = CheckpointStore(directory)
         self._configuration = json.loads(json.dumps(configuration))
         self._split_untrainable = split_untrainable
         # Of the model saved last: it stays the same from epoch to epoch.
         self._architecture: tuple[keras.Model, dict[str, Any]] | None = None
-        self._store.open()
+        if writes:
+            self._store.open()
 
     @property
     def last(self) -> Path | None:
@@ -96,6 +101,8 @@ class Keeper:
         Raises:
             NonFiniteLossError: a weight is NaN or infinite.
         """
+        if not self._writes:
+            return
         documents = self._documents(model, history, state, proposal)
         try:
             self._store.save(documents)
@@ -173,13 +180,16 @@ class Keeper:
         _warn_of_versions(about["versions"])
         widths = checkpoint.json("architecture.json")["widths"]
         model = self._grown_to(widths, seed)
-        if not model.optimizer.built:
-            model.optimizer.build(model.trainable_variables)
-        for variables, name in (
-            (model.variables, "weights.npz"),
-            (model.optimizer.variables, "optimizer.npz"),
+        optimizer = checkpoint.arrays("optimizer.npz")
+        if len(optimizer) > len(model.optimizer.variables):
+            # Before its first step it had no more than these itself.
+            with scope_of(model):
+                model.optimizer.build(model.trainable_variables)
+        for variables, arrays in (
+            (model.variables, checkpoint.arrays("weights.npz")),
+            (model.optimizer.variables, optimizer),
         ):
-            _restore(variables, checkpoint.arrays(name), checkpoint.path)
+            _restore(variables, arrays, checkpoint.path)
         history.fill(checkpoint.json("history.json"))
         proposal = None
         if checkpoint.has("plan.json"):

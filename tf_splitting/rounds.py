@@ -14,6 +14,7 @@ from tf_splitting.batch_statistics import reestimate_batch_statistics
 from tf_splitting.checks import check_loss
 from tf_splitting.costs import count_macs, count_params
 from tf_splitting.data_watch import Watched
+from tf_splitting.dividing import Divided
 from tf_splitting.errors import Interrupted, NonFiniteLossError, RebuildError
 from tf_splitting.feeds import Feed
 from tf_splitting.freeing import free_dead_graphs
@@ -23,6 +24,7 @@ from tf_splitting.interruption import raise_if_requested
 from tf_splitting.job_state import ESTIMATED, TRAINING, JobState
 from tf_splitting.measuring import measure
 from tf_splitting.methods import Method, Proposal, Round
+from tf_splitting.placement import Placement
 from tf_splitting.progress import format_count, format_seconds
 from tf_splitting.rebuilding import FRESH, Splitting
 from tf_splitting.resuming import Keeper
@@ -61,6 +63,7 @@ class Job:
     verbose: int
     verify: bool
     split_untrainable: bool
+    placement: Placement = field(default_factory=Placement)
     keeper: Keeper | None = None
     save_steps: int | None = None
     state: JobState = field(default_factory=JobState)
@@ -154,17 +157,17 @@ class Job:
         callbacks = [StopOnNonFinite(), self.recorder]
         if final and not has_own_schedule(model.optimizer):
             if state.peak is None:
-                state.peak = float(model.optimizer.learning_rate)
+                state.peak = float(np.asarray(model.optimizer.learning_rate))
             callbacks.append(CosineDecay(length, state.first_epoch, state.peak))
         # The user's come last, so that they see the rate of the batch they are told
         # of; what saves comes behind them, to save what they have done.
         callbacks += self.callbacks
         callbacks.append(Saving(self._save, state, self.recorder, self.save_steps))
-        feed = Watched(self.feed, model)
+        feed = Watched(self.feed, model, self.placement)
         try:
             run_epochs(
                 model,
-                feed,
+                Divided(feed, self.placement),
                 first_epoch=state.epoch,
                 last_epoch=last,
                 first_batch=state.batch,

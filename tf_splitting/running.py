@@ -13,9 +13,11 @@ import keras
 from tf_splitting import arguments, checks
 from tf_splitting.checkpoints import lock
 from tf_splitting.configuration import describe_model, describe_training, plain
+from tf_splitting.dividing import divide
 from tf_splitting.errors import DataError
 from tf_splitting.feeds import as_feed, set_validation_aside
 from tf_splitting.history import GrowthHistory
+from tf_splitting.placement import divided, placement_of
 from tf_splitting.resuming import Keeper
 from tf_splitting.rounds import Job
 from tf_splitting.sampling import draw_sample, is_arrays, whole_of
@@ -106,6 +108,7 @@ class Options:
             sample_size, most_bytes: of the estimation sample, as in `draw_sample`.
             **job: what else a `Job` needs.
         """
+        placement = placement_of(model)
         given = {k: v for k, v in self.fit_arguments.items() if v is not None}
         dataset, fit = set_validation_aside(
             self.dataset,
@@ -119,6 +122,11 @@ class Options:
             shuffle=fit.pop("shuffle", True),
             steps=fit.pop("steps_per_epoch", None),
         )
+        if feed.last_batch is not None:
+            placement.rows(feed.last_batch)
+        fit["validation_data"] = divide(
+            fit["validation_data"], placement, fit.get("validation_batch_size")
+        )
         sample = draw_sample(
             dataset,
             size=sample_size,
@@ -127,6 +135,7 @@ class Options:
             class_weight=class_weight,
             most_bytes=most_bytes,
         )
+        sample = divided(sample, placement)
         if class_weight is not None and is_arrays(dataset) and len(dataset) == 3:
             raise DataError(
                 "Got both class_weight and sample weights, of which Keras takes one. "
@@ -139,7 +148,8 @@ class Options:
             keeper = None
             if self.checkpoint_dir is not None:
                 directory = Path(self.checkpoint_dir).expanduser()
-                stack.enter_context(lock(directory))
+                if placement.is_chief:
+                    stack.enter_context(lock(directory))
                 configuration = {
                     **settings,
                     **describe_training(model),
@@ -154,10 +164,12 @@ class Options:
                     directory,
                     plain(configuration),
                     split_untrainable=job["split_untrainable"],
+                    writes=placement.is_chief,
                 )
             return Job(
                 feed=feed,
                 sample=sample,
+                placement=placement,
                 history=GrowthHistory() if self.history is None else self.history,
                 callbacks=list(self.callbacks or []),
                 fit_arguments=fit,

@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 
 import keras
+import numpy as np
 
 from tf_splitting import arguments
 
@@ -95,7 +96,7 @@ class CosineDecay(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         if self._peak is None:
-            self._peak = float(self.model.optimizer.learning_rate)
+            self._peak = float(np.asarray(self.model.optimizer.learning_rate))
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self._done = epoch - self._first_epoch

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
+
+import keras
 
 from tf_splitting import arguments
 from tf_splitting.data import fashion_mnist_small, folder
@@ -13,7 +16,11 @@ from tf_splitting.errors import DataError
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from tf_splitting.data.pipeline import Batches, Source
+    from tf_splitting.data import array_pipeline, pipeline
+
+    Batches = array_pipeline.Batches | pipeline.Batches
+    Dataset = keras.utils.PyDataset | tf.data.Dataset
+    Source = array_pipeline.Source | pipeline.Source
 
 
 @dataclass(frozen=True)
@@ -23,10 +30,16 @@ class ImageData:
     Batches are `(images, labels)`: float32 `[batch, height, width, channels]` in
     0..255, as models that rescale their input want them, and int32 `[batch]`.
 
+    On Keras' JAX backend, data sets are `keras.utils.PyDataset`s and batches arrays of
+    NumPy or JAX; on others, they are `tf.data.Dataset`s of tensors. `fit`, `evaluate`
+    and a loop get the same batches from either, but for the pixels of JPEG files, a few
+    units of 255 apart.
+
     Attributes:
         name: as given to `load`.
         train: the training batches. Its k-th iteration is `epoch_dataset(k)`, counted
             from 0 at `load`; anything that iterates, an evaluation too, moves it on.
+            On JAX, `fit` shuffles these batches once more unless told `shuffle=False`.
             `grow` takes the whole `ImageData` rather: it then asks for epochs by
             number, which a job that resumes needs.
         test: the test batches, in a fixed order.
@@ -38,8 +51,8 @@ class ImageData:
     """
 
     name: str
-    train: tf.data.Dataset
-    test: tf.data.Dataset
+    train: Dataset
+    test: Dataset
     train_size: int
     test_size: int
     classes: int
@@ -47,14 +60,14 @@ class ImageData:
     steps: int
     _training: Batches = field(repr=False)
 
-    def epoch_dataset(self, epoch: int, first_batch: int = 0) -> tf.data.Dataset:
+    def epoch_dataset(self, epoch: int, first_batch: int = 0) -> Dataset:
         """An epoch's training batches from one on.
 
         They are the same in order and augmentation whenever this is called.
         """
         return self._training.epoch(epoch, first_batch)
 
-    def epochs(self, first: int = 0) -> tf.data.Dataset:
+    def epochs(self, first: int = 0) -> Dataset:
         """Training batches whose k-th iteration is `epoch_dataset(first + k)`."""
         return self._training.epochs(first)
 
@@ -127,15 +140,14 @@ def load(
                 f"Got image_size={image_size!r}; expected pixels, or (height, width)."
             )
 
-    # Imported here so that the readers above can be had without TensorFlow.
-    from tf_splitting.data.pipeline import Batches
-
     train, test, class_names = _sources(
         name, data_dir, image_size, train_limit, test_limit, download
     )
     size = _size(name, image_size, train)
-    training = Batches(train, size, channels, batch_size, seed, shuffle, augment)
-    testing = Batches(test, size, channels, batch_size, seed, False, False)
+    training = _batches(train)(
+        train, size, channels, batch_size, seed, shuffle, augment
+    )
+    testing = _batches(test)(test, size, channels, batch_size, seed, False, False)
     return ImageData(
         name=str(name),
         train=training.epochs(),
@@ -149,40 +161,80 @@ def load(
     )
 
 
+def _pipeline() -> ModuleType:
+    """Where arrays and files become batches: on JAX without TensorFlow.
+
+    Imported here so that the readers above can be had without either.
+    """
+    if keras.backend.backend() == "jax":
+        from tf_splitting.data import array_pipeline
+
+        return array_pipeline
+    from tf_splitting.data import pipeline
+
+    return pipeline
+
+
+def _batches(source: Source) -> type[Batches]:
+    """The class of a source's batches."""
+    made_by = _pipeline()
+    if isinstance(source, (made_by.ArraySource, made_by.FileSource)):
+        return made_by.Batches
+    # A stream of TensorFlow Datasets, which is `tf.data` on any backend.
+    from tf_splitting.data import pipeline, streaming
+
+    return pipeline.Batches if made_by is pipeline else streaming.Batches
+
+
 def _sources(
     name, data_dir, image_size, train_limit, test_limit, download
 ) -> tuple[Source, Source, tuple[str, ...]]:
     """The train and test sources and the class names, by the kind of `name`."""
-    from tf_splitting.data.pipeline import ArraySource, FileSource
-
+    made_by = _pipeline()
     if name == fashion_mnist_small.NAME:
         data = fashion_mnist_small.read()
         train = data.train_images[:train_limit], data.train_labels[:train_limit]
         test = data.test_images[:test_limit], data.test_labels[:test_limit]
-        return ArraySource(*train), ArraySource(*test), data.class_names
+        return (
+            made_by.ArraySource(*train),
+            made_by.ArraySource(*test),
+            data.class_names,
+        )
     path = Path(name).expanduser()
     if path.is_dir():
         data = folder.read(path)
 
-        def source(files: folder.Files, limit: int | None) -> FileSource:
+        def source(files: folder.Files, limit: int | None) -> Source:
             files = folder.Files(files.paths[:limit], files.labels[:limit])
             known = folder.common_size(files) if image_size is None else None
-            return FileSource(files.paths, files.labels, known)
+            return made_by.FileSource(files.paths, files.labels, known)
 
         train, test = source(data.train, train_limit), source(data.test, test_limit)
         return train, test, data.class_names
     if isinstance(name, Path) or "\\" in name or name.startswith((".", "/", "~")):
         raise DataError(f"there is no folder {str(name)!r}. Correct the path.")
-
-    from tf_splitting.data import tfds_source
-
-    return tfds_source.read(
+    return _tfds_source(name).read(
         name,
         data_dir=data_dir,
         train_limit=train_limit,
         test_limit=test_limit,
         download=download,
+        array_source=made_by.ArraySource,
     )
+
+
+def _tfds_source(name: str) -> ModuleType:
+    """The reader of TensorFlow Datasets, which imports TensorFlow on any backend."""
+    try:
+        from tf_splitting.data import tfds_source
+    except ImportError as error:
+        raise DataError(
+            f"{name!r} is neither {fashion_mnist_small.NAME!r} nor a folder, and what "
+            f"reads the sets of TensorFlow Datasets cannot be imported ({error}). "
+            "Install it with `pip install tensorflow tensorflow-datasets`, or correct "
+            "the name."
+        ) from error
+    return tfds_source
 
 
 def _size(

@@ -1,10 +1,13 @@
 """Image classification sets of TensorFlow Datasets, which is imported on first use."""
 
+import contextlib
 import difflib
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 import requests
 import tensorflow as tf
@@ -13,7 +16,7 @@ from google.protobuf.json_format import ParseError
 from tf_splitting.arguments import in_a_line
 from tf_splitting.data.fashion_mnist_small import NAME as SHIPPED
 from tf_splitting.data.order import EpochPlan
-from tf_splitting.data.pipeline import ArraySource, Resize, Source
+from tf_splitting.data.pipeline import ArraySource, Resize
 from tf_splitting.errors import DataError, UnknownNameError
 
 # Splits up to this many decoded bytes are kept in memory.
@@ -44,10 +47,13 @@ HELD_OUT = 20
 
 
 class TfdsData(NamedTuple):
-    """Both splits as sources; label k is `class_names[k]`."""
+    """Both splits as sources; label k is `class_names[k]`.
 
-    train: Source
-    test: Source
+    Each is a `StreamSource`, or what the pipeline's `ArraySource` makes.
+    """
+
+    train: Any
+    test: Any
     class_names: tuple[str, ...]
 
 
@@ -93,8 +99,12 @@ def read(
     train_limit: int | None,
     test_limit: int | None,
     download: bool,
+    array_source: Callable[[np.ndarray, np.ndarray], Any] = ArraySource,
 ) -> TfdsData:
     """Opens the set `name`, or `name:label_key`; limits cut in the order on disk.
+
+    Splits that fit into memory are given to `array_source` as images uint8
+    `[n, h, w, c]` and labels int32 `[n]`.
 
     Raises:
         UnknownNameError: TFDS knows no such set, here or in `data_dir`.
@@ -102,6 +112,7 @@ def read(
             be fetched, or it is not one of uint8 images with class labels.
     """
     tfds = _import_tfds()
+    _leave_accelerators()
     name, _, label_key = name.partition(":")
     builder = _builder(tfds, name, data_dir)
     features = builder.info.features
@@ -123,8 +134,8 @@ def read(
     train, test = _splits(builder)
     try:
         return TfdsData(
-            _source(tfds, builder, train, train_limit, keys),
-            _source(tfds, builder, test, test_limit, keys),
+            _source(tfds, builder, train, train_limit, keys, array_source),
+            _source(tfds, builder, test, test_limit, keys, array_source),
             class_names,
         )
     except (OSError, tf.errors.OpError) as error:
@@ -143,6 +154,17 @@ def _import_tfds() -> ModuleType:
             f"`pip install tensorflow-datasets`, or use {SHIPPED!r} or a folder."
         ) from error
     return tfds
+
+
+def _leave_accelerators() -> None:
+    """Keeps TensorFlow off the accelerator where another backend trains on it.
+
+    It would take nearly all of its memory as soon as it makes a tensor.
+    """
+    if keras.backend.backend() != "tensorflow":
+        # Too late where TensorFlow has been used already, by whoever wanted it so.
+        with contextlib.suppress(RuntimeError):
+            tf.config.set_visible_devices([], "GPU")
 
 
 def _builder(tfds: ModuleType, name: str, data_dir: str | Path | None) -> Any:
@@ -223,7 +245,8 @@ def _source(
     split: str,
     limit: int | None,
     keys: tuple[str, str],
-) -> Source:
+    array_source: Callable[[np.ndarray, np.ndarray], Any],
+) -> Any:
     image_key, label_key = keys
     image = builder.info.features[image_key]
     if image.np_dtype != np.uint8:
@@ -262,7 +285,7 @@ def _source(
             f"Split {split!r} of {builder.name!r} holds examples without a label. Use "
             "another set; the labels of this one are withheld."
         )
-    return ArraySource(np.concatenate(images), labels)
+    return array_source(np.concatenate(images), labels)
 
 
 def _fixed_size(image: Any) -> tuple[int, int] | None:

@@ -85,7 +85,7 @@ def fit_strides(
 
 @dataclass(frozen=True)
 class Parts:
-    """Makes layers with one activation, weight decay and BN momentum.
+    """Makes layers with one activation, weight decay, and kind of BN.
 
     `weight_decay` is the factor in `gradient += weight_decay * kernel`, as SGD's
     option of that name has it, so the penalty is half of it times the squared norm.
@@ -96,12 +96,14 @@ class Parts:
     activation: Activation
     weight_decay: float = 0.0
     bn_momentum: float = 0.99
+    synchronized_bn: bool = False
 
     def __post_init__(self) -> None:
         check_activation("activation", self.activation)
         number("weight_decay", self.weight_decay, at_least=0, error=ModelError)
         bounds = {"at_least": 0, "at_most": 1}
         number("bn_momentum", self.bn_momentum, **bounds, error=ModelError)
+        truth("synchronized_bn", self.synchronized_bn, error=ModelError)
 
     def regularizer(self) -> keras.Regularizer | None:
         """The penalty on one kernel, None without weight decay."""
@@ -126,7 +128,12 @@ class Parts:
     def norm(self, name: str) -> layers.Layer:
         """A BatchNormalization over the channels."""
         return layers.BatchNormalization(
-            epsilon=BN_EPSILON, momentum=self.bn_momentum, name=name
+            epsilon=BN_EPSILON,
+            momentum=self.bn_momentum,
+            # On other backends a batch is one whatever devices share it, and the
+            # argument is refused.
+            synchronized=self.synchronized_bn and _has_replicas(),
+            name=name,
         )
 
     def act(self, name: str) -> layers.Layer:
@@ -134,6 +141,10 @@ class Parts:
         if self.activation == "relu6":
             return layers.ReLU(6.0, name=name)
         return layers.Activation(self.activation, name=name)
+
+
+def _has_replicas() -> bool:
+    return keras.backend.backend() == "tensorflow"
 
 
 def image_input(

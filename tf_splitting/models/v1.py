@@ -63,6 +63,7 @@ def mobilenet_v1(
     classifier_activation: Activation | None = None,
     weight_decay: float = 0.0,
     bn_momentum: float = 0.99,
+    synchronized_bn: bool = False,
     output_stride: int | None = None,
     name: str = "mobilenet_v1",
 ) -> keras.Model:
@@ -88,6 +89,8 @@ def mobilenet_v1(
         weight_decay: factor in `gradient += weight_decay * kernel`, for all kernels
             but the depthwise ones.
         bn_momentum: of the moving statistics.
+        synchronized_bn: batch statistics of all replicas of a MirroredStrategy
+            together, as those of one device would be. Nothing changes elsewhere.
         output_stride: input pixels per position of the last feature map; the first
             strides are 1 until it is met. None: 32, and 16 below 96 pixels, which at
             32 pixels gives the paper's CIFAR-100 network (stem of stride 1).
@@ -114,7 +117,7 @@ def mobilenet_v1(
     if width_multiplier != 1 or divisor is not None:
         channels = scale_widths(channels, width_multiplier, divisor)
     strides = fit_strides(STRIDES, output_stride, shape, small_output_stride=16)
-    parts = Parts(activation, weight_decay, bn_momentum)
+    parts = Parts(activation, weight_decay, bn_momentum, synchronized_bn)
 
     image, x = image_input(shape, rescale=rescale)
     x = parts.conv(channels[0], 3, "conv1", strides=strides[0])(x)

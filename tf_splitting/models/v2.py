@@ -113,6 +113,7 @@ def mobilenet_v2(
     classifier_activation: Activation | None = None,
     weight_decay: float = 0.0,
     bn_momentum: float = 0.99,
+    synchronized_bn: bool = False,
     output_stride: int | None = None,
     name: str = "mobilenet_v2",
 ) -> keras.Model:
@@ -143,6 +144,8 @@ def mobilenet_v2(
             but the depthwise ones.
         bn_momentum: of the moving statistics. `keras.applications` has 0.999, whose
             statistics need more steps than a short growing round takes.
+        synchronized_bn: batch statistics of all replicas of a MirroredStrategy
+            together, as those of one device would be. Nothing changes elsewhere.
         output_stride: input pixels per position of the last feature map; the first
             strides are 1 until it is met. None: 32, and 8 below 96 pixels: at 32
             pixels the stem and the first strided block have stride 1.
@@ -170,7 +173,7 @@ def mobilenet_v2(
     if width_multiplier != 1 or divisor is not None:
         channels = scale_widths(channels, width_multiplier, divisor)
     strides = fit_strides(STRIDES, output_stride, shape, small_output_stride=8)
-    parts = Parts(activation, weight_decay, bn_momentum)
+    parts = Parts(activation, weight_decay, bn_momentum, synchronized_bn)
 
     image, x = image_input(shape, rescale=rescale)
     x = parts.conv(channels[0], 3, "Conv1", strides=strides[0])(x)
