@@ -1,5 +1,7 @@
 """How the built-in models are built. None of these flags goes with a saved model."""
 
+from absl import flags
+
 from flags.parsers import define_choice, define_number, define_text
 
 WIDTHS = define_choice(
@@ -37,4 +39,10 @@ BN_MOMENTUM = define_number(
     at_most=1,
 )
 
-ALL = (WIDTHS, WIDTH_MULTIPLIER, ACTIVATION, SHORTCUT, BN_MOMENTUM)
+SYNCHRONIZED_BN = flags.DEFINE_bool(
+    "synchronized_bn",
+    False,
+    "Batch statistics of a built-in model over all replicas of --distribute=mirrored.",
+)
+
+ALL = (WIDTHS, WIDTH_MULTIPLIER, ACTIVATION, SHORTCUT, BN_MOMENTUM, SYNCHRONIZED_BN)

@@ -11,7 +11,6 @@ import _images
 import _models
 import keras
 import numpy as np
-import tensorflow as tf
 from _latency import median_milliseconds
 from _program import UsageError
 
@@ -39,8 +38,8 @@ def run() -> None:
     _images.check_classes(candidate.outputs, images)
     outputs, labels = _predict(candidate, images)
     loss, accuracy, kind = score(outputs, labels)
-    batches = images.test.unbatch().repeat().batch(data_flags.BATCH_SIZE.value)
-    batch = np.asarray(next(iter(batches))[0])
+    first = np.asarray(next(iter(images.test))[0])
+    batch = np.resize(first, (data_flags.BATCH_SIZE.value, *first.shape[1:]))
     print(f"model     {model_flags.MODEL.value}")
     print(f"data      {images.test_size} test images of {images.name}")
     print(f"accuracy  {accuracy:.4f}")
@@ -83,9 +82,8 @@ def _load(path: Path) -> Candidate:
             "not known of a SavedModel, which has no layers to count",
         )
     model = _models.load(path)
-    compiled = tf.function(lambda x: model(x, training=False))
     return Candidate(
-        lambda x: np.asarray(compiled(tf.constant(x))),
+        model.predict_on_batch,
         _models.image_shape(model),
         _models.outputs(model),
         f"{format_count(count_macs(model))} MACs, "
@@ -95,7 +93,7 @@ def _load(path: Path) -> Candidate:
 
 def _predict(candidate: Candidate, images: ImageData) -> tuple[np.ndarray, np.ndarray]:
     outputs, labels = [], []
-    for x, y in images.test.as_numpy_iterator():
-        outputs.append(candidate.run(x))
-        labels.append(y)
+    for x, y in images.test:
+        outputs.append(candidate.run(np.asarray(x)))
+        labels.append(np.asarray(y))
     return np.concatenate(outputs), np.concatenate(labels)

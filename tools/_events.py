@@ -1,14 +1,10 @@
-"""TensorBoard events of a job.
-
-Written through `tf.summary.write`, because `tf.summary.scalar` needs the tensorboard
-package, which only those who look at the events have to have.
-"""
+"""TensorBoard events of a job, on any backend."""
 
 from pathlib import Path
 
 import keras
-import tensorflow as tf
-from tensorflow.core.framework.summary_pb2 import SummaryMetadata
+import numpy as np
+from tensorboardX import SummaryWriter
 
 from tf_splitting import GrowthHistory, count_macs, count_params
 
@@ -26,7 +22,7 @@ class EpochEvents(keras.callbacks.Callback):
 
     def __init__(self, folder: str | Path, history: GrowthHistory) -> None:
         super().__init__()
-        self._writer = tf.summary.create_file_writer(str(folder))
+        self._writer = SummaryWriter(str(folder))
         self._history = history
         self._cost = {"macs": 0, "params": 0}
 
@@ -40,16 +36,9 @@ class EpochEvents(keras.callbacks.Callback):
         scalars = {
             **(logs or {}),
             **self._cost,
-            "learning_rate": float(self.model.optimizer.learning_rate),
+            "learning_rate": float(np.asarray(self.model.optimizer.learning_rate)),
             "round": len(self._history.rounds),
         }
-        with self._writer.as_default(step=epoch + 1):
-            for name, value in scalars.items():
-                _write_scalar(name, value)
+        for name, value in scalars.items():
+            self._writer.add_scalar(name, value, epoch + 1, new_style=True)
         self._writer.flush()
-
-
-def _write_scalar(name: str, value: float) -> None:
-    plugin = SummaryMetadata.PluginData(plugin_name="scalars")
-    metadata = SummaryMetadata(plugin_data=plugin, data_class="DATA_CLASS_SCALAR")
-    tf.summary.write(name, tf.constant(value, tf.float32), metadata=metadata)

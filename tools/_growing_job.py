@@ -2,17 +2,19 @@
 
 import shlex
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import _compiling
+import _determinism
+import _devices
 import _estimators
 import _images
 import _models
 import _results
 import _workdir
 import keras
-import tensorflow as tf
 from _events import EpochEvents
 
 from flags import data as data_flags
@@ -31,6 +33,7 @@ from tf_splitting import (
 from tf_splitting.checks import check_budget
 from tf_splitting.data import ImageData
 from tf_splitting.estimators import Estimator
+from tf_splitting.placement import placement_of
 from tf_splitting.progress import format_count
 
 
@@ -42,6 +45,13 @@ def run() -> None:
         Interrupted: it was asked to stop.
     """
     _models.check_name()
+    if job.DETERMINISTIC.value:
+        _determinism.enable()
+    with _devices.chosen():
+        _run_there()
+
+
+def _run_there() -> None:
     # Before a model is loaded: layers such as dropout draw a seed when they are made.
     keras.utils.set_random_seed(program.SEED.value)
     saved = None if _models.is_builtin() else _models.load(model_flags.MODEL.value)
@@ -66,37 +76,62 @@ def _run_in(
         train_limit=data_flags.train_limit(),
         augment=training.AUGMENT.value,
     )
-    if job.DETERMINISTIC.value:
-        tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(program.SEED.value)
     model = _models.build(images.classes) if saved is None else saved
     _images.check_classes(_models.outputs(model), images)
     _compiling.compile_model(model)
-    _print_plan(model, images, folder)
+    chief = _devices.is_chief()
+    if chief:
+        _print_plan(model, images, folder)
 
     before = trace(model).layer_widths()
     history = GrowthHistory()
     try:
         grown = _train(model, images, history, folder)
-    finally:
-        # Whatever ends the job, hours of training leave their record.
-        history.save(folder / "history.json")
-    _results.write(grown, images, history, folder)
+    except BaseException:
+        # Whatever ends the job, hours of training leave their record. If the disk does
+        # not take it, that is not what ended the job.
+        if chief:
+            with suppress(OSError):
+                history.save(folder / _results.HISTORY)
+        raise
+    if chief:
+        _write(grown, images, history, folder)
     _results.report(grown, images, before, folder)
+
+
+def _write(
+    grown: keras.Model, images: ImageData, history: GrowthHistory, folder: Path
+) -> None:
+    try:
+        _results.write(grown, images, history, folder)
+    except OSError:
+        print(
+            "not all results could be written; the job stays saved in "
+            f"{folder / _workdir.CHECKPOINTS}. Make room, and go on:\n"
+            f"  {_command(folder)}",
+            flush=True,
+        )
+        raise
 
 
 def _say_how_to_go_on(stop: Interrupted, folder: Path) -> None:
     if stop.checkpoint is None:
         print(f"stopped ({stop.reason}) before there was anything to save", flush=True)
         return
+    print(
+        f"stopped ({stop.reason}), saved in {stop.checkpoint}. To go on:\n"
+        f"  {_command(folder)}",
+        flush=True,
+    )
+
+
+def _command(folder: Path) -> str:
+    """What goes on with the job in this folder."""
     command = ["python", *sys.argv]
     if not job.WORKDIR.value:
         command.append(f"--workdir={folder}")
-    print(
-        f"stopped ({stop.reason}), saved in {stop.checkpoint}. To go on:\n"
-        f"  {shlex.join(command)}",
-        flush=True,
-    )
+    return shlex.join(command)
 
 
 def _print_plan(model: keras.Model, images: ImageData, folder: Path) -> None:
@@ -115,15 +150,21 @@ def _print_plan(model: keras.Model, images: ImageData, folder: Path) -> None:
         )
     if growing.GROW.value:
         print(f"target: {format_count(growing.TARGET_MACS.value)} MACs")
+    placement = placement_of(model)
+    if placement.divides:
+        shared = f" of {placement.processes} processes" * (placement.processes > 1)
+        print(f"devices: {placement.devices}{shared} share each batch")
     print(f"results: {folder}", flush=True)
 
 
 def _train(
     model: keras.Model, images: ImageData, history: GrowthHistory, folder: Path
 ) -> keras.Model:
+    chief = _devices.is_chief()
     common = {
         "validation_data": images.test,
-        "callbacks": [EpochEvents(folder / "logs", history)],
+        "callbacks": [EpochEvents(folder / "logs", history)] if chief else [],
+        "verbose": 1 if chief else 0,
         "seed": program.SEED.value,
         "checkpoint_dir": folder / _workdir.CHECKPOINTS,
         "save_steps": job.SAVE_STEPS.value,

@@ -50,6 +50,7 @@ def build(classes: int) -> keras.Model:
         "width_multiplier": builtin.WIDTH_MULTIPLIER.value,
         "activation": builtin.ACTIVATION.value,
         "bn_momentum": builtin.BN_MOMENTUM.value,
+        "synchronized_bn": builtin.SYNCHRONIZED_BN.value,
     }
     name = model_flags.MODEL.value
     if name == "mobilenet_v2":

@@ -3,7 +3,7 @@
 import importlib
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import ModuleType
 
 import _quiet
@@ -29,15 +29,15 @@ def run(
     """Parses the flags, checks them, does the job, and exits.
 
     Exit codes: 0; 2 after a user's mistake; 3 if the loss became NaN or infinite; 4 if
-    the disk did not take the results; 75 if a signal or a notice stopped the job, which
-    is saved and goes on with the same command; 130 after an interrupt where nothing
-    could be saved. Each with one message on stderr (and the traceback if --debug).
-    Anything else is a bug and shows its traceback.
+    the disk is full or broken, or did not take the results; 75 if a signal or a notice
+    stopped the job, which is saved and goes on with the same command; 130 after an
+    interrupt where nothing could be saved. Each with one message on stderr (and the
+    traceback if --debug). Anything else is a bug and shows its traceback.
 
     Args:
         check: raises `UsageError` for what the flags alone can tell.
-        job: module with the function `run`. It may import TensorFlow, which `--help`
-            and mistyped flags need not wait for.
+        job: module with the function `run`. It may import Keras, which `--help` and
+            mistyped flags need not wait for.
         flag_modules: whose flags `--help` shows.
     """
     for module in (*flag_modules, program):
@@ -77,7 +77,7 @@ def _guarded(check: Callable[[], None], job: str) -> int:
     logging.set_verbosity(logging.ERROR)
     try:
         check()
-        _quiet.import_tensorflow()
+        _quiet.import_backend()
         return _do(job)
     except UsageError as error:
         return _complain(error)
@@ -90,14 +90,19 @@ def _guarded(check: Callable[[], None], job: str) -> int:
 
 def _do(job: str) -> int:
     from tf_splitting import Interrupted, SplittingError
+    from tf_splitting.arguments import DISK_TROUBLE
     from tf_splitting.errors import NonFiniteLossError
 
     try:
         importlib.import_module(job).run()
     except NonFiniteLossError as error:
         return _complain(error, NOT_FINITE)
-    except SplittingError as error:
-        return _complain(error)
+    except (SplittingError, UsageError) as error:
+        of_the_disk = any(
+            isinstance(cause, OSError) and cause.errno in DISK_TROUBLE
+            for cause in _causes(error)
+        )
+        return _complain(error, NOT_WRITTEN if of_the_disk else USER_ERROR)
     except OSError as error:
         return _complain(error, NOT_WRITTEN)
     except Interrupted as stop:
@@ -105,6 +110,13 @@ def _do(job: str) -> int:
             raise
         return STOPPED
     return 0
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
 
 
 def _complain(error: Exception, code: int = USER_ERROR) -> int:

@@ -1,4 +1,4 @@
-"""Imports TensorFlow without its greetings, so that users see the tool's output."""
+"""Imports the backend without its greetings, so that users see the tool's output."""
 
 import os
 import shutil
@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-def import_tensorflow() -> None:
-    """Imports TensorFlow and finds its devices, silently unless that fails.
+def import_backend() -> None:
+    """Imports Keras and its backend, silently unless that fails.
 
     What TensorFlow's C++ code prints meanwhile (CPU features, missing GPU drivers)
     no Python setting reaches. Of what Python says later only errors are shown, and our
@@ -19,16 +19,23 @@ def import_tensorflow() -> None:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with stderr_held_back():
-        import tensorflow as tf
+        import keras
 
-        # Looking for GPUs prints too, whenever it happens first.
-        tf.config.list_physical_devices()
-    tf.get_logger().setLevel("ERROR")
+        if keras.backend.backend() == "tensorflow":
+            _find_devices_of_tensorflow()
     warnings.simplefilter("ignore")
     warnings.showwarning = _show_warning
     from tf_splitting.errors import SplittingWarning
 
     warnings.simplefilter("once", SplittingWarning)
+
+
+def _find_devices_of_tensorflow() -> None:
+    import tensorflow as tf
+
+    # Looking for GPUs prints too, whenever it happens first.
+    tf.config.list_physical_devices()
+    tf.get_logger().setLevel("ERROR")
 
 
 def _show_warning(message: Warning | str, *_: object) -> None:

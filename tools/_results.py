@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import _devices
 import keras
 import numpy as np
 from _workdir import GROWN
@@ -10,13 +11,16 @@ from _workdir import GROWN
 from flags import job
 from tf_splitting import GrowthHistory, count_macs, count_params, trace
 from tf_splitting.data import ImageData
+from tf_splitting.dividing import divide
 from tf_splitting.exporting import export_saved_model
 from tf_splitting.files import appearing
+from tf_splitting.placement import placement_of
 from tf_splitting.progress import format_count
 from tf_splitting.reporting import plot_growth, width_table
 
 # Images that a SavedModel is compared on with the Keras model.
 COMPARED = 8
+HISTORY = "history.json"
 PICTURE = "growth.png"
 SAVED_MODEL = "saved_model"
 
@@ -24,10 +28,14 @@ SAVED_MODEL = "saved_model"
 def write(
     grown: keras.Model, images: ImageData, history: GrowthHistory, folder: Path
 ) -> None:
-    """Writes the model, the picture and, if asked for, the SavedModel.
+    """Writes the history, the model, the picture and, if asked for, the SavedModel.
 
     What is there is whole, and this job's: a run before this one got so far.
+
+    Raises:
+        OSError: the disk does not take one of them; those before it are there.
     """
+    history.save(folder / HISTORY)
     if not (folder / GROWN).exists():
         with appearing(folder / GROWN) as temporary:
             grown.save(temporary)
@@ -47,9 +55,15 @@ def report(
     before: Mapping[str, int],
     folder: Path,
 ) -> None:
-    """Prints the widths, the test result, the cost, and where everything is."""
+    """Prints the widths, the test result, the cost, and where everything is.
+
+    Every process takes part in the test, and the first one prints.
+    """
+    test = divide(images.test, placement_of(grown))
+    measured = grown.evaluate(test, verbose=0, return_dict=True)
+    if not _devices.is_chief():
+        return
     print(f"\n{width_table(before, trace(grown).layer_widths())}\n")
-    measured = grown.evaluate(images.test, verbose=0, return_dict=True)
     values = ", ".join(f"{name} {value:.4f}" for name, value in measured.items())
     print(f"test: {values} on {images.test_size} images")
     print(

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import _devices
 from _program import UsageError, key_flags
 
-from flags import job
+from flags import devices, job
 from flags import model as model_flags
 from tf_splitting.checkpoints import lock
 from tf_splitting.errors import CheckpointError, LockedError
@@ -18,7 +19,14 @@ CHECKPOINTS = "checkpoints"
 FLAGS = "flags.txt"
 
 # Flags that do not change what a job computes.
-_OF_THE_RUN = (job.WORKDIR, job.RESTART, job.SAVE_STEPS, job.EXPORT)
+_OF_THE_RUN = (
+    job.WORKDIR,
+    job.RESTART,
+    job.SAVE_STEPS,
+    job.EXPORT,
+    devices.COORDINATOR,
+    devices.PROCESS_ID,
+)
 
 
 @contextmanager
@@ -30,6 +38,10 @@ def opened() -> Iterator[Path]:
         LockedError: another process works there.
     """
     folder = _path()
+    if not _devices.is_chief():
+        # The first process has made and locked it, or will fail for all.
+        yield folder
+        return
     with ExitStack() as stack:
         try:
             stack.enter_context(lock(folder))

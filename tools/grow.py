@@ -24,6 +24,7 @@ import _program
 from flags import (
     builtin,
     data,
+    devices,
     estimating,
     growing,
     job,
@@ -32,7 +33,7 @@ from flags import (
 from flags import model as model_flags
 
 JOB = "_growing_job"
-FLAGS = (model_flags, growing, data, training, estimating, job, builtin)
+FLAGS = (model_flags, growing, data, training, estimating, job, devices, builtin)
 
 
 def check() -> None:
@@ -46,6 +47,8 @@ def check() -> None:
         _program.require(growing.TARGET_MACS, "MACs per image, such as 0.2e9")
     elif growing.TARGET_MACS.present:
         raise _program.UsageError("--nogrow does not go with --target_macs.")
+    if devices.PROCESSES.value > 1:
+        _program.require(job.WORKDIR, "the folder that all processes share")
 
 
 if __name__ == "__main__":
