@@ -1,4 +1,4 @@
-"""Every network of keras.applications can be traced, grown, saved and loaded."""
+"""Every network of keras.applications can be traced and grown, families saved too."""
 
 import gc
 
@@ -27,8 +27,6 @@ QUICK = (
     "ResNet50V2",
     "Xception",
 )
-# Weights above which nothing is saved, for time: all these have smaller siblings.
-LARGEST_FILE = 55e6
 
 
 def cases():
@@ -99,7 +97,8 @@ def test_application(name, top, tmp_path):
     expected = total(macs_terms(graph), plan.widths(graph))
     assert count_macs(grown) == expected > total(macs_terms(graph), graph.widths)
 
-    if grown.count_params() < LARGEST_FILE:
+    # The others are of the same layers; reading one takes as long as building it.
+    if name in QUICK:
         grown.save(tmp_path / "grown.keras")
         loaded = keras.saving.load_model(tmp_path / "grown.keras")
         assert relative(after, nets.outputs(loaded, images)) < 1e-6

@@ -1,5 +1,6 @@
 """A job that is stopped anywhere and goes on ends as if it had never been stopped."""
 
+import functools
 import json
 import random
 
@@ -129,6 +130,7 @@ def job(dataset, folder=None, callbacks=(), model=None, **changes):
 
 
 ESTIMATED = {"method": "splitting"}
+SHORT_PHASES = {"save_steps": None, "epochs": 1}
 
 
 def timeless(history):
@@ -169,6 +171,16 @@ def test_without_steps_epochs_are_what_is_saved(tmp_path):
     assert_same(job(examples(), tmp_path, save_steps=None), uninterrupted)
 
 
+def test_a_job_is_saved_before_its_first_step(tmp_path):
+    """The optimizer has no slots then, nor has what is saved of it."""
+    uninterrupted = job(examples(), epochs=0)
+    with pytest.raises(KillError):
+        job(examples(), tmp_path, [KillAt(1)], epochs=0)
+    state = CheckpointStore(tmp_path).load().json("state.json")["state"]
+    assert (state["round"], state["epoch"], state["batch"]) == (1, 0, 0)
+    assert_same(job(examples(), tmp_path, epochs=0), uninterrupted)
+
+
 class AskToStop(keras.callbacks.Callback):
     def __init__(self, epoch, batch):
         super().__init__()
@@ -182,12 +194,21 @@ class AskToStop(keras.callbacks.Callback):
             tf_splitting.request_stop("a notice")
 
 
-@pytest.mark.parametrize("kind", SETS)
-@pytest.mark.parametrize("batch", [0, 4, 5])
+# At the first step, inside, and at an epoch's last step.
+STOPS = [(kind, 4) for kind in SETS] + [
+    (kind, batch) for kind in ("arrays", UNKNOWN) for batch in (0, 5)
+]
+
+
+@functools.cache
+def uninterrupted_with_short_phases(kind):
+    return job(SETS[kind](), model=model_for(kind), **SHORT_PHASES)
+
+
+@pytest.mark.parametrize(("kind", "batch"), STOPS)
 def test_a_callback_may_ask_to_stop(kind, batch, tmp_path):
-    """At the first step, inside, and at an epoch's last step."""
-    options = {"save_steps": None, "epochs": 1}
-    uninterrupted = job(SETS[kind](), model=model_for(kind), **options)
+    options = SHORT_PHASES
+    uninterrupted = uninterrupted_with_short_phases(kind)
     with pytest.raises(Interrupted) as stop:
         job(SETS[kind](), tmp_path, [AskToStop(2, batch)], model_for(kind), **options)
     assert stop.value.reason == "a notice"

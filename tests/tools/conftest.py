@@ -13,10 +13,13 @@ from tool_runs import ROOT, SHORT, TINY, command, environment
 
 @pytest.fixture(scope="session")
 def run_tool(tmp_path_factory):
-    """`run_tool("grow", "--model=...")` -> the completed process, output as text."""
+    """`run_tool("grow", "--model=...")` -> the completed process, output as text.
+
+    `prepare` is called in the new process before the tool is.
+    """
     folder = tmp_path_factory.mktemp("cwd")
 
-    def run(tool, *flags, cwd=folder):
+    def run(tool, *flags, cwd=folder, prepare=None):
         return subprocess.run(
             command(tool, *flags),
             cwd=cwd,
@@ -24,6 +27,7 @@ def run_tool(tmp_path_factory):
             capture_output=True,
             text=True,
             timeout=1500,
+            preexec_fn=prepare,
         )
 
     return run

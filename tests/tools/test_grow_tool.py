@@ -1,7 +1,6 @@
 """`tools/grow.py`: what it prints and writes, from start to end."""
 
 import json
-import signal
 import subprocess
 import sys
 import tempfile
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.core.util.event_pb2 import Event
-from tool_runs import ROOT, SHORT, TINY, command, environment
+from tool_runs import ROOT, SHORT, TINY, environment, started
 
 import tf_splitting
 
@@ -104,62 +103,6 @@ def test_the_flags_of_a_job_repeat_it(job):
     lines = (workdir / "flags.txt").read_text().splitlines()
     assert "--target_macs=120000.0" in lines
     assert not any("workdir" in line for line in lines)
-
-
-def started(workdir, small_file, *flags):
-    """The usual job as a process that runs."""
-    return subprocess.Popen(
-        command(
-            "grow",
-            f"--model={small_file}",
-            "--target_macs=120e3",
-            f"--workdir={workdir}",
-            *TINY,
-            *SHORT,
-            *flags,
-        ),
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A shell starts its background jobs with the signal ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-
-
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_a_signal_stops_a_job_that_goes_on_with_the_same_command(
-    name, small_file, tmp_path
-):
-    workdir = tmp_path / "out"
-    process = started(workdir, small_file, "--epochs=200")
-    try:
-        for line in process.stdout:
-            if "epoch 2/" in line:
-                break
-        process.send_signal(getattr(signal, name))
-        output, errors = process.communicate(timeout=120)
-    finally:
-        process.kill()
-    assert process.returncode == 75
-    assert f"stopped ({name}), saved in {workdir}" in output
-    assert f"--workdir={workdir}" in output
-    assert "Traceback" not in errors
-    done = len(json.loads((workdir / "history.json").read_text())["epochs"])
-    assert 2 <= done < 200
-    assert not (workdir / "grown.keras").exists()
-
-    again = started(workdir, small_file, "--epochs=200")
-    try:
-        lines = iter(again.stdout)
-        line = next(line for line in lines if "resuming" in line or "epoch" in line)
-        assert f"resuming from {workdir}" in line
-        assert f"epoch {done + 1}/" in next(lines)
-        again.send_signal(signal.SIGTERM)
-        again.communicate(timeout=120)
-    finally:
-        again.kill()
-    assert again.returncode == 75
 
 
 def test_a_second_process_is_refused_and_told_of_the_first(small_file, tmp_path):

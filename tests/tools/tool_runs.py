@@ -1,6 +1,8 @@
 """How the tests of the tools run them: settings and command lines."""
 
 import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -19,3 +21,24 @@ def environment():
     """The caller's, without what would hide TensorFlow's chatter."""
     hidden = ("TF_CPP_MIN_LOG_LEVEL", "PYTHONPATH")
     return {name: value for name, value in os.environ.items() if name not in hidden}
+
+
+def started(workdir, small_file, *flags):
+    """The usual growing job as a process that runs."""
+    return subprocess.Popen(
+        command(
+            "grow",
+            f"--model={small_file}",
+            "--target_macs=120e3",
+            f"--workdir={workdir}",
+            *TINY,
+            *SHORT,
+            *flags,
+        ),
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell starts its background jobs with the signal ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
