@@ -66,6 +66,10 @@ class LockedError(CheckpointError):
     """Another process works in the directory that was given."""
 
 
+class PeerError(SplittingError):
+    """A job that several processes share cannot go on in this one."""
+
+
 class Interrupted(KeyboardInterrupt):
     """A job has stopped because it was asked to.
 

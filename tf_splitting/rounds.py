@@ -10,12 +10,19 @@ from typing import Any
 import keras
 import numpy as np
 
+from tf_splitting.arguments import in_a_line
 from tf_splitting.batch_statistics import reestimate_batch_statistics
 from tf_splitting.checks import check_loss
 from tf_splitting.costs import count_macs, count_params
 from tf_splitting.data_watch import Watched
 from tf_splitting.dividing import Divided
-from tf_splitting.errors import Interrupted, NonFiniteLossError, RebuildError
+from tf_splitting.errors import (
+    Interrupted,
+    NonFiniteLossError,
+    PeerError,
+    RebuildError,
+    SplittingError,
+)
 from tf_splitting.feeds import Feed
 from tf_splitting.freeing import free_dead_graphs
 from tf_splitting.graph import format_table
@@ -78,6 +85,7 @@ class Job:
         Raises:
             Interrupted: somebody has asked to stop; the job is saved.
             NonFiniteLossError: the loss or a weight became NaN or infinite.
+            PeerError: another process that shares the job is gone.
         """
         try:
             return self._run(model)
@@ -86,6 +94,15 @@ class Job:
                 raise
             raise NonFiniteLossError(
                 f"{error} The last good checkpoint is {self._saved}."
+            ) from error
+        except Exception as error:
+            if self.placement.processes == 1 or isinstance(error, SplittingError):
+                raise
+            raise PeerError(
+                f"Process {self.placement.process} of {self.placement.processes} "
+                f"cannot go on: {in_a_line(error)}. If another one is gone, all stop. "
+                "Start all of them again, with the same arguments, to go on from "
+                f"{self._saved or 'the beginning'}."
             ) from error
 
     def _run(self, model: keras.Model) -> keras.Model:

@@ -92,7 +92,8 @@ def draw_sample(
     generator = np.random.default_rng(seed)
     most_bytes = most_bytes or math.inf
     if hasattr(dataset, "epoch_dataset"):
-        dataset = dataset.epoch_dataset(0)
+        # An epoch is a stream on any backend: the same examples are drawn.
+        dataset = _InOrder(dataset.epoch_dataset(0))
     if is_arrays(dataset):
         whole = whole_of(dataset)
         size = _within(size, whole, most_bytes)
@@ -119,6 +120,18 @@ def draw_sample(
         raise DataError("The dataset is empty: it yielded no batch.")
     sample = Sample(taken)
     return sample if class_weight is None else weighted_by_class(sample, class_weight)
+
+
+class _InOrder:
+    """Batches one after the other, of a PyDataset too."""
+
+    def __init__(self, batches: Any) -> None:
+        self._batches = batches
+
+    def __iter__(self) -> Iterator[Any]:
+        if isinstance(self._batches, keras.utils.PyDataset):
+            return map(self._batches.__getitem__, range(len(self._batches)))
+        return iter(self._batches)
 
 
 def _is_stream(dataset: Any) -> bool:

@@ -1,10 +1,21 @@
-"""TensorBoard events of a job, on any backend."""
+"""TensorBoard events of a job, on any backend.
 
+Written here and not by tensorboardX's `SummaryWriter`, whose thread dies of a full disk,
+after which whoever flushes waits forever.
+"""
+
+import os
+import socket
+import struct
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import keras
 import numpy as np
-from tensorboardX import SummaryWriter
+from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.proto.summary_pb2 import Summary
+from tensorboardX.record_writer import masked_crc32c
 
 from tf_splitting import GrowthHistory, count_macs, count_params
 
@@ -13,7 +24,8 @@ class EpochEvents(keras.callbacks.Callback):
     """Writes loss, metrics, MACs, parameters, learning rate and round of every epoch.
 
     One object lives through the whole job: `fit` runs once per round, each time with
-    another model.
+    another model. A full disk does not end the job: what it does not take is written
+    with a later epoch.
 
     Args:
         folder: where the event file goes.
@@ -22,7 +34,9 @@ class EpochEvents(keras.callbacks.Callback):
 
     def __init__(self, folder: str | Path, history: GrowthHistory) -> None:
         super().__init__()
-        self._writer = SummaryWriter(str(folder))
+        name = f"{time.time():.0f}.{socket.gethostname()}.{os.getpid()}"
+        self._path = Path(folder) / f"events.out.tfevents.{name}"
+        self._waiting = _record(Event(file_version="brain.Event:2"))
         self._history = history
         self._cost = {"macs": 0, "params": 0}
 
@@ -39,6 +53,32 @@ class EpochEvents(keras.callbacks.Callback):
             "learning_rate": float(np.asarray(self.model.optimizer.learning_rate)),
             "round": len(self._history.rounds),
         }
-        for name, value in scalars.items():
-            self._writer.add_scalar(name, value, epoch + 1, new_style=True)
-        self._writer.flush()
+        values = [
+            Summary.Value(tag=name, simple_value=value)
+            for name, value in scalars.items()
+        ]
+        self._waiting += _record(Event(step=epoch + 1, summary=Summary(value=values)))
+        with suppress(OSError):
+            self._write()
+
+    def _write(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        # Unbuffered, so that it is known how much the disk took.
+        with self._path.open("ab", buffering=0) as file:
+            while self._waiting:
+                self._waiting = self._waiting[file.write(self._waiting) :]
+
+
+def _record(event: Event) -> bytes:
+    """An event as it stands in the file: length, data, and a checksum behind each."""
+    event.wall_time = time.time()
+    data = event.SerializeToString()
+    length = struct.pack("<Q", len(data))
+    return b"".join(
+        [
+            length,
+            struct.pack("<I", masked_crc32c(length)),
+            data,
+            struct.pack("<I", masked_crc32c(data)),
+        ]
+    )

@@ -1,6 +1,7 @@
 """Runs a tool: parses flags, and turns mistakes into one message and an exit code."""
 
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from flags import program
 USER_ERROR = 2
 NOT_FINITE = 3
 NOT_WRITTEN = 4
+PEER_GONE = 5
 # What schedulers take for "run me again".
 STOPPED = 75
 INTERRUPTED = 130
@@ -29,9 +31,9 @@ def run(
     """Parses the flags, checks them, does the job, and exits.
 
     Exit codes: 0; 2 after a user's mistake; 3 if the loss became NaN or infinite; 4 if
-    the disk is full or broken, or did not take the results; 75 if a signal or a notice
-    stopped the job, which is saved and goes on with the same command; 130 after an
-    interrupt where nothing could be saved. Each with one message on stderr (and the
+    the disk is full or broken, or did not take the results; 5 if another process of
+    the job is gone; 75 if a signal or a notice stopped the job, which is saved and goes
+    on with the same command; 130 after an interrupt where nothing could be saved. Each with one message on stderr (and the
     traceback if --debug). Anything else is a bug and shows its traceback.
 
     Args:
@@ -91,12 +93,18 @@ def _guarded(check: Callable[[], None], job: str) -> int:
 def _do(job: str) -> int:
     from tf_splitting import Interrupted, SplittingError
     from tf_splitting.arguments import DISK_TROUBLE
-    from tf_splitting.errors import NonFiniteLossError
+    from tf_splitting.errors import NonFiniteLossError, PeerError
 
     try:
         importlib.import_module(job).run()
     except NonFiniteLossError as error:
         return _complain(error, NOT_FINITE)
+    except PeerError as error:
+        code = _complain(error, PEER_GONE)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # Leaving as usual would wait a minute and a half for the others.
+        os._exit(code)
     except (SplittingError, UsageError) as error:
         of_the_disk = any(
             isinstance(cause, OSError) and cause.errno in DISK_TROUBLE

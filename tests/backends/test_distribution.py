@@ -106,9 +106,10 @@ def start_both(tmp_path, *further):
 def test_two_processes_grow_what_one_device_grows(alone, tmp_path):
     """The second one is killed in between, and both start again."""
     files, processes = start_both(tmp_path, 1)
-    codes = [finish(process)[0] for process in reversed(processes)]
-    assert codes[0] == 9
-    assert codes[1] not in (0, 9), "the first process has to notice"
+    (survivor, message), (dead, _) = map(finish, processes)
+    assert (survivor, dead) == (5, 9)
+    assert "Process 0 of 2 cannot go on" in message
+    assert "Start all of them again" in message
     files, processes = start_both(tmp_path)
     found = results_of(files[0], *processes)
     assert_same_job(alone, found)

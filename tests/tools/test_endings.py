@@ -14,7 +14,9 @@ from contextlib import contextmanager
 
 import keras
 import pytest
+import tensorflow as tf
 from absl import flags
+from tensorflow.core.util.event_pb2 import Event
 from tool_runs import ROOT, SHORT, TINY, started
 
 import tf_splitting
@@ -164,6 +166,28 @@ def test_each_result_is_whole_or_absent(job, monkeypatch, tmp_path):
         assert {path.name for path in tmp_path.iterdir()} == set(RESULTS[:number])
         copy = shutil.copytree if (done / name).is_dir() else shutil.copy
         copy(done / name, tmp_path / name)
+
+
+def test_events_wait_for_room(monkeypatch, tmp_path):
+    """A full disk takes half an event; the job goes on, and in the end all are there."""
+    monkeypatch.setattr(sys, "path", [str(ROOT / "tools"), *sys.path])
+    from _events import EpochEvents
+
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    events = EpochEvents(tmp_path / "logs", tf_splitting.GrowthHistory())
+    events.set_model(model)
+    events.on_train_begin()
+    events.on_epoch_end(0, {"loss": 1.0})
+    (file,) = (tmp_path / "logs").iterdir()
+    room = file.stat().st_size + 20
+    with limited_files(room):
+        events.on_epoch_end(1, {"loss": 2.0})
+        events.on_epoch_end(2, {"loss": 3.0})
+    assert file.stat().st_size == room
+    events.on_epoch_end(3, {"loss": 4.0})
+    records = tf.data.TFRecordDataset(str(file)).as_numpy_iterator()
+    assert [Event.FromString(record).step for record in records] == [0, 1, 2, 3, 4]
 
 
 def test_a_full_disk_at_the_end(job, run_tool, small_file, tmp_path):

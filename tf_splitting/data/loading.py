@@ -60,6 +60,11 @@ class ImageData:
     steps: int
     _training: Batches = field(repr=False)
 
+    @property
+    def last_batch(self) -> int:
+        """Examples in an epoch's last batch, the smallest."""
+        return self.train_size - (self.steps - 1) * self._training.batch_size
+
     def epoch_dataset(self, epoch: int, first_batch: int = 0) -> Dataset:
         """An epoch's training batches from one on.
 
