@@ -5,6 +5,7 @@ A file or folder appears only after its outputs have been compared.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -101,6 +102,13 @@ def export_litert(
             f"Got path={str(path)!r}; expected one that ends in .tflite. Rename it."
         )
 
+    if keras.backend.backend() != "tensorflow":
+        raise ExportError(
+            f"Keras writes LiteRT on its TensorFlow backend, not on "
+            f"{keras.backend.backend()!r}. Save the model as .keras, and export it in "
+            "a process with KERAS_BACKEND=tensorflow."
+        )
+
     def write(temporary: Path) -> None:
         model.export(temporary, format="litert", verbose=False)
 
@@ -185,6 +193,14 @@ def load_litert(path: str | Path) -> Callable[[np.ndarray], np.ndarray]:
         return interpreter.get_tensor(result["index"])
 
     return run
+
+
+def is_available() -> bool:
+    """Whether TensorFlow, without which nothing is exported, is installed."""
+    try:
+        return importlib.util.find_spec("tensorflow") is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _tensorflow() -> ModuleType:

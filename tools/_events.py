@@ -1,7 +1,7 @@
 """TensorBoard events of a job, on any backend.
 
-Written here and not by tensorboardX's `SummaryWriter`, whose thread dies of a full disk,
-after which whoever flushes waits forever.
+Not written by tensorboardX's `SummaryWriter`, whose thread dies of a full disk: whoever
+flushes then waits forever.
 """
 
 import os
@@ -54,7 +54,7 @@ class EpochEvents(keras.callbacks.Callback):
             "round": len(self._history.rounds),
         }
         values = [
-            Summary.Value(tag=name, simple_value=value)
+            Summary.Value(tag=name, simple_value=float(value))
             for name, value in scalars.items()
         ]
         self._waiting += _record(Event(step=epoch + 1, summary=Summary(value=values)))

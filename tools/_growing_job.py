@@ -16,6 +16,7 @@ import _results
 import _workdir
 import keras
 from _events import EpochEvents
+from _program import UsageError
 
 from flags import data as data_flags
 from flags import estimating, growing, job, program, training
@@ -33,6 +34,7 @@ from tf_splitting import (
 from tf_splitting.checks import check_budget
 from tf_splitting.data import ImageData
 from tf_splitting.estimators import Estimator
+from tf_splitting.exporting import is_available
 from tf_splitting.placement import placement_of
 from tf_splitting.progress import format_count
 
@@ -51,7 +53,25 @@ def run() -> None:
         _run_there()
 
 
+def _check_export() -> None:
+    """Says at once, and not at the end, that no SavedModel can be written.
+
+    Raises:
+        UsageError: one was asked for by name.
+    """
+    if is_available():
+        return
+    if job.EXPORT.present:
+        raise UsageError(
+            "--export: SavedModels are TensorFlow's, which is not installed. Install "
+            'it with `pip install "tf_splitting[tensorflow]"`, or leave the flag out.'
+        )
+    print("no SavedModel will be written: TensorFlow is not installed", flush=True)
+
+
 def _run_there() -> None:
+    if job.EXPORT.value:
+        _check_export()
     # Before a model is loaded: layers such as dropout draw a seed when they are made.
     keras.utils.set_random_seed(program.SEED.value)
     saved = None if _models.is_builtin() else _models.load(model_flags.MODEL.value)

@@ -33,8 +33,9 @@ def run(
     Exit codes: 0; 2 after a user's mistake; 3 if the loss became NaN or infinite; 4 if
     the disk is full or broken, or did not take the results; 5 if another process of
     the job is gone; 75 if a signal or a notice stopped the job, which is saved and goes
-    on with the same command; 130 after an interrupt where nothing could be saved. Each with one message on stderr (and the
-    traceback if --debug). Anything else is a bug and shows its traceback.
+    on with the same command; 130 after an interrupt where nothing could be saved. Each
+    with one message on stderr (and the traceback if --debug). Anything else is a bug
+    and shows its traceback.
 
     Args:
         check: raises `UsageError` for what the flags alone can tell.

@@ -12,7 +12,7 @@ from flags import job
 from tf_splitting import GrowthHistory, count_macs, count_params, trace
 from tf_splitting.data import ImageData
 from tf_splitting.dividing import divide
-from tf_splitting.exporting import export_saved_model
+from tf_splitting.exporting import export_saved_model, is_available
 from tf_splitting.files import appearing
 from tf_splitting.placement import placement_of
 from tf_splitting.progress import format_count
@@ -42,7 +42,8 @@ def write(
     if history.epochs and not (folder / PICTURE).exists():
         title = f"{grown.name} on {images.name}"
         plot_growth(history.epochs, folder / PICTURE, title=title)
-    if job.EXPORT.value and not (folder / SAVED_MODEL).exists():
+    exports = job.EXPORT.value and is_available()
+    if exports and not (folder / SAVED_MODEL).exists():
         batch = next(iter(images.test))[0]
         export_saved_model(
             grown, folder / SAVED_MODEL, inputs=np.asarray(batch)[:COMPARED]

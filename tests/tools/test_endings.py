@@ -169,7 +169,7 @@ def test_each_result_is_whole_or_absent(job, monkeypatch, tmp_path):
 
 
 def test_events_wait_for_room(monkeypatch, tmp_path):
-    """A full disk takes half an event; the job goes on, and in the end all are there."""
+    """A full disk takes part of an event; the job goes on, and all are there later."""
     monkeypatch.setattr(sys, "path", [str(ROOT / "tools"), *sys.path])
     from _events import EpochEvents
 
