@@ -10,19 +10,24 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 import keras
 import pytest
 
+from tf_splitting.freeing import free_dead_graphs
+
 
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="also run the slow tests")
+    parser.addoption(
+        "--exhaustive", action="store_true", help="also run siblings of what is tested"
+    )
 
 
 def pytest_collection_modifyitems(config, items):
     # The longest first: at the end it would keep one process busy and the other idle.
     items.sort(key=lambda item: item.name != "test_the_main_job")
-    if config.getoption("--slow"):
-        return
-    for item in items:
-        if "slow" in item.keywords:
-            item.add_marker(pytest.mark.skip(reason="slow: run with --slow"))
+    for name in ("slow", "exhaustive"):
+        skip = pytest.mark.skip(reason=f"{name}: run with --{name}")
+        for item in items:
+            if name in item.keywords and not config.getoption(f"--{name}"):
+                item.add_marker(skip)
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +40,8 @@ def fresh_session():
     """Models of one file are gone before the next file starts."""
     yield
     keras.utils.clear_session()
+    # What a process holds, it looks through for garbage again and again.
+    free_dead_graphs()
 
 
 @pytest.fixture

@@ -16,7 +16,22 @@ LEAST_GROWABLE_SHARE = 0.03
 # Networks of which less of the MACs can grow, and why.
 EXPECTED_FROZEN: dict[str, str] = {}
 
-# One of each family runs by default.
+# One of each family runs by default, with --slow another one, and with --exhaustive its
+# siblings, which are of the same layers at other sizes.
+SLOW = (
+    "ConvNeXtBase",
+    "DenseNet201",
+    "EfficientNetB4",
+    "EfficientNetV2M",
+    "InceptionResNetV2",
+    "InceptionV3",
+    "MobileNet",
+    "MobileNetV3Large",
+    "NASNetLarge",
+    "ResNet152V2",
+    "ResNet50",
+    "VGG19",
+)
 QUICK = (
     "ConvNeXtTiny",
     "DenseNet121",
@@ -36,7 +51,9 @@ def cases():
 
 def case(name, top):
     label = f"{name}-{'logits' if top else 'features'}"
-    marks = () if name in QUICK else pytest.mark.slow
+    marks = ()
+    if name not in QUICK:
+        marks = pytest.mark.slow if name in SLOW else pytest.mark.exhaustive
     return pytest.param(name, top, marks=marks, id=label)
 
 
@@ -79,7 +96,7 @@ def assert_preserved(model, grown, images):
 
 def test_all_are_found():
     assert len(stock.BUILDERS) >= 40
-    assert {*QUICK, *EXPECTED_FROZEN} <= stock.BUILDERS.keys()
+    assert {*QUICK, *SLOW, *EXPECTED_FROZEN} <= stock.BUILDERS.keys()
 
 
 @pytest.mark.parametrize(("name", "top"), cases())

@@ -89,12 +89,14 @@ def count_params(folder):
 
 @row
 def macs_per_layer(folder):
-    return dict(tf_splitting.macs_per_layer(nets.residual()))
+    costs = tf_splitting.macs_per_layer(nets.residual())
+    return {layer: np.array(cost) for layer, cost in costs.items()}
 
 
 @row
 def params_per_layer(folder):
-    return dict(tf_splitting.params_per_layer(nets.residual()))
+    costs = tf_splitting.params_per_layer(nets.residual())
+    return {layer: np.array(cost) for layer, cost in costs.items()}
 
 
 @row

@@ -308,7 +308,7 @@ class _MeanOf(keras.losses.Loss):
     """The mean of a function of (y_true, y_pred), taken as Keras takes it."""
 
     def __init__(self, function: Callable[[Any, Any], Any]) -> None:
-        super().__init__()
+        super().__init__(name="given")
         self.call = function
 
 
