@@ -1,0 +1,102 @@
+"""What does saving cost a job?
+
+Runs the README's main job, or whatever flags of `tools/grow.py` are given, and times
+every save of its checkpoints: tracing, copying, hashing, writing and flushing to the
+disk. The sum is compared with the seconds of the epochs, in which saves at their ends
+are not counted.
+
+    nice -n 10 python benchmarks/saving_cost.py [--train_limit=250 ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from absl import flags
+
+from tf_splitting.graph import format_table
+from tf_splitting.resuming import Keeper
+
+ROOT = Path(__file__).resolve().parents[1]
+MAIN_JOB = ("--model=mobilenet_v2", "--target_macs=0.2e9")
+
+
+def parse() -> tuple[argparse.Namespace, list[str]]:
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        epilog="Other flags are those of tools/grow.py, behind those of the main job.",
+    )
+    parser.add_argument("--output", default="benchmarks/results/saving_cost.jsonl")
+    return parser.parse_known_args()
+
+
+def timed_saves() -> list[dict[str, float]]:
+    """Seconds and megabytes of every save, from now on."""
+    saves: list[dict[str, float]] = []
+    save = Keeper.save
+
+    def timed(keeper: Keeper, *arguments: Any, **options: Any) -> None:
+        start = time.perf_counter()
+        save(keeper, *arguments, **options)
+        seconds = time.perf_counter() - start
+        written = sum(file.stat().st_size for file in keeper.last.iterdir())
+        saves.append({"seconds": seconds, "megabytes": written / 2**20})
+
+    Keeper.save = timed
+    return saves
+
+
+def run_tool(workdir: Path, given: list[str]) -> dict[str, Any]:
+    """Runs the job in this process. Returns its history."""
+    sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
+    tool = importlib.import_module("grow")
+    flags.FLAGS(["grow.py", *MAIN_JOB, f"--workdir={workdir}", *given])
+    tool.check()
+    importlib.import_module(tool.JOB).run()
+    return json.loads((workdir / "history.json").read_text())
+
+
+def main() -> None:
+    arguments, given = parse()
+    saves = timed_saves()
+    with tempfile.TemporaryDirectory() as folder:
+        history = run_tool(Path(folder), given)
+    training = sum(epoch["seconds"] for epoch in history["epochs"])
+    saving = sum(save["seconds"] for save in saves)
+    result = {
+        "flags": [*MAIN_JOB, *given],
+        "epochs": [epoch["seconds"] for epoch in history["epochs"]],
+        "saves": saves,
+        "share": saving / training,
+    }
+    with open(arguments.output, "a") as file:
+        file.write(json.dumps(result) + "\n")
+    seconds = [save["seconds"] for save in saves]
+    print(
+        format_table(
+            [
+                ("", ""),
+                ("training", f"{training:.0f} s, {len(history['epochs'])} epochs"),
+                ("saving", f"{saving:.2f} s, {len(saves)} saves"),
+                ("a save, median", f"{median(seconds):.2f} s"),
+                ("a save, longest", f"{max(seconds):.2f} s"),
+                ("the last one", f"{saves[-1]['megabytes']:.1f} MB"),
+                ("saving / training", f"{saving / training:.2%}"),
+            ]
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
