@@ -10,8 +10,8 @@ default step. Splits are the library's own: one grown model for each channel spa
 given the weights of each neuron's split in turn.
 
 Neurons that are predicted to gain less than 1e-4 of the largest |λ| are left out. Every
-network's result is a line of a JSON-lines file, and networks in the file are not
-measured again, so the script can be stopped and started again.
+network's result is a line of a JSON-lines file, and steps in the file are not measured
+again, so the script can be stopped and started again.
 
     python benchmarks/realised_gains.py --data_dir=DIR [--networks v1_swish vgg]
 """
@@ -57,7 +57,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--sample_size", type=int, default=1000)
     parser.add_argument("--held_out", type=int, default=1000, help="test images")
     parser.add_argument(
-        "--steps", type=float, nargs="+", default=[0.01, DEFAULT_STEP, 0.1, 0.3]
+        "--steps", type=float, nargs="+", default=[0.01, 0.03, 0.1, 0.3]
     )
     parser.add_argument("--neurons", type=int, help="at most so many of each space")
     parser.add_argument("--seed", type=int, default=0)
@@ -153,8 +153,10 @@ class Grown:
         return [self._before[name] - self._losses[name]() for name in names]
 
 
-def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    """All that is known of one network, in plain data."""
+def measure(
+    name: str, steps: list[float], arguments: argparse.Namespace
+) -> dict[str, Any]:
+    """All that is known of one network at these steps, in plain data."""
     model = trained(
         name,
         arguments.data_dir,
@@ -183,13 +185,13 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
             seed=arguments.seed,
             verbose=0,
         )
-        for step in dict.fromkeys([*arguments.steps, DEFAULT_STEP])
+        for step in dict.fromkeys([*steps, DEFAULT_STEP])
     }
     estimated = time.process_time()
     graph = tf_splitting.trace(model)
     neurons = []
     for space in graph.growable:
-        found = split_each(model, space.name, scores, batches, arguments)
+        found = split_each(model, space.name, scores, batches, steps, arguments.neurons)
         neurons += found
         print(f"{name}: {space.name}, {len(found)} neurons", flush=True)
     single = time.process_time()
@@ -202,9 +204,7 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
             step: max(float(np.abs(s.splitting_index).max()) for s in found.values())
             for step, found in scores.items()
         },
-        "joint": [
-            split_many(model, graph, scores[step], batches) for step in arguments.steps
-        ],
+        "joint": [split_many(model, graph, scores[step], batches) for step in steps],
         "seconds": [estimated - start, single - estimated],
         "neurons": neurons,
     }
@@ -215,7 +215,8 @@ def split_each(
     space: str,
     scores: dict[float, tf_splitting.SplittingScores],
     batches: dict[str, Batch],
-    arguments: argparse.Namespace,
+    steps: list[float],
+    most: int | None,
 ) -> list[dict[str, Any]]:
     """Splits each neuron of a space that gains at some step, alone.
 
@@ -226,7 +227,7 @@ def split_each(
     grown = Grown(model, tf_splitting.SplitPlan({space: [0]}), batches)
     width = len(scores[DEFAULT_STEP][space].splitting_index)
     measured = []
-    for index in range(min(width, arguments.neurons or width)):
+    for index in range(min(width, most or width)):
         values = {s: float(f[space].splitting_index[index]) for s, f in scores.items()}
         falls = []
         for estimate, found in scores.items():
@@ -234,7 +235,7 @@ def split_each(
                 continue
             plan = tf_splitting.SplitPlan({space: [index]})
             grown.replan(plan.with_directions(found))
-            for step in arguments.steps:
+            for step in steps:
                 if estimate in (step, DEFAULT_STEP):
                     both = estimate == step == DEFAULT_STEP
                     names = list(batches) if both else ["sample"]
@@ -324,11 +325,16 @@ def main() -> None:
     output = Path(arguments.output)
     output.parent.mkdir(parents=True, exist_ok=True)
     lines = output.read_text().splitlines() if output.exists() else []
-    done = {result["network"] for result in map(json.loads, lines)}
+    done = {
+        (result["network"], joint["step"])
+        for result in map(json.loads, lines)
+        for joint in result["joint"]
+    }
     for name in arguments.networks:
-        if name in done:
+        steps = [step for step in arguments.steps if (name, step) not in done]
+        if not steps:
             continue
-        lines.append(json.dumps(measure(name, arguments), ensure_ascii=False))
+        lines.append(json.dumps(measure(name, steps, arguments), ensure_ascii=False))
         with output.open("a") as file:
             file.write(lines[-1] + "\n")
         result = [json.loads(lines[-1])]

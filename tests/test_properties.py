@@ -228,8 +228,14 @@ def test_random_models(float64, tmp_path, seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(23, 223))
+@pytest.mark.parametrize("seed", range(23, 73))
 def test_many_random_models(float64, tmp_path, seed):
+    test_random_models(None, tmp_path, seed)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("seed", range(73, 223))
+def test_thousands_of_random_models(float64, tmp_path, seed):
     test_random_models(None, tmp_path, seed)
 
 

@@ -26,12 +26,12 @@ from tf_splitting.estimators.problem import (
 from tf_splitting.estimators.rayleigh import Rayleigh
 from tf_splitting.estimators.targets import check_targets
 from tf_splitting.graph import ChannelGraph
-from tf_splitting.interruption import raise_if_requested
 from tf_splitting.placement import divided, placement_of
 from tf_splitting.precision import in_float32
 from tf_splitting.progress import Bar
 from tf_splitting.sampling import Sample, draw_sample
 from tf_splitting.scores import SpaceScores, SplittingScores, slices
+from tf_splitting.stopping import Looks, raise_if_requested
 from tf_splitting.tracing import trace
 
 # Small enough for what it predicts to come true in ReLU networks too.
@@ -155,6 +155,7 @@ class Estimation:
         self._estimator = estimator
         self._epsilon = epsilon
         self._verbose = verbose
+        self._placement = placement_of(model)
         self._problem = SplittingProblem(
             model,
             graph,
@@ -173,11 +174,13 @@ class Estimation:
             seed: of directions to start from.
         """
         problem = self._problem.on(sample)
+        looks = Looks(self._placement)
         bar = Bar("estimating", per_pass=problem.batches, verbose=self._verbose)
 
         def advance() -> None:
             bar.advance()
-            raise_if_requested()
+            if looks.due():
+                raise_if_requested(self._placement)
 
         problem.on_product = advance
         bar.total = self._estimator.products(problem) + problem.batches

@@ -1,7 +1,8 @@
-"""Stopping a job on request: at the next step, with everything saved.
+"""Asking a job to stop: at the next step, with everything saved.
 
 One request, three ways to make it: a signal (`stop_on_signals`), a Keras callback that
-has heard of a pre-emption (`request_stop`), or any other thread.
+has heard of a pre-emption (`request_stop`), or any other thread. What a job does about
+it is in `stopping.py`.
 """
 
 from __future__ import annotations
@@ -11,10 +12,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
-
-from tf_splitting.errors import Interrupted
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _request: list[str] = []
@@ -43,19 +41,9 @@ def stop_requested() -> str | None:
     return _request[0] if _request else None
 
 
-def raise_if_requested(checkpoint: Path | None = None) -> None:
-    """Raises if somebody has asked to stop. The request is then answered.
-
-    Args:
-        checkpoint: what the job can go on from.
-
-    Raises:
-        Interrupted: somebody has.
-    """
-    if _request:
-        reason = _request[0]
-        _request.clear()
-        raise Interrupted(reason, checkpoint)
+def request_answered() -> None:
+    """Forgets all requests: the job stops."""
+    _request.clear()
 
 
 @contextmanager

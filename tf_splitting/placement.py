@@ -11,7 +11,8 @@ Both divide a batch evenly, so the examples that do not divide are left out.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +48,14 @@ class Placement:
     def is_chief(self) -> bool:
         """Whether this process is the one that writes."""
         return self.process == 0
+
+    def in_any_process(self, found: bool) -> bool:
+        """Whether something was found in any process. Each has to call this."""
+        if self.processes == 1:
+            return found
+        from jax.experimental import multihost_utils
+
+        return bool(multihost_utils.process_allgather(np.array(found)).any())
 
     def whole(self, size: int) -> int:
         """How many examples of a batch are used."""
@@ -86,6 +95,21 @@ def scope_of(model: keras.Model) -> AbstractContextManager[Any]:
     if keras.backend.backend() == "tensorflow":
         return model.distribute_strategy.scope()
     return nullcontext()
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Within it, variables on JAX belong to this process, not to all of a job.
+
+    Keras makes variables even where it saves a model, and with `DataParallel` over
+    several processes each of them would have to do the same at the same time.
+    """
+    before = keras.distribution.distribution()
+    keras.distribution.set_distribution(None)
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(before)
 
 
 def _of_strategy(model: keras.Model) -> Placement:

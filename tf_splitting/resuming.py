@@ -76,6 +76,7 @@ class Keeper:
         writes: bool = True,
     ) -> None:
         self._writes = writes
+        self._saved_elsewhere = False
         self._store = CheckpointStore(directory)
         self._configuration = json.loads(json.dumps(configuration))
         self._split_untrainable = split_untrainable
@@ -86,8 +87,11 @@ class Keeper:
 
     @property
     def last(self) -> Path | None:
-        """The newest checkpoint that is known to be good."""
-        return self._store.last
+        """The newest checkpoint that is known to be good.
+
+        Which one another process has written is not known: then, where they are.
+        """
+        return self._store.directory if self._saved_elsewhere else self._store.last
 
     def save(
         self,
@@ -102,6 +106,7 @@ class Keeper:
             NonFiniteLossError: a weight is NaN or infinite.
         """
         if not self._writes:
+            self._saved_elsewhere = True
             return
         documents = self._documents(model, history, state, proposal)
         try:

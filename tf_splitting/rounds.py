@@ -27,7 +27,6 @@ from tf_splitting.feeds import Feed
 from tf_splitting.freeing import free_dead_graphs
 from tf_splitting.graph import format_table
 from tf_splitting.history import GrowthHistory, RoundRecord
-from tf_splitting.interruption import raise_if_requested
 from tf_splitting.job_state import ESTIMATED, TRAINING, JobState
 from tf_splitting.measuring import measure
 from tf_splitting.methods import Method, Proposal, Round
@@ -39,6 +38,7 @@ from tf_splitting.sampling import Sample
 from tf_splitting.saving import Saving
 from tf_splitting.schedule import CosineDecay, Schedule, has_own_schedule
 from tf_splitting.step_size import build_at
+from tf_splitting.stopping import raise_if_requested
 from tf_splitting.tracing import trace
 from tf_splitting.training import Recorder, StopOnNonFinite, run_epochs
 
@@ -157,7 +157,7 @@ class Job:
     def _save(self, model: keras.Model, proposal: Proposal | None = None) -> None:
         if self.keeper is not None:
             self.keeper.save(model, self.history, self.state, proposal)
-        raise_if_requested(self._saved)
+        raise_if_requested(self.placement, self._saved)
 
     def _train(
         self, model: keras.Model, final: bool, metrics: list[np.ndarray]
@@ -168,7 +168,7 @@ class Job:
         if not length:
             return
         last = state.epoch if state.ended else state.first_epoch + length
-        self.recorder.round = state.round
+        self.recorder.round, self.recorder.final = state.round, final
         self.recorder.macs = count_macs(model)
         self.recorder.spent_before = state.spent
         callbacks = [StopOnNonFinite(), self.recorder]
@@ -179,7 +179,9 @@ class Job:
         # The user's come last, so that they see the rate of the batch they are told
         # of; what saves comes behind them, to save what they have done.
         callbacks += self.callbacks
-        callbacks.append(Saving(self._save, state, self.recorder, self.save_steps))
+        callbacks.append(
+            Saving(self._save, state, self.recorder, self.save_steps, self.placement)
+        )
         feed = Watched(self.feed, model, self.placement)
         try:
             run_epochs(
@@ -203,7 +205,7 @@ class Job:
 
     def _propose(self, model: keras.Model) -> Proposal:
         """Decides what to split."""
-        raise_if_requested(self._saved)
+        raise_if_requested(self.placement, self._saved)
         start = time.perf_counter()
         # Short rounds leave moving statistics behind the weights. Both sides of the
         # split are measured with fresh ones, or catching up would pass for a gain.

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import keras
 
-from tf_splitting.interruption import stop_requested
 from tf_splitting.job_state import JobState
+from tf_splitting.placement import Placement
+from tf_splitting.stopping import Looks, to_stop
 from tf_splitting.training import Recorder
 
 
@@ -19,6 +20,7 @@ class Saving(keras.callbacks.Callback):
         state: kept up to date.
         recorder: knows how long the epoch has taken.
         steps: save after every so many batches too.
+        placement: of the model; what one process is asked stops all.
     """
 
     def __init__(
@@ -27,6 +29,7 @@ class Saving(keras.callbacks.Callback):
         state: JobState,
         recorder: Recorder,
         steps: int | None,
+        placement: Placement,
     ) -> None:
         super().__init__()
         self._save = save
@@ -34,6 +37,8 @@ class Saving(keras.callbacks.Callback):
         self._recorder = recorder
         self._steps = steps
         self._saved = state.batch
+        self._placement = placement
+        self._looks = Looks(placement)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self._saved = self._state.batch
@@ -41,7 +46,8 @@ class Saving(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         done = batch + 1
         due = self._steps is not None and done - self._saved >= self._steps
-        if not due and stop_requested() is None:
+        asked = self._looks.due() and to_stop(self._placement) is not None
+        if not due and not asked:
             return
         if done == self.params.get("steps"):
             # The end of the epoch follows, and is saved.

@@ -49,6 +49,7 @@ class Recorder(keras.callbacks.Callback):
         self._first = False
         self._pace: float | None = None
         self.round = 0
+        self.final = False
         self.macs = 0
         self.spent_before = 0.0
 
@@ -93,7 +94,8 @@ class Recorder(keras.callbacks.Callback):
         left = self._pace * self._schedule.remaining_work(epoch + 1, self.macs)
         values = [f"{name} {value:.4f}" for name, value in logs.items()]
         # Limits on widths can make a job take more rounds than planned.
-        extra = max(self.round - self._schedule.rounds, 0)
+        rounds = self.round if self.final else self.round + 1
+        extra = max(rounds - self._schedule.rounds, 0)
         epochs = self._schedule.total_epochs + extra * self._schedule.epochs
         return "  ".join(
             [

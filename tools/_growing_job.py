@@ -84,7 +84,8 @@ def _run_there() -> None:
         try:
             _run_in(folder, saved, _models.image_shape(model))
         except Interrupted as stop:
-            _say_how_to_go_on(stop, folder)
+            if _devices.is_chief():
+                _say_how_to_go_on(stop, folder)
             raise
 
 

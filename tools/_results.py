@@ -14,9 +14,10 @@ from tf_splitting.data import ImageData
 from tf_splitting.dividing import divide
 from tf_splitting.exporting import export_saved_model, is_available
 from tf_splitting.files import appearing
-from tf_splitting.placement import placement_of
+from tf_splitting.placement import alone, placement_of
 from tf_splitting.progress import format_count
 from tf_splitting.reporting import plot_growth, width_table
+from tf_splitting.saved_models import read_model
 
 # Images that a SavedModel is compared on with the Keras model.
 COMPARED = 8
@@ -30,24 +31,28 @@ def write(
 ) -> None:
     """Writes the history, the model, the picture and, if asked for, the SavedModel.
 
-    What is there is whole, and this job's: a run before this one got so far.
+    One process does, alone. What is there is whole, and this job's: a run before this
+    one got so far.
 
     Raises:
         OSError: the disk does not take one of them; those before it are there.
     """
     history.save(folder / HISTORY)
     if not (folder / GROWN).exists():
-        with appearing(folder / GROWN) as temporary:
+        with alone(), appearing(folder / GROWN) as temporary:
             grown.save(temporary)
     if history.epochs and not (folder / PICTURE).exists():
         title = f"{grown.name} on {images.name}"
         plot_growth(history.epochs, folder / PICTURE, title=title)
     exports = job.EXPORT.value and is_available()
     if exports and not (folder / SAVED_MODEL).exists():
-        batch = next(iter(images.test))[0]
-        export_saved_model(
-            grown, folder / SAVED_MODEL, inputs=np.asarray(batch)[:COMPARED]
-        )
+        inputs = np.asarray(next(iter(images.test))[0])[:COMPARED]
+        shared = placement_of(grown).processes > 1
+        with alone():
+            if shared:
+                # What all processes hold together cannot compute in one.
+                grown = read_model(folder / GROWN)
+            export_saved_model(grown, folder / SAVED_MODEL, inputs=inputs)
 
 
 def report(

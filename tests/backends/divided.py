@@ -1,15 +1,13 @@
 """A job whose batches are divided over two devices, in a process of its own.
 
-    python tests/backends/divided.py MODE RESULTS.npz [ADDRESS PROCESS_ID FOLDER]
+    python tests/backends/divided.py MODE RESULTS.npz
 
 Modes: `one` device; `mirrored` over two logical CPUs (TensorFlow); `data_parallel` over
-all devices, which XLA_FLAGS can simulate; `processes`, over two of them (JAX).
+all devices, which XLA_FLAGS can simulate (JAX).
 """
 
-import os
 import sys
 from contextlib import nullcontext
-from pathlib import Path
 
 import keras
 import nets
@@ -17,10 +15,9 @@ import numpy as np
 import scenarios
 
 import tf_splitting
-from tf_splitting.errors import PeerError
 from tf_splitting.placement import placement_of
 
-MODE, FILE, *SHARED = sys.argv[1:]
+MODE, FILE = sys.argv[1:]
 
 
 def devices():
@@ -50,29 +47,13 @@ def model():
     return made
 
 
-class Dies(keras.callbacks.Callback):
-    """Ends the process without a word, as a machine that is gone."""
-
-    def on_epoch_end(self, epoch, logs=None):
-        if epoch == 1:
-            os._exit(9)
-
-
 def main():
-    if MODE == "processes":
-        import jax
-
-        address, number = SHARED[:2]
-        jax.distributed.initialize(address, num_processes=2, process_id=int(number))
-    # JAX refuses initial weights that differ from process to process.
     keras.utils.set_random_seed(0)
     with devices():
         seed = model()
     x, y = scenarios.examples(seed)
     scores = scenarios.estimated(seed, estimator=tf_splitting.Exact())
     found = {f"exact/{s}": np.linalg.eigvalsh(scores[s].matrices) for s in scores}
-    folder = Path(SHARED[2]) if len(SHARED) > 2 else None
-    dies = len(SHARED) > 3 and SHARED[3] == SHARED[1]
     history = tf_splitting.GrowthHistory()
     grown = tf_splitting.grow(
         seed,
@@ -84,8 +65,6 @@ def main():
         batch_size=24,
         sample_size=64,
         validation_data=(x, y),
-        checkpoint_dir=folder,
-        callbacks=[Dies()] if dies else [],
         history=history,
         verbose=0,
     )
@@ -97,9 +76,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except PeerError as error:
-        print(error, file=sys.stderr, flush=True)
-        # Leaving as usual would wait a minute and a half for the others.
-        os._exit(5)
+    main()

@@ -29,7 +29,13 @@ def results(tmp_path_factory):
     here = scenarios.results_of(scenarios.ROWS.values(), folder)
     run = subprocess.run(
         [sys.executable, WITHOUT, scenarios.__file__, folder / "jax.npz", folder],
-        env={**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": PATHS},
+        env={
+            **os.environ,
+            "KERAS_BACKEND": "jax",
+            "PYTHONPATH": PATHS,
+            # Slower programs, sooner compiled.
+            "XLA_FLAGS": "--xla_backend_optimization_level=0",
+        },
         capture_output=True,
         text=True,
     )

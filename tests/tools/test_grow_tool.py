@@ -217,8 +217,8 @@ def test_the_main_job(run_tool, tmp_path):
         "--model=mobilenet_v2",
         "--image_size=96",
         "--target_macs=0.037e9",
-        "--train_limit=300",
-        "--test_limit=100",
+        "--train_limit=100",
+        "--test_limit=50",
         cwd=tmp_path,
     )
     assert process.returncode == 0, process.stderr
@@ -226,7 +226,8 @@ def test_the_main_job(run_tool, tmp_path):
     history = json.loads((workdir / "history.json").read_text())
     assert len(history["rounds"]) >= 2
     assert 0.0359e9 <= history["rounds"][-1]["macs"] <= 0.037e9
-    assert history["epochs"][-1]["val_accuracy"] > 0.1
+    losses = [epoch["loss"] for epoch in history["epochs"]]
+    assert losses[-1] < losses[0]
 
 
 def test_tools_run_from_the_project_root():

@@ -23,8 +23,8 @@ def environment():
     return {name: value for name, value in os.environ.items() if name not in hidden}
 
 
-def started(workdir, small_file, *flags):
-    """The usual growing job as a process that runs."""
+def started(workdir, small_file, *flags, **variables):
+    """The usual growing job as a process that runs, with these in its environment."""
     return subprocess.Popen(
         command(
             "grow",
@@ -35,7 +35,7 @@ def started(workdir, small_file, *flags):
             *SHORT,
             *flags,
         ),
-        env=environment(),
+        env={**environment(), **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
