@@ -5,7 +5,7 @@ read at the end of every epoch. Models and compiled functions of earlier rounds 
 be freed: what stays is reported in megabytes per round, and per epoch once the network
 has stopped growing.
 
-    python benchmarks/soak.py
+    python benchmarks/soak.py                      # KERAS_BACKEND=jax for the other one
 """
 
 from __future__ import annotations
@@ -99,6 +99,7 @@ def main() -> None:
     growing, final = memory.readings[:rounds], memory.readings[rounds:]
     # The first rounds fill caches, and the first epochs free the last split's models.
     result = {
+        "backend": keras.backend.backend(),
         "rounds": rounds,
         "megabytes": memory.readings,
         "per_round": slope(growing[rounds // 4 :]),

@@ -21,8 +21,6 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
-    # The longest first: at the end it would keep one process busy and the other idle.
-    items.sort(key=lambda item: item.name != "test_the_main_job")
     for name in ("slow", "exhaustive"):
         skip = pytest.mark.skip(reason=f"{name}: run with --{name}")
         for item in items:

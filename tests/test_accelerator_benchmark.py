@@ -58,7 +58,7 @@ def refuse(constant):
     raise AssertionError(f"{constant} is no number of JSON")
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_smallest_row_is_measured_and_lambda_agrees(tmp_path):
     output = tmp_path / "results" / "accelerator.jsonl"
     process = run_script(

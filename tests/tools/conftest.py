@@ -81,11 +81,13 @@ def run_here(monkeypatch, tmp_path):
 
     def run(tool, **values):
         module = importlib.import_module(tool)
+        # Before flags are set: those defined meanwhile would be gone afterwards.
+        job = importlib.import_module(module.JOB)
         if not flags.FLAGS.is_parsed():
             flags.FLAGS([tool])
         texts = {name: str(value) for name, value in values.items()}
         with flagsaver.as_parsed(**texts):
             module.check()
-            importlib.import_module(module.JOB).run()
+            job.run()
 
     return run
