@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import Any, NamedTuple, Protocol
 
@@ -105,8 +104,8 @@ class Calculus(Protocol):
         """
         ...
 
-    def after(self, tensors: Sequence[Any]) -> AbstractContextManager[Any]:
-        """What is computed within waits for these tensors, where that can be asked."""
+    def after(self, x: Any, other: Any) -> Any:
+        """x, for which whoever reads it has to wait until the other tensor is there."""
         ...
 
 

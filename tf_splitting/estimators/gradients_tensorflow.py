@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from typing import Any
 
 import keras
@@ -141,9 +140,10 @@ class TensorFlowCalculus:
 
         return value, *aux, pull
 
-    def after(self, tensors: Sequence[Any]) -> AbstractContextManager[Any]:
-        """What is computed within waits for these tensors."""
-        return tf.control_dependencies(list(tensors))
+    def after(self, x: Any, other: Any) -> Any:
+        """x, for which whoever reads it has to wait until the other tensor is there."""
+        with tf.control_dependencies([other]):
+            return tf.identity(x)
 
 
 def _attached(t: Any, curve: Curve, slopes: dict[int, Any], index: int) -> Any:

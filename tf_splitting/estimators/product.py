@@ -287,9 +287,10 @@ class _Model:
         """
         moves = {}
         for i, x in inputs.items():
-            with self._calculus.after([behind[i]] if behind else []):
-                tangent = tangents[self._incoming[self._steps[i].kernel]]
-                moves[i] = self._steps[i].run(x, tangent)
+            tangent = tangents[self._incoming[self._steps[i].kernel]]
+            if behind:
+                x = self._calculus.after(x, behind[i])
+            moves[i] = self._steps[i].run(x, tangent)
         return moves
 
     def _moved(self, edges: gradients.Edges, moves: Any, size: float) -> dict[int, Any]:
