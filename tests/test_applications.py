@@ -16,8 +16,8 @@ LEAST_GROWABLE_SHARE = 0.03
 # Networks of which less of the MACs can grow, and why.
 EXPECTED_FROZEN: dict[str, str] = {}
 
-# One of a family runs by default or with --slow, and with --exhaustive its siblings,
-# which are of the same layers at other sizes.
+# Some run by default, one of each family with --slow, and with --exhaustive its
+# siblings, which are of the same layers at other sizes. The quick ones are saved too.
 SLOW = (
     "EfficientNetV2B0",
     "InceptionResNetV2",
@@ -37,6 +37,8 @@ QUICK = (
     "Xception",
 )
 
+DEFAULT = ("EfficientNetB0", "MobileNetV2", "MobileNetV3Small", "ResNet50V2")
+
 
 def cases():
     """Every network once, ending in logits and in features by turns."""
@@ -46,8 +48,9 @@ def cases():
 def case(name, top):
     label = f"{name}-{'logits' if top else 'features'}"
     marks = ()
-    if name not in QUICK:
-        marks = pytest.mark.slow if name in SLOW else pytest.mark.exhaustive
+    if name not in DEFAULT:
+        slow = name in SLOW or name in QUICK
+        marks = pytest.mark.slow if slow else pytest.mark.exhaustive
     return pytest.param(name, top, marks=marks, id=label)
 
 

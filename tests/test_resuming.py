@@ -152,7 +152,15 @@ def assert_same(one, other):
             np.testing.assert_array_equal(a.numpy(), b.numpy(), err_msg=a.path)
 
 
-@pytest.mark.parametrize("kind", SETS)
+def slow_but(first, cases):
+    """The cases as parameters, all but one of them slow."""
+    return [
+        case if case == first else pytest.param(case, marks=pytest.mark.slow)
+        for case in cases
+    ]
+
+
+@pytest.mark.parametrize("kind", slow_but("arrays", SETS))
 def test_killed_again_and_again_it_ends_the_same(kind, tmp_path):
     uninterrupted = job(SETS[kind](), model=model_for(kind))
     # Events are those of a process, so each run gets a little further, or a lot.
@@ -162,6 +170,7 @@ def test_killed_again_and_again_it_ends_the_same(kind, tmp_path):
     assert_same(job(SETS[kind](), tmp_path, model=model_for(kind)), uninterrupted)
 
 
+@pytest.mark.slow
 def test_without_steps_epochs_are_what_is_saved(tmp_path):
     uninterrupted = job(examples())
     with pytest.raises(KillError):
@@ -171,6 +180,7 @@ def test_without_steps_epochs_are_what_is_saved(tmp_path):
     assert_same(job(examples(), tmp_path, save_steps=None), uninterrupted)
 
 
+@pytest.mark.slow
 def test_a_job_is_saved_before_its_first_step(tmp_path):
     """The optimizer has no slots then, nor has what is saved of it."""
     uninterrupted = job(examples(), epochs=0)
@@ -205,8 +215,9 @@ def uninterrupted_with_short_phases(kind):
     return job(SETS[kind](), model=model_for(kind), **SHORT_PHASES)
 
 
-@pytest.mark.parametrize(("kind", "batch"), STOPS)
-def test_a_callback_may_ask_to_stop(kind, batch, tmp_path):
+@pytest.mark.parametrize("place", slow_but(("arrays", 4), STOPS), ids=str)
+def test_a_callback_may_ask_to_stop(place, tmp_path):
+    kind, batch = place
     options = SHORT_PHASES
     uninterrupted = uninterrupted_with_short_phases(kind)
     with pytest.raises(Interrupted) as stop:
@@ -229,6 +240,7 @@ def test_without_a_directory_a_request_stops_too():
     assert stop.value.checkpoint is None
 
 
+@pytest.mark.slow
 def test_a_request_during_the_estimate_stops_there(tmp_path, monkeypatch):
     uninterrupted = job(examples(), **ESTIMATED)
     propose = tf_splitting.methods.Splitting.propose
@@ -279,6 +291,7 @@ def test_a_finished_job_comes_back_at_once(tmp_path):
     assert watch.events == 0
 
 
+@pytest.mark.slow
 def test_images_resume_with_their_augmentation(tmp_path):
     def images():
         return data.load(
@@ -315,6 +328,7 @@ def test_images_resume_with_their_augmentation(tmp_path):
     assert_same(job(images(), tmp_path, model=model(), **options), uninterrupted)
 
 
+@pytest.mark.slow
 def test_early_stopping_stays_stopped(tmp_path):
     class StopEarly(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
@@ -329,6 +343,7 @@ def test_early_stopping_stays_stopped(tmp_path):
     assert_same(job(examples(), tmp_path, [StopEarly()]), uninterrupted)
 
 
+@pytest.mark.slow
 def test_averaged_weights_take_over_once_a_phase(tmp_path):
     def model():
         return seed_model(keras.optimizers.SGD(0.05, use_ema=True, ema_momentum=0.9))
@@ -371,6 +386,7 @@ def test_other_versions_are_told(tmp_path, monkeypatch):
         job(examples(), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_full_disk_does_not_end_the_job(tmp_path, monkeypatch):
     uninterrupted = job(examples())
     save = CheckpointStore.save

@@ -165,6 +165,7 @@ def test_splitting_an_operation_leaves_the_users_graph_alone(build):
     assert [len(part._inbound_nodes) for part in parts] == nodes
 
 
+@pytest.mark.slow
 @EVERY_WAY
 def test_growing(build):
     model = ready(build)

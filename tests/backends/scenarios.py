@@ -150,7 +150,7 @@ def split(folder):
 
 
 def grown(folder, **options):
-    # Inputs are named by how many there have been, and have to be named alike.
+    # As above: a job that goes on has to find the same names.
     keras.utils.clear_session()
     model = model_of(nets.depthwise)
     history = tf_splitting.GrowthHistory()
@@ -243,6 +243,8 @@ def read(folder):
 
 def results_of(functions, folder):
     """Arrays by `name|key`."""
+    # Inputs are named by how many there have been, and have to be named alike.
+    keras.utils.clear_session()
     return {
         f"{function.__name__}|{key}": value
         for function in functions

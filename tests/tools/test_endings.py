@@ -26,7 +26,9 @@ from tf_splitting.checkpoints import CheckpointStore
 RESULTS = ("history.json", "grown.keras", "growth.png", "saved_model")
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize(
+    "name", ["SIGTERM", pytest.param("SIGINT", marks=pytest.mark.slow)]
+)
 def test_a_signal_stops_a_job_that_goes_on_with_the_same_command(
     name, small_file, tmp_path
 ):
