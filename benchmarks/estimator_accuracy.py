@@ -24,7 +24,7 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
-from networks import CACHE, EPOCHS, IMAGES, NETWORKS, load_images, trained
+from networks import add_flags, trained_as_flags_say
 
 from tf_splitting import trace
 from tf_splitting.estimation import DEFAULT_STEP
@@ -40,17 +40,12 @@ NEGLIGIBLE = 1e-4  # of the largest |λ|
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data_dir", help="directory of CIFAR-100 in TFDS format")
-    parser.add_argument("--networks", nargs="+", default=NETWORKS, choices=NETWORKS)
-    parser.add_argument("--images", type=int, default=IMAGES, help="to train on")
-    parser.add_argument("--epochs", type=int, default=EPOCHS)
-    parser.add_argument("--cache", default=CACHE, help="keeps trained networks")
+    add_flags(parser)
     parser.add_argument("--sample_size", type=int, default=2000)
     parser.add_argument("--batch_size", type=int, default=64)
     parser.add_argument("--passes", type=int, nargs="+", default=[1, 2, 3, 4, 5, 6, 8])
     parser.add_argument("--reference_passes", type=int, default=50)
     parser.add_argument("--outgoing", action="store_true")
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--output", default="benchmarks/results/estimator_accuracy.jsonl"
     )
@@ -58,17 +53,7 @@ def parse() -> argparse.Namespace:
 
 
 def make_problem(name: str, arguments: argparse.Namespace) -> SplittingProblem:
-    model = trained(
-        name,
-        arguments.data_dir,
-        images=arguments.images,
-        epochs=arguments.epochs,
-        seed=arguments.seed,
-        cache=arguments.cache,
-    )
-    images = load_images(
-        arguments.data_dir, images=arguments.images, seed=arguments.seed
-    )
+    model, images = trained_as_flags_say(name, arguments)
     sample = draw_sample(
         images.epoch_dataset(0),
         size=arguments.sample_size,

@@ -174,21 +174,40 @@ def trained(
     return keras.models.load_model(path)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Those that say which networks, and how they are trained."""
     parser.add_argument("--data_dir", help="directory of CIFAR-100 in TFDS format")
     parser.add_argument("--networks", nargs="+", default=NETWORKS, choices=NETWORKS)
-    parser.add_argument("--images", type=int, default=IMAGES)
+    parser.add_argument("--images", type=int, default=IMAGES, help="to train on")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--cache", default=CACHE, help="keeps trained networks")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--cache", default=CACHE)
-    arguments = vars(parser.parse_args())
-    test = load_images(arguments["data_dir"]).test
-    for name in arguments.pop("networks"):
+
+
+def trained_as_flags_say(
+    name: str, arguments: argparse.Namespace
+) -> tuple[keras.Model, data.ImageData]:
+    """A network, and the images that it was trained on."""
+    chosen = {"images": arguments.images, "seed": arguments.seed}
+    model = trained(
+        name,
+        arguments.data_dir,
+        epochs=arguments.epochs,
+        cache=arguments.cache,
+        **chosen,
+    )
+    return model, load_images(arguments.data_dir, **chosen)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_flags(parser)
+    arguments = parser.parse_args()
+    for name in arguments.networks:
         start = time.perf_counter()
-        model = trained(name, **arguments)
+        model, images = trained_as_flags_say(name, arguments)
         taken = time.perf_counter() - start
-        measured = model.evaluate(test, verbose=0, return_dict=True)
+        measured = model.evaluate(images.test, verbose=0, return_dict=True)
         print(
             f"{name}: {model.count_params()} parameters, test accuracy "
             f"{measured['accuracy']:.3f}, {taken:.0f} s",

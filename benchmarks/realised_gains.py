@@ -32,7 +32,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from estimator_accuracy import spearman
-from networks import CACHE, EPOCHS, IMAGES, NETWORKS, load_images, trained
+from networks import add_flags, trained_as_flags_say
 
 import tf_splitting
 from tf_splitting.estimation import DEFAULT_STEP
@@ -49,18 +49,13 @@ Losses = Callable[[], float]
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data_dir", help="directory of CIFAR-100 in TFDS format")
-    parser.add_argument("--networks", nargs="+", default=NETWORKS, choices=NETWORKS)
-    parser.add_argument("--images", type=int, default=IMAGES, help="to train on")
-    parser.add_argument("--epochs", type=int, default=EPOCHS)
-    parser.add_argument("--cache", default=CACHE, help="keeps trained networks")
+    add_flags(parser)
     parser.add_argument("--sample_size", type=int, default=1000)
     parser.add_argument("--held_out", type=int, default=1000, help="test images")
     parser.add_argument(
         "--steps", type=float, nargs="+", default=[0.01, 0.03, 0.1, 0.3]
     )
     parser.add_argument("--neurons", type=int, help="at most so many of each space")
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", default="benchmarks/results/realised_gains.jsonl")
     return parser.parse_args()
 
@@ -157,17 +152,7 @@ def measure(
     name: str, steps: list[float], arguments: argparse.Namespace
 ) -> dict[str, Any]:
     """All that is known of one network at these steps, in plain data."""
-    model = trained(
-        name,
-        arguments.data_dir,
-        images=arguments.images,
-        epochs=arguments.epochs,
-        seed=arguments.seed,
-        cache=arguments.cache,
-    )
-    images = load_images(
-        arguments.data_dir, images=arguments.images, seed=arguments.seed
-    )
+    model, images = trained_as_flags_say(name, arguments)
     batches = {
         "sample": one_batch(
             images.epoch_dataset(0), arguments.sample_size, arguments.seed

@@ -18,7 +18,7 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from networks import CACHE, EPOCHS, IMAGES, NETWORKS, load_images, trained
+from networks import add_flags, trained_as_flags_say
 
 from tf_splitting import (
     Rayleigh,
@@ -37,30 +37,15 @@ from tf_splitting.sampling import draw_sample
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data_dir", help="directory of CIFAR-100 in TFDS format")
-    parser.add_argument("--networks", nargs="+", default=NETWORKS, choices=NETWORKS)
-    parser.add_argument("--images", type=int, default=IMAGES, help="to train on")
-    parser.add_argument("--epochs", type=int, default=EPOCHS)
-    parser.add_argument("--cache", default=CACHE, help="keeps trained networks")
+    add_flags(parser)
     parser.add_argument("--sample_size", type=int, default=8192)
     parser.add_argument("--growth", type=float, default=1.5, help="of MACs")
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", default="benchmarks/results/settled_sample.jsonl")
     return parser.parse_args()
 
 
 def run(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    model = trained(
-        name,
-        arguments.data_dir,
-        images=arguments.images,
-        epochs=arguments.epochs,
-        seed=arguments.seed,
-        cache=arguments.cache,
-    )
-    images = load_images(
-        arguments.data_dir, images=arguments.images, seed=arguments.seed
-    )
+    model, images = trained_as_flags_say(name, arguments)
     everything = draw_sample(
         images.epoch_dataset(0), size=arguments.images, seed=arguments.seed
     )

@@ -20,7 +20,6 @@ EXPECTED_FROZEN: dict[str, str] = {}
 # siblings, which are of the same layers at other sizes. The quick ones are saved too.
 SLOW = (
     "EfficientNetV2B0",
-    "InceptionResNetV2",
     "InceptionV3",
     "MobileNet",
     "ResNet50",

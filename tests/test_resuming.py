@@ -152,15 +152,18 @@ def assert_same(one, other):
             np.testing.assert_array_equal(a.numpy(), b.numpy(), err_msg=a.path)
 
 
-def slow_but(first, cases):
-    """The cases as parameters, all but one of them slow."""
-    return [
-        case if case == first else pytest.param(case, marks=pytest.mark.slow)
-        for case in cases
-    ]
+def slow_but(first, cases, slow):
+    """The cases as parameters: one that always runs, slow ones, exhaustive ones."""
+
+    def marks(case):
+        if case == first:
+            return ()
+        return pytest.mark.slow if case in slow else pytest.mark.exhaustive
+
+    return [pytest.param(case, marks=marks(case)) for case in cases]
 
 
-@pytest.mark.parametrize("kind", slow_but("arrays", SETS))
+@pytest.mark.parametrize("kind", slow_but("arrays", SETS, ["sequence", UNKNOWN]))
 def test_killed_again_and_again_it_ends_the_same(kind, tmp_path):
     uninterrupted = job(SETS[kind](), model=model_for(kind))
     # Events are those of a process, so each run gets a little further, or a lot.
@@ -205,9 +208,8 @@ class AskToStop(keras.callbacks.Callback):
 
 
 # At the first step, inside, and at an epoch's last step.
-STOPS = [(kind, 4) for kind in SETS] + [
-    (kind, batch) for kind in ("arrays", UNKNOWN) for batch in (0, 5)
-]
+STOPS = [(kind, batch) for kind in SETS for batch in (0, 4, 5)]
+SLOW_STOPS = [("sequence", 4), (UNKNOWN, 0), ("arrays", 5)]
 
 
 @functools.cache
@@ -215,7 +217,7 @@ def uninterrupted_with_short_phases(kind):
     return job(SETS[kind](), model=model_for(kind), **SHORT_PHASES)
 
 
-@pytest.mark.parametrize("place", slow_but(("arrays", 4), STOPS), ids=str)
+@pytest.mark.parametrize("place", slow_but(("arrays", 4), STOPS, SLOW_STOPS), ids=str)
 def test_a_callback_may_ask_to_stop(place, tmp_path):
     kind, batch = place
     options = SHORT_PHASES

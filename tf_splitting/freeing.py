@@ -1,13 +1,16 @@
-"""Frees what TensorFlow keeps of functions that are gone.
+"""Frees what backends keep of models and functions that are gone.
 
-A custom gradient, such as that of swish, is registered by name for every operation
-that a function is traced with, and the registration holds the function's whole graph.
-Nobody ever takes it back, so a job would keep the graphs of all its models, 10 MB a
-round for a small one. This is the one place that reaches into that registry
-(`tests/test_freeing.py` fails when TensorFlow changes it).
+TensorFlow: a custom gradient, such as that of swish, is registered by name for every
+operation that a function is traced with, and the registration holds the function's
+whole graph. Nobody ever takes it back, so a job would keep the graphs of all its
+models, 10 MB a round for a small one. This is the one place that reaches into that
+registry (`tests/test_freeing.py` fails when TensorFlow changes it).
+
+JAX: every operation is compiled for the shapes it meets, and the programs stay for as
+long as the process: 100 MB a round for a small model, whose widths never come back.
 
 Source: `custom_gradient` in tensorflow/python/ops/custom_gradient.py, and
-`RegisterGradient` in tensorflow/python/framework/ops.py.
+`RegisterGradient` in tensorflow/python/framework/ops.py; `jax.clear_caches`.
 """
 
 from __future__ import annotations
@@ -21,14 +24,29 @@ import keras
 _PREFIX = "CustomGradient-"
 
 
+def free_old_functions() -> None:
+    """Frees what the backend keeps of functions that nobody will call again.
+
+    On JAX these are all compiled functions of the process: those still in use are
+    compiled again when they are called next.
+    """
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        free_dead_graphs()
+    elif backend == "jax":
+        import jax
+
+        # Models lie in cycles, and what they hold is freed only after them.
+        gc.collect()
+        jax.clear_caches()
+
+
 def free_dead_graphs() -> int:
-    """Takes back the custom gradients of functions that nobody can call any more.
+    """Takes back the custom gradients of TensorFlow functions that are gone.
 
     Returns:
-        How many there were; 0 on other backends than TensorFlow.
+        How many there were.
     """
-    if keras.backend.backend() != "tensorflow":
-        return 0
     from tensorflow.python.framework import func_graph, ops
 
     gc.collect()

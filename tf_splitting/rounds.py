@@ -24,7 +24,7 @@ from tf_splitting.errors import (
     SplittingError,
 )
 from tf_splitting.feeds import Feed
-from tf_splitting.freeing import free_dead_graphs
+from tf_splitting.freeing import free_old_functions
 from tf_splitting.graph import format_table
 from tf_splitting.history import GrowthHistory, RoundRecord
 from tf_splitting.job_state import ESTIMATED, TRAINING, JobState
@@ -135,7 +135,7 @@ class Job:
             proposal = None
             self.state = self.state.next_phase(split=True)
             self._save(model)
-            free_dead_graphs()
+            free_old_functions()
 
     @property
     def _saved(self) -> Path | None:

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from tf_splitting.rules.activations import add_bias, apply_activation
+from tf_splitting.rules.refusal import refusal
 from tf_splitting.rules.registry import register
 from tf_splitting.tracer import Signal, Tracer, count_positions, product
 
@@ -24,16 +25,6 @@ def finish(tracer: Tracer, layer: Any, u: Signal) -> Signal:
     """Filters, bias and activation of a convolution with linear output `u`."""
     tracer.config("filters", u)
     return apply_activation(tracer, layer, add_bias(tracer, layer, u))
-
-
-def refusal(tracer: Tracer, layer: Any, x: Signal | None) -> str | None:
-    """Why a convolution cannot be described, if so; `x` is its input along its axis."""
-    path = tracer.call.path
-    if getattr(layer, "lora_enabled", False) or layer.quantization_mode is not None:
-        return f"{path!r} is quantized or uses LoRA"
-    if x is None:
-        return f"{path!r} mixes an axis that is not the channels"
-    return None
 
 
 @register(keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)

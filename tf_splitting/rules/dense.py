@@ -9,6 +9,7 @@ from keras import ops
 
 from tf_splitting.keras_graph import with_mask
 from tf_splitting.rules.activations import add_bias, apply_activation
+from tf_splitting.rules.refusal import altered, refusal
 from tf_splitting.rules.registry import register
 from tf_splitting.tracer import Signal, Tracer, product
 
@@ -18,9 +19,7 @@ def _dense(
     tracer: Tracer, layer: keras.layers.Dense, given: Signal
 ) -> Signal | tuple[Signal, ...]:
     x = tracer.along(given, -1)
-    reason = _refusal(tracer, layer)
-    if reason is None and x is None:
-        reason = f"{tracer.call.path!r} mixes an axis that is not the channels"
+    reason = refusal(tracer, layer, x)
     if reason is not None:
         macs = product((given.shape[-1], *tracer.output_shape[1:]))
         return tracer.opaque(reason, given, macs=macs)
@@ -38,7 +37,7 @@ def _dense(
 def _embedding(
     tracer: Tracer, layer: keras.layers.Embedding, x: Signal
 ) -> Signal | tuple[Signal, ...]:
-    reason = _refusal(tracer, layer)
+    reason = altered(tracer, layer)
     if reason is not None:
         return tracer.opaque(reason, x)
     dtype = layer.compute_dtype
@@ -50,9 +49,3 @@ def _embedding(
     u = tracer.linear(x, layer.embeddings, look_up, in_axis=None, positions=0)
     tracer.config("output_dim", u)
     return u
-
-
-def _refusal(tracer: Tracer, layer: Any) -> str | None:
-    if layer.lora_enabled or layer.quantization_mode is not None:
-        return f"{tracer.call.path!r} is quantized or uses LoRA"
-    return None

@@ -9,7 +9,8 @@ import keras
 from keras import ops
 
 from tf_splitting.rules.activations import add_bias, apply_activation
-from tf_splitting.rules.convolution import channel_axis, refusal
+from tf_splitting.rules.convolution import channel_axis
+from tf_splitting.rules.refusal import refusal
 from tf_splitting.rules.registry import register
 from tf_splitting.tracer import Signal, Tracer, count_positions, product
 

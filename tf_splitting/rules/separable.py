@@ -8,8 +8,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from tf_splitting.rules.convolution import channel_axis, finish, refusal
+from tf_splitting.rules.convolution import channel_axis, finish
 from tf_splitting.rules.depthwise import depthwise_part
+from tf_splitting.rules.refusal import refusal
 from tf_splitting.rules.registry import register
 from tf_splitting.tracer import Signal, Tracer, count_positions, product
 
