@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
+from tensorflow.python.framework.config import disable_op_determinism
 
 import tf_splitting
 from tf_splitting import GrowthHistory, Interrupted, count_macs, data, grow
@@ -18,8 +19,11 @@ from tf_splitting.errors import CheckpointError, NonFiniteLossError, SplittingWa
 
 @pytest.fixture(autouse=True, scope="module")
 def _deterministic():
-    # TensorFlow has no public way back; other tests do not mind.
     tf.config.experimental.enable_op_determinism()
+    yield
+    # TensorFlow has no public way back. Left on, it would make Keras warn of whatever
+    # other tests of this process compile with XLA.
+    disable_op_determinism()
 
 
 def examples(count=72):
