@@ -36,7 +36,7 @@ QUICK = (
     "Xception",
 )
 
-DEFAULT = ("EfficientNetB0", "MobileNetV2", "MobileNetV3Small", "ResNet50V2")
+DEFAULT = ("EfficientNetB0", "MobileNetV2", "MobileNetV3Small")
 
 
 def cases():

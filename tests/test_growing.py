@@ -214,6 +214,7 @@ def test_descent_never_raises_the_loss():
         assert record.after["loss"] <= record.before["loss"] + 1e-6
 
 
+@pytest.mark.slow
 def test_the_seed_decides():
     def weights(seed):
         keras.utils.set_random_seed(1)

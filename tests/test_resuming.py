@@ -263,6 +263,7 @@ def test_a_request_during_the_estimate_stops_there(tmp_path, monkeypatch):
     assert_same(job(examples(), tmp_path, **ESTIMATED), uninterrupted)
 
 
+@pytest.mark.slow
 def test_an_estimate_is_not_made_twice(tmp_path, monkeypatch):
     uninterrupted = job(examples(), **ESTIMATED)
     rounds = tf_splitting.rounds
@@ -384,6 +385,7 @@ def test_another_model_is_refused(tmp_path):
         job(examples(), tmp_path, model=other)
 
 
+@pytest.mark.slow
 def test_other_versions_are_told(tmp_path, monkeypatch):
     with pytest.raises(KillError):
         job(examples(), tmp_path, [KillAt(12)])
@@ -441,6 +443,7 @@ def test_a_checkpoint_is_readable_without_this_package(tmp_path):
     assert len(json.loads((newest / "history.json").read_text())["epochs"]) == 4
 
 
+@pytest.mark.slow
 def test_global_random_state_comes_back(tmp_path):
     def drawn(folder, *callbacks):
         tf.random.set_global_generator(tf.random.Generator.from_seed(5))

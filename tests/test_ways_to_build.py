@@ -389,6 +389,7 @@ def test_a_lambda_freezes_by_name_and_keeps_its_function():
     assert nets.difference(nets.outputs(model, x), nets.outputs(grown, x)) < 1e-6
 
 
+@pytest.mark.slow
 def test_growing_warns_when_most_of_the_model_is_frozen():
     model = ready(transformer)
     data = nets.data(model)

@@ -202,6 +202,7 @@ def test_a_tighter_tolerance_takes_more_products():
     assert taken[0] < taken[1] < taken[2] < 40
 
 
+@pytest.mark.slow
 def test_standard_errors_are_those_of_repeated_samples():
     """λ of a fixed direction, over samples drawn anew, spreads as the error says."""
     model = nets.ready("dense")

@@ -74,6 +74,7 @@ def test_macs_are_the_published_ones(name, options, macs):
     assert round(count_macs(models.build(name, **options)) / 1e9, 3) == macs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "multiplier", "side"),
     [

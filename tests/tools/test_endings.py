@@ -77,6 +77,7 @@ def block_output(process):
         os.close(pipe)
 
 
+@pytest.mark.slow
 def test_a_second_signal_ends_a_job_at_once(small_file, tmp_path):
     workdir = tmp_path / "out"
     job = ("--method=uniform", "--rounds=1", "--epochs=0", "--noexport")
@@ -192,6 +193,7 @@ def test_events_wait_for_room(monkeypatch, tmp_path):
     assert [Event.FromString(record).step for record in records] == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_a_full_disk_at_the_end(job, run_tool, small_file, tmp_path):
     _, done = job
     workdir = tmp_path / "out"
@@ -231,6 +233,7 @@ def without_rights_of_root():
         raise OSError
 
 
+@pytest.mark.slow
 def test_a_folder_that_may_not_be_written_is_told(run_tool, small_file, tmp_path):
     workdir = tmp_path / "out"
     workdir.mkdir(mode=0o500)

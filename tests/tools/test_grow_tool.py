@@ -104,6 +104,7 @@ def test_the_flags_of_a_job_repeat_it(job):
     assert not any("workdir" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_a_second_process_is_refused_and_told_of_the_first(small_file, tmp_path):
     workdir = tmp_path / "out"
     first = started(workdir, small_file, "--epochs=100000")
@@ -119,6 +120,7 @@ def test_a_second_process_is_refused_and_told_of_the_first(small_file, tmp_path)
         first.communicate()
 
 
+@pytest.mark.slow
 def test_a_finished_job_says_so_again_and_another_is_refused(job, run_tool, small_file):
     process, workdir = job
     flags = (f"--model={small_file}", f"--workdir={workdir}", *TINY, *SHORT)
@@ -135,6 +137,7 @@ def test_a_finished_job_says_so_again_and_another_is_refused(job, run_tool, smal
     assert "--target_macs=120000.0 then, --target_macs=110000.0 now" in other.stderr
 
 
+@pytest.mark.slow
 def test_restart_keeps_what_was_there(run_tool, small_file, tmp_path):
     workdir = tmp_path / "out"
 

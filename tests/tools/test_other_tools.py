@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from tool_runs import TINY
 
 TEST = ("--test_limit=40", "--batch_size=16")
@@ -12,6 +13,7 @@ def figures(output):
     return {line.split()[0]: line.split()[1] for line in output.splitlines()}
 
 
+@pytest.mark.slow
 def test_both_files_of_a_job_evaluate_alike(run_tool, job):
     process, workdir = job
     keras_file = run_tool("evaluate", f"--model={workdir / 'grown.keras'}", *TEST)
