@@ -79,6 +79,9 @@ def main() -> None:
         "epochs": [epoch["seconds"] for epoch in history["epochs"]],
         "saves": saves,
         "share": saving / training,
+        "added": [record["added"] for record in history["rounds"]],
+        "macs": history["epochs"][-1]["macs"],
+        "accuracy": history["epochs"][-1]["val_accuracy"],
     }
     with open(arguments.output, "a") as file:
         file.write(json.dumps(result) + "\n")
@@ -93,6 +96,9 @@ def main() -> None:
                 ("a save, longest", f"{max(seconds):.2f} s"),
                 ("the last one", f"{saves[-1]['megabytes']:.1f} MB"),
                 ("saving / training", f"{saving / training:.2%}"),
+                ("neurons split", f"{sum(result['added'])}"),
+                ("MACs", f"{result['macs'] / 1e9:.3f} G"),
+                ("test accuracy", f"{result['accuracy']:.2%}"),
             ]
         )
     )
