@@ -24,7 +24,7 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
-from networks import add_flags, trained_as_flags_say
+from networks import add_flags, trained
 
 from tf_splitting import trace
 from tf_splitting.estimation import DEFAULT_STEP
@@ -53,7 +53,7 @@ def parse() -> argparse.Namespace:
 
 
 def make_problem(name: str, arguments: argparse.Namespace) -> SplittingProblem:
-    model, images = trained_as_flags_say(name, arguments)
+    model, images = trained(name, arguments)
     sample = draw_sample(
         images.epoch_dataset(0),
         size=arguments.sample_size,

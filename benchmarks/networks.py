@@ -117,63 +117,6 @@ NETWORKS: dict[str, Callable[[int], keras.Model]] = {
 }
 
 
-def load_images(
-    data_dir: str | None,
-    *,
-    images: int = IMAGES,
-    test_images: int | None = None,
-    seed: int = 0,
-) -> data.ImageData:
-    """CIFAR-100 with its 100 labels; training images cropped and flipped."""
-    return data.load(
-        "cifar100",
-        data_dir=data_dir,
-        batch_size=64,
-        augment=True,
-        seed=seed,
-        train_limit=images,
-        test_limit=test_images,
-    )
-
-
-def trained(
-    name: str,
-    data_dir: str | None,
-    *,
-    images: int = IMAGES,
-    epochs: int = EPOCHS,
-    seed: int = 0,
-    cache: str | Path = CACHE,
-) -> keras.Model:
-    """A trained network, compiled; from the cache if it was trained before.
-
-    Args:
-        name: one of `NETWORKS`.
-        data_dir: directory of CIFAR-100 in TFDS format.
-        images: training images.
-        epochs: of Adam at 3e-3, decaying along a cosine.
-        seed: of initial weights, order and augmentation.
-        cache: directory that keeps `.keras` files, one for each set of arguments.
-    """
-    path = Path(cache) / f"{name}_images{images}_epochs{epochs}_seed{seed}.keras"
-    if not path.exists():
-        keras.utils.set_random_seed(seed)
-        chosen = load_images(data_dir, images=images, seed=seed)
-        model = NETWORKS[name](chosen.classes)
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile(keras.optimizers.Adam(3e-3), loss, metrics=["accuracy"])
-        model.fit(
-            chosen.train,
-            epochs=epochs,
-            callbacks=[CosineDecay(epochs)],
-            shuffle=False,
-            verbose=2,
-        )
-        with appearing(path) as temporary:
-            model.save(temporary)
-    return keras.models.load_model(path)
-
-
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Those that say which networks, and how they are trained."""
     parser.add_argument("--data_dir", help="directory of CIFAR-100 in TFDS format")
@@ -184,19 +127,46 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
 
 
-def trained_as_flags_say(
+def trained(
     name: str, arguments: argparse.Namespace
 ) -> tuple[keras.Model, data.ImageData]:
-    """A network, and the images that it was trained on."""
-    chosen = {"images": arguments.images, "seed": arguments.seed}
-    model = trained(
-        name,
-        arguments.data_dir,
-        epochs=arguments.epochs,
-        cache=arguments.cache,
-        **chosen,
+    """A trained network, compiled, and the images that it was trained on.
+
+    Trained by Adam at 3e-3, decaying along a cosine; taken from the cache, which keeps
+    a `.keras` file for each set of flags, if it was trained before.
+
+    Args:
+        name: one of `NETWORKS`.
+        arguments: values of the flags of `add_flags`.
+    """
+    # All 100 labels; training images are cropped and flipped.
+    images = data.load(
+        "cifar100",
+        data_dir=arguments.data_dir,
+        batch_size=64,
+        augment=True,
+        seed=arguments.seed,
+        train_limit=arguments.images,
     )
-    return model, load_images(arguments.data_dir, **chosen)
+    path = Path(arguments.cache) / (
+        f"{name}_images{arguments.images}_epochs{arguments.epochs}"
+        f"_seed{arguments.seed}.keras"
+    )
+    if not path.exists():
+        keras.utils.set_random_seed(arguments.seed)
+        model = NETWORKS[name](images.classes)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(keras.optimizers.Adam(3e-3), loss, metrics=["accuracy"])
+        model.fit(
+            images.train,
+            epochs=arguments.epochs,
+            callbacks=[CosineDecay(arguments.epochs)],
+            shuffle=False,
+            verbose=2,
+        )
+        with appearing(path) as temporary:
+            model.save(temporary)
+    return keras.models.load_model(path), images
 
 
 def main() -> None:
@@ -205,7 +175,7 @@ def main() -> None:
     arguments = parser.parse_args()
     for name in arguments.networks:
         start = time.perf_counter()
-        model, images = trained_as_flags_say(name, arguments)
+        model, images = trained(name, arguments)
         taken = time.perf_counter() - start
         measured = model.evaluate(images.test, verbose=0, return_dict=True)
         print(

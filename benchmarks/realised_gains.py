@@ -32,7 +32,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from estimator_accuracy import spearman
-from networks import add_flags, trained_as_flags_say
+from networks import add_flags, trained
 
 import tf_splitting
 from tf_splitting.estimation import DEFAULT_STEP
@@ -152,7 +152,7 @@ def measure(
     name: str, steps: list[float], arguments: argparse.Namespace
 ) -> dict[str, Any]:
     """All that is known of one network at these steps, in plain data."""
-    model, images = trained_as_flags_say(name, arguments)
+    model, images = trained(name, arguments)
     batches = {
         "sample": one_batch(
             images.epoch_dataset(0), arguments.sample_size, arguments.seed

@@ -18,7 +18,7 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from networks import add_flags, trained_as_flags_say
+from networks import add_flags, trained
 
 from tf_splitting import (
     Rayleigh,
@@ -45,7 +45,7 @@ def parse() -> argparse.Namespace:
 
 
 def run(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    model, images = trained_as_flags_say(name, arguments)
+    model, images = trained(name, arguments)
     everything = draw_sample(
         images.epoch_dataset(0), size=arguments.images, seed=arguments.seed
     )

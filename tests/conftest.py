@@ -10,7 +10,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 import keras
 import pytest
 
-from tf_splitting.freeing import free_dead_graphs
+from tf_splitting.freeing import free_old_functions
 
 
 def pytest_addoption(parser):
@@ -39,7 +39,7 @@ def fresh_session():
     yield
     keras.utils.clear_session()
     # What a process holds, it looks through for garbage again and again.
-    free_dead_graphs()
+    free_old_functions()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import nets
 import numpy as np
 import pytest
 import stock
+import tiers
 
 from tf_splitting import count_macs, split, trace
 from tf_splitting.costs import growable_share, macs_terms, total
@@ -46,10 +47,7 @@ def cases():
 
 def case(name, top):
     label = f"{name}-{'logits' if top else 'features'}"
-    marks = ()
-    if name not in DEFAULT:
-        slow = name in SLOW or name in QUICK
-        marks = pytest.mark.slow if slow else pytest.mark.exhaustive
+    marks = tiers.marks(name, DEFAULT, SLOW + QUICK)
     return pytest.param(name, top, marks=marks, id=label)
 
 

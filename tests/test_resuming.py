@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tiers
 from keras import layers
 from tensorflow.python.framework.config import disable_op_determinism
 
@@ -156,18 +157,14 @@ def assert_same(one, other):
             np.testing.assert_array_equal(a.numpy(), b.numpy(), err_msg=a.path)
 
 
-def slow_but(first, cases, slow):
+def tiered(cases, first, slow):
     """The cases as parameters: one that always runs, slow ones, exhaustive ones."""
-
-    def marks(case):
-        if case == first:
-            return ()
-        return pytest.mark.slow if case in slow else pytest.mark.exhaustive
-
-    return [pytest.param(case, marks=marks(case)) for case in cases]
+    return [
+        pytest.param(case, marks=tiers.marks(case, [first], slow)) for case in cases
+    ]
 
 
-@pytest.mark.parametrize("kind", slow_but("arrays", SETS, ["sequence", UNKNOWN]))
+@pytest.mark.parametrize("kind", tiered(SETS, "arrays", ["sequence", UNKNOWN]))
 def test_killed_again_and_again_it_ends_the_same(kind, tmp_path):
     uninterrupted = job(SETS[kind](), model=model_for(kind))
     # Events are those of a process, so each run gets a little further, or a lot.
@@ -221,7 +218,7 @@ def uninterrupted_with_short_phases(kind):
     return job(SETS[kind](), model=model_for(kind), **SHORT_PHASES)
 
 
-@pytest.mark.parametrize("place", slow_but(("arrays", 4), STOPS, SLOW_STOPS), ids=str)
+@pytest.mark.parametrize("place", tiered(STOPS, ("arrays", 4), SLOW_STOPS), ids=str)
 def test_a_callback_may_ask_to_stop(place, tmp_path):
     kind, batch = place
     options = SHORT_PHASES

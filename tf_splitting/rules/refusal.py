@@ -16,8 +16,7 @@ def altered(tracer: Tracer, layer: Any) -> str | None:
 
 def refusal(tracer: Tracer, layer: Any, x: Signal | None) -> str | None:
     """The reason, if there is one; `x` is the input along the axis that is mixed."""
-    if x is None:
-        return altered(tracer, layer) or (
-            f"{tracer.call.path!r} mixes an axis that is not the channels"
-        )
-    return altered(tracer, layer)
+    reason = altered(tracer, layer)
+    if reason is None and x is None:
+        return f"{tracer.call.path!r} mixes an axis that is not the channels"
+    return reason

@@ -1,0 +1,10 @@
+"""How often a case of a parametrized test runs."""
+
+import pytest
+
+
+def marks(case, always, slow):
+    """Those of a case: none, slow, or else exhaustive."""
+    if case in always:
+        return ()
+    return pytest.mark.slow if case in slow else pytest.mark.exhaustive
