@@ -45,8 +45,7 @@ if os.environ.setdefault("KERAS_BACKEND", "jax") != "jax":
 
 from accelerator_jobs import MARK
 
-from tf_splitting.files import write_text_atomically
-from tf_splitting.graph import format_table
+from tf_splitting.support import format_table, write_text_atomically
 
 JOBS = Path(__file__).with_name("accelerator_jobs.py")
 LAMBDA = "lambda"

@@ -31,11 +31,9 @@ import numpy as np
 
 import tf_splitting
 from tf_splitting import Rayleigh, count_macs, models, trace
-from tf_splitting.estimation import DEFAULT_STEP
-from tf_splitting.estimators import SplittingProblem
-from tf_splitting.neurons import Field
-from tf_splitting.precision import in_float32
-from tf_splitting.sampling import Batch, Sample
+from tf_splitting.data import Batch, Sample
+from tf_splitting.estimating import DEFAULT_STEP, SplittingProblem, in_float32
+from tf_splitting.tracing import Field
 
 MARK = "@"
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}

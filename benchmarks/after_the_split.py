@@ -42,19 +42,15 @@ from grown_against_scaled import conv_widths, seed_model
 
 import tf_splitting
 from tf_splitting import Exact, Rayleigh, SplitPlan, data
-from tf_splitting.batch_statistics import reestimate_batch_statistics
-from tf_splitting.estimation import DEFAULT_SAMPLE_SIZE
-from tf_splitting.graph import format_table
-from tf_splitting.measuring import measure
+from tf_splitting.data import Sample, draw_sample
+from tf_splitting.estimating import DEFAULT_SAMPLE_SIZE, Directions, assemble, slices
+from tf_splitting.growing import DESCENT, build_at
 from tf_splitting.methods import Proposal, Round, Splitting, Uniform
-from tf_splitting.neurons import Field, Neurons
-from tf_splitting.plan import Directions
 from tf_splitting.rebuilding import FRESH
 from tf_splitting.rebuilding import Splitting as Rebuilding
-from tf_splitting.sampling import Sample, draw_sample
-from tf_splitting.schedule import CosineDecay
-from tf_splitting.scores import assemble, slices
-from tf_splitting.step_size import DESCENT, build_at
+from tf_splitting.support import format_table
+from tf_splitting.tracing import Field, Neurons
+from tf_splitting.training import CosineDecay, measure, reestimate_batch_statistics
 
 METHODS = {
     "default": Splitting(),

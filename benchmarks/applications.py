@@ -30,8 +30,8 @@ import keras
 
 import tf_splitting
 from tf_splitting.costs import growable_share
-from tf_splitting.files import write_text_atomically
-from tf_splitting.graph import ChannelGraph
+from tf_splitting.support import write_text_atomically
+from tf_splitting.tracing import ChannelGraph
 
 # ConvNeXt's convolutions are compiled anew for every shape, which TensorFlow warns of.
 logging.getLogger("tensorflow").setLevel(logging.ERROR)

@@ -68,11 +68,10 @@ def work(devices: int) -> None:
     import numpy as np
 
     from tf_splitting import models, trace
-    from tf_splitting.dividing import divide
-    from tf_splitting.estimators.problem import SplittingProblem
-    from tf_splitting.feeds import as_feed
-    from tf_splitting.placement import placement_of
-    from tf_splitting.sampling import draw_sample
+    from tf_splitting.data import draw_sample
+    from tf_splitting.estimating import SplittingProblem
+    from tf_splitting.support import placement_of
+    from tf_splitting.training import as_feed, divide
 
     keras.utils.set_random_seed(0)
     with scope(devices):
@@ -146,7 +145,7 @@ def main() -> None:
         worker.stdin.close()
         worker.wait()
 
-    from tf_splitting.graph import format_table
+    from tf_splitting.support import format_table
 
     rows = [("", "training step, ms", "product, ms", "ratio, step", "ratio, product")]
     result: dict[str, Any] = {"seconds": seconds, "batch": BATCH}

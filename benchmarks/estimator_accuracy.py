@@ -27,11 +27,16 @@ import numpy as np
 from networks import add_flags, trained
 
 from tf_splitting import trace
-from tf_splitting.estimation import DEFAULT_STEP
-from tf_splitting.estimators import Eigenpairs, Exact, Rayleigh, SplittingProblem
-from tf_splitting.graph import format_table
-from tf_splitting.neurons import Neurons
-from tf_splitting.sampling import draw_sample
+from tf_splitting.data import draw_sample
+from tf_splitting.estimating import (
+    DEFAULT_STEP,
+    Eigenpairs,
+    Exact,
+    Rayleigh,
+    SplittingProblem,
+)
+from tf_splitting.support import format_table
+from tf_splitting.tracing import Neurons
 
 # Passes beyond those that an estimator is told to take.
 SOLVERS = {"lobpcg": 0, "rmsprop": 1}

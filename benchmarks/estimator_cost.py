@@ -34,10 +34,9 @@ import keras
 import numpy as np
 
 from tf_splitting import models, trace
-from tf_splitting.estimation import DEFAULT_STEP
-from tf_splitting.estimators import SplittingProblem
-from tf_splitting.graph import format_table
-from tf_splitting.sampling import Batch, Sample
+from tf_splitting.data import Batch, Sample
+from tf_splitting.estimating import DEFAULT_STEP, SplittingProblem
+from tf_splitting.support import format_table
 
 CLASSES = 10
 # Name: (model, keyword arguments, pixels, batch size).

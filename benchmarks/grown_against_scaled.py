@@ -33,8 +33,8 @@ from keras import layers
 
 import tf_splitting
 from tf_splitting import data
-from tf_splitting.graph import format_table
-from tf_splitting.schedule import CosineDecay
+from tf_splitting.support import format_table
+from tf_splitting.training import CosineDecay
 
 CLASSES = 20
 SEED_WIDTHS = (8, 8, 12, 16, 24, 24, 32, 32)

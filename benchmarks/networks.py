@@ -22,8 +22,8 @@ import keras
 from keras import layers
 
 from tf_splitting import data, models
-from tf_splitting.files import appearing
-from tf_splitting.schedule import CosineDecay
+from tf_splitting.support import appearing
+from tf_splitting.training import CosineDecay
 
 CACHE = Path(__file__).parent / "cache"
 IMAGES = 10_000

@@ -35,10 +35,10 @@ from estimator_accuracy import spearman
 from networks import add_flags, trained
 
 import tf_splitting
-from tf_splitting.estimation import DEFAULT_STEP
-from tf_splitting.graph import format_table
+from tf_splitting.data import Batch, draw_sample
+from tf_splitting.estimating import DEFAULT_STEP
 from tf_splitting.rebuilding import Splitting
-from tf_splitting.sampling import Batch, draw_sample
+from tf_splitting.support import format_table
 
 NEGLIGIBLE = 1e-4  # of the largest |λ|
 BATCH_SIZE = 250

@@ -24,14 +24,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 
 from tf_splitting import Rayleigh, count_macs, data, models, trace
-from tf_splitting.batch_statistics import reestimate_batch_statistics
-from tf_splitting.graph import format_table
-from tf_splitting.measuring import measure
+from tf_splitting.data import draw_sample
+from tf_splitting.growing import MEASURED, build_at
 from tf_splitting.methods import Round, Splitting
 from tf_splitting.rebuilding import Splitting as Rebuilding
-from tf_splitting.rounds import MEASURED
-from tf_splitting.sampling import draw_sample
-from tf_splitting.step_size import build_at
+from tf_splitting.support import format_table
+from tf_splitting.training import measure, reestimate_batch_statistics
 
 
 class Job(NamedTuple):

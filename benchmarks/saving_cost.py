@@ -25,8 +25,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from absl import flags
 
-from tf_splitting.graph import format_table
-from tf_splitting.resuming import Keeper
+from tf_splitting.jobs import Keeper
+from tf_splitting.support import format_table
 
 ROOT = Path(__file__).resolve().parents[1]
 MAIN_JOB = ("--model=mobilenet_v2", "--target_macs=0.2e9")

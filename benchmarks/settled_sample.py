@@ -20,19 +20,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from networks import add_flags, trained
 
-from tf_splitting import (
-    Rayleigh,
-    SplitPlan,
-    SplittingScores,
-    count_macs,
-    select,
-    trace,
-)
-from tf_splitting.estimation import Estimation
-from tf_splitting.graph import format_table
-from tf_splitting.methods import Round, Splitting
-from tf_splitting.methods.splitting import agreement
-from tf_splitting.sampling import draw_sample
+from tf_splitting import Rayleigh, SplitPlan, SplittingScores, count_macs, select, trace
+from tf_splitting.data import draw_sample
+from tf_splitting.estimating import Estimation
+from tf_splitting.methods import Round, Splitting, agreement
+from tf_splitting.support import format_table
 
 
 def parse() -> argparse.Namespace:

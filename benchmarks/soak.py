@@ -24,7 +24,7 @@ import numpy as np
 from keras import layers
 
 import tf_splitting
-from tf_splitting.graph import format_table
+from tf_splitting.support import format_table
 
 
 def parse() -> argparse.Namespace:

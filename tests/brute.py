@@ -4,10 +4,10 @@ import nets
 import numpy as np
 
 from tf_splitting import SplitPlan, split, trace
-from tf_splitting.estimators import SplittingProblem
-from tf_splitting.neurons import Neurons
-from tf_splitting.sampling import Batch, Sample
-from tf_splitting.scores import SpaceScores, slices
+from tf_splitting.data.sampling import Batch, Sample
+from tf_splitting.estimating.problem import SplittingProblem
+from tf_splitting.estimating.scores import SpaceScores, slices
+from tf_splitting.tracing.neurons import Neurons
 
 STEP = 1e-3
 

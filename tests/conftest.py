@@ -10,7 +10,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 import keras
 import pytest
 
-from tf_splitting.freeing import free_old_functions
+from tf_splitting.growing.freeing import free_old_functions
 
 
 def pytest_addoption(parser):

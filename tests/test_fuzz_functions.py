@@ -32,10 +32,10 @@ from junk import (
 
 import tf_splitting as ts
 from tf_splitting import exporting, layers, methods, models
-from tf_splitting.costs import COSTS
-from tf_splitting.plan import Directions
-from tf_splitting.saved_models import read_model
-from tf_splitting.scores import SpaceScores
+from tf_splitting.costs.registry import COSTS
+from tf_splitting.estimating.directions import Directions
+from tf_splitting.estimating.scores import SpaceScores
+from tf_splitting.models.saved_models import read_model
 
 pytestmark = pytest.mark.usefixtures("somewhere")
 

@@ -13,19 +13,15 @@ from tf_splitting.costs import (
     params_per_layer,
 )
 from tf_splitting.errors import Interrupted, SplittingError
-from tf_splitting.estimation import estimate
-from tf_splitting.estimators import Exact, Rayleigh
-from tf_splitting.graph import ChannelGraph, ChannelSpace
+from tf_splitting.estimating import Exact, Rayleigh, SplittingScores, estimate
 from tf_splitting.growing import grow, train
-from tf_splitting.history import GrowthHistory
-from tf_splitting.interruption import request_stop, stop_on_signals
-from tf_splitting.plan import SplitPlan
 from tf_splitting.rebuilding import split
-from tf_splitting.scores import SplittingScores
-from tf_splitting.selection import select
-from tf_splitting.tracing import trace
+from tf_splitting.selecting import SplitPlan, select
+from tf_splitting.support import VERSION, request_stop, stop_on_signals
+from tf_splitting.tracing import ChannelGraph, ChannelSpace, trace
+from tf_splitting.training import GrowthHistory
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     "ChannelGraph",

@@ -2,7 +2,7 @@
 
 from flags import estimating
 from tf_splitting import Exact, Rayleigh
-from tf_splitting.estimators import Estimator
+from tf_splitting.estimating import Estimator
 
 
 def chosen() -> Estimator:

@@ -19,7 +19,7 @@ from flags import model as model_flags
 from tf_splitting import count_macs, count_params
 from tf_splitting.data import ImageData
 from tf_splitting.exporting import load_saved_model
-from tf_splitting.progress import format_count
+from tf_splitting.support import format_count
 
 
 class Candidate(NamedTuple):

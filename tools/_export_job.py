@@ -12,7 +12,7 @@ from flags import exporting as export_flags
 from flags import model as model_flags
 from flags import program
 from tf_splitting.exporting import export_litert, export_saved_model
-from tf_splitting.models.lookup import unknown_name
+from tf_splitting.models import unknown_name
 
 # Name of the format: what it is called on disk, and what writes it.
 FORMATS = {

@@ -31,12 +31,11 @@ from tf_splitting import (
     trace,
     train,
 )
-from tf_splitting.checks import check_budget
 from tf_splitting.data import ImageData
-from tf_splitting.estimators import Estimator
+from tf_splitting.estimating import Estimator
 from tf_splitting.exporting import is_available
-from tf_splitting.placement import placement_of
-from tf_splitting.progress import format_count
+from tf_splitting.growing import check_budget
+from tf_splitting.support import format_count, placement_of
 
 
 def run() -> None:

@@ -10,12 +10,11 @@ from flags import builtin, estimating, inspecting, program
 from flags import data as data_flags
 from flags import model as model_flags
 from tf_splitting import count_params, estimate, models, trace
-from tf_splitting.arguments import in_a_line
 from tf_splitting.costs import growable_share, macs_terms, total
 from tf_splitting.errors import ModelError
-from tf_splitting.graph import ChannelGraph
-from tf_splitting.models.lookup import unknown_name
-from tf_splitting.progress import format_count
+from tf_splitting.models import unknown_name
+from tf_splitting.support import format_count, in_a_line
+from tf_splitting.tracing import ChannelGraph
 
 SHIPPED_CLASSES = 10
 

@@ -11,9 +11,8 @@ from flags import model as model_flags
 from tf_splitting import models
 from tf_splitting.errors import ModelError
 from tf_splitting.exporting import Served
-from tf_splitting.keras_graph import check_model
-from tf_splitting.models.lookup import unknown_name
-from tf_splitting.saved_models import read_model
+from tf_splitting.models import read_model, unknown_name
+from tf_splitting.tracing import check_model
 
 
 def is_builtin() -> bool:

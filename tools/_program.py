@@ -93,8 +93,8 @@ def _guarded(check: Callable[[], None], job: str) -> int:
 
 def _do(job: str) -> int:
     from tf_splitting import Interrupted, SplittingError
-    from tf_splitting.arguments import DISK_TROUBLE
     from tf_splitting.errors import NonFiniteLossError, PeerError
+    from tf_splitting.support import DISK_TROUBLE
 
     try:
         importlib.import_module(job).run()

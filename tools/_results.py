@@ -11,13 +11,15 @@ from _workdir import GROWN
 from flags import job
 from tf_splitting import GrowthHistory, count_macs, count_params, trace
 from tf_splitting.data import ImageData
-from tf_splitting.dividing import divide
-from tf_splitting.exporting import export_saved_model, is_available
-from tf_splitting.files import appearing
-from tf_splitting.placement import alone, placement_of
-from tf_splitting.progress import format_count
-from tf_splitting.reporting import plot_growth, width_table
-from tf_splitting.saved_models import read_model
+from tf_splitting.exporting import (
+    export_saved_model,
+    is_available,
+    plot_growth,
+    width_table,
+)
+from tf_splitting.models import read_model
+from tf_splitting.support import alone, appearing, format_count, placement_of
+from tf_splitting.training import divide
 
 # Images that a SavedModel is compared on with the Keras model.
 COMPARED = 8

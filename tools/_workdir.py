@@ -10,9 +10,9 @@ from _program import UsageError, key_flags
 
 from flags import devices, job
 from flags import model as model_flags
-from tf_splitting.checkpoints import lock
 from tf_splitting.errors import CheckpointError, LockedError
-from tf_splitting.files import write_text_atomically
+from tf_splitting.jobs import lock
+from tf_splitting.support import write_text_atomically
 
 GROWN = "grown.keras"
 CHECKPOINTS = "checkpoints"

@@ -15,7 +15,7 @@ import numpy as np
 import scenarios
 
 import tf_splitting
-from tf_splitting.placement import placement_of
+from tf_splitting.support.placement import placement_of
 
 MODE, FILE = sys.argv[1:]
 

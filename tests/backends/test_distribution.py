@@ -16,10 +16,10 @@ import pytest
 import tensorflow as tf
 
 from tf_splitting import estimate, grow
-from tf_splitting.dividing import divide
+from tf_splitting.data.sampling import Batch, Sample, divided
 from tf_splitting.errors import BackendError, DataError, ModelError
-from tf_splitting.placement import Placement, divided, placement_of
-from tf_splitting.sampling import Batch, Sample
+from tf_splitting.support.placement import Placement, placement_of
+from tf_splitting.training.dividing import divide
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = Path(__file__).with_name("divided.py")

@@ -7,18 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tf_splitting.data import (
-    ImageData,
-    array_pipeline,
-    fashion_mnist_small,
-    folder,
-    pipeline,
-)
-from tf_splitting.data_watch import Watched
+from tf_splitting.data import array_pipeline, fashion_mnist_small, folder, pipeline
+from tf_splitting.data.loading import ImageData
+from tf_splitting.data.sampling import draw_sample
 from tf_splitting.errors import DataError
-from tf_splitting.feeds import as_feed
-from tf_splitting.placement import Placement
-from tf_splitting.sampling import draw_sample
+from tf_splitting.support.placement import Placement
+from tf_splitting.training.data_watch import Watched
+from tf_splitting.training.feeds import as_feed
 
 SHIPPED = fashion_mnist_small.read()
 RNG = np.random.default_rng(0)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tf_splitting.data.epochs import Epoch, Epochs
-from tf_splitting.feeds import as_feed
+from tf_splitting.training.feeds import as_feed
 
 
 def numbered(steps: int, first: int = 0) -> Epochs:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tf_splitting.data import folder, load
+from tf_splitting.data import folder
+from tf_splitting.data.loading import load
 from tf_splitting.errors import DataError
 
 

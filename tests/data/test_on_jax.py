@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tf_splitting.data import load
-from tf_splitting.data_watch import Watched
+from tf_splitting.data.loading import load
+from tf_splitting.data.sampling import draw_sample
 from tf_splitting.errors import DataError
-from tf_splitting.feeds import as_feed
-from tf_splitting.placement import Placement
-from tf_splitting.sampling import draw_sample
+from tf_splitting.support.placement import Placement
+from tf_splitting.training.data_watch import Watched
+from tf_splitting.training.feeds import as_feed
 
 SHIPPED = "fashion_mnist_small"
 OPTIONS = {"train_limit": 90, "test_limit": 20, "batch_size": 32, "seed": 5}

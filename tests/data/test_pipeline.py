@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_splitting.data import fashion_mnist_small, load
+from tf_splitting.data import fashion_mnist_small
+from tf_splitting.data.loading import load
 from tf_splitting.data.order import plan_epoch
 from tf_splitting.data.pipeline import augment
 from tf_splitting.errors import DataError, UnknownNameError

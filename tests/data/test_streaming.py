@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from tf_splitting.data import array_pipeline, load, loading, streaming, tfds_source
+from tf_splitting.data import array_pipeline, loading, streaming, tfds_source
+from tf_splitting.data.loading import load
 
 
 class TenImages(tfds.core.GeneratorBasedBuilder):

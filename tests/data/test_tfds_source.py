@@ -8,7 +8,8 @@ import pytest
 import requests
 import tensorflow_datasets as tfds
 
-from tf_splitting.data import load, tfds_source
+from tf_splitting.data import tfds_source
+from tf_splitting.data.loading import load
 from tf_splitting.data.pipeline import ArraySource
 from tf_splitting.errors import DataError
 

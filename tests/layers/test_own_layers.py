@@ -8,9 +8,9 @@ import pytest
 from keras import layers, ops
 
 from tf_splitting import Exact, count_macs, estimate, split, trace
-from tf_splitting.layers import register, register_activation
-from tf_splitting.rules import registry
-from tf_splitting.rules.activations import is_elementwise
+from tf_splitting.tracing.rules import registry
+from tf_splitting.tracing.rules.activations import is_elementwise, register_activation
+from tf_splitting.tracing.rules.registry import register
 
 pytestmark = pytest.mark.usefixtures("float64")
 

@@ -20,7 +20,7 @@ from tensorflow.core.util.event_pb2 import Event
 from tool_runs import ROOT, SHORT, TINY, started
 
 import tf_splitting
-from tf_splitting.checkpoints import CheckpointStore
+from tf_splitting.jobs.checkpoints.store import CheckpointStore
 
 # What a finished job has written, in this order.
 RESULTS = ("history.json", "grown.keras", "growth.png", "saved_model")

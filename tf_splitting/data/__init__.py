@@ -1,5 +1,31 @@
-"""Image data sets: one that ships, TensorFlow Datasets, folders."""
+"""Image data sets: one that ships, TensorFlow Datasets, folders; samples of any data.
 
+In: the name of a set, or whatever `fit` takes.
+Out: `ImageData`, whose epochs are functions of a seed; a fixed `Sample`.
+Imports from: support.
+"""
+
+from tf_splitting.data.epochs import Epochs
 from tf_splitting.data.loading import ImageData, load
+from tf_splitting.data.sampling import (
+    Batch,
+    Sample,
+    divided,
+    draw_sample,
+    is_arrays,
+    take_rows,
+    whole_of,
+)
 
-__all__ = ["ImageData", "load"]
+__all__ = [
+    "Batch",
+    "Epochs",
+    "ImageData",
+    "Sample",
+    "divided",
+    "draw_sample",
+    "is_arrays",
+    "load",
+    "take_rows",
+    "whole_of",
+]

@@ -8,9 +8,9 @@ faster and less exact transform.
 import numpy as np
 from PIL import Image
 
-from tf_splitting.arguments import in_a_line
 from tf_splitting.data.folder import UNREADABLE
 from tf_splitting.errors import DataError
+from tf_splitting.support import in_a_line
 
 
 def decode(path: str) -> np.ndarray:

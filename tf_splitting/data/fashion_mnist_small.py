@@ -13,8 +13,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from tf_splitting.arguments import in_a_line
 from tf_splitting.errors import DataError
+from tf_splitting.support import in_a_line
 
 NAME = "fashion_mnist_small"
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from tf_splitting.arguments import in_a_line
 from tf_splitting.errors import DataError
+from tf_splitting.support import in_a_line
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png"})
 

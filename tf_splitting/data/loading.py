@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import keras
 
-from tf_splitting import arguments
 from tf_splitting.data import fashion_mnist_small, folder
 from tf_splitting.errors import DataError
+from tf_splitting.support import arguments
 
 if TYPE_CHECKING:
     import tensorflow as tf

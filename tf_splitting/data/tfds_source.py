@@ -13,11 +13,11 @@ import requests
 import tensorflow as tf
 from google.protobuf.json_format import ParseError
 
-from tf_splitting.arguments import in_a_line
 from tf_splitting.data.fashion_mnist_small import NAME as SHIPPED
 from tf_splitting.data.order import EpochPlan
 from tf_splitting.data.pipeline import ArraySource, Resize
 from tf_splitting.errors import DataError, UnknownNameError
+from tf_splitting.support import in_a_line
 
 # Splits up to this many decoded bytes are kept in memory.
 MEMORY_LIMIT = 2**30

@@ -3,6 +3,10 @@
 A plain Keras model needs none of this: the toolkit knows its layer types. Build with
 these where you want to split by hand, or implement `trace_channels` on a layer of
 your own (see the README).
+
+In: layers.
+Out: layers of other widths; the registration of rules.
+Imports from: rebuilding, selecting, tracing, support.
 """
 
 from tf_splitting.layers.alone import split_layer
@@ -22,11 +26,10 @@ from tf_splitting.layers.splittable import (
     SeparableConv2D,
     Splittable,
     convert,
+    is_splittable,
     to_plain,
 )
-from tf_splitting.rules.activations import register_activation
-from tf_splitting.rules.registry import register
-from tf_splitting.tracer import Signal, Tracer
+from tf_splitting.tracing import Signal, Tracer, register, register_activation
 
 __all__ = [
     "BatchNormalization",
@@ -46,6 +49,7 @@ __all__ = [
     "Splittable",
     "Tracer",
     "convert",
+    "is_splittable",
     "register",
     "register_activation",
     "split_layer",

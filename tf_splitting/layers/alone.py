@@ -9,15 +9,12 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from tf_splitting import layout as lay
-from tf_splitting.arguments import instance, number, one_of, whole
-from tf_splitting.cloning import remake_layer
 from tf_splitting.errors import ModelError
-from tf_splitting.graph import ChannelGraph
-from tf_splitting.growth import Growth, moved, offsets
-from tf_splitting.neurons import Neurons, as_numpy
-from tf_splitting.plan import SplitPlan
-from tf_splitting.tracing import trace
+from tf_splitting.rebuilding import Growth, moved, offsets
+from tf_splitting.selecting import SplitPlan
+from tf_splitting.support import instance, number, one_of, whole
+from tf_splitting.tracing import ChannelGraph, Neurons, as_numpy, remake_layer, trace
+from tf_splitting.tracing import layout as lay
 
 
 def split_layer(

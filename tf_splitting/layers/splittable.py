@@ -13,8 +13,7 @@ import keras
 
 from tf_splitting.layers.alone import split_layer
 from tf_splitting.rebuilding import reclassed
-from tf_splitting.rules.registry import rule_for
-from tf_splitting.tracer import Signal, Tracer
+from tf_splitting.tracing import Signal, Tracer, rule_for
 
 PACKAGE = "tf_splitting"
 

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple, Protocol
 
 import keras
 
-from tf_splitting.graph import ChannelGraph
-from tf_splitting.plan import SplitPlan
-from tf_splitting.sampling import Sample
-from tf_splitting.scores import SplittingScores
+from tf_splitting.data import Sample
+from tf_splitting.estimating import SplittingScores
+from tf_splitting.selecting import SplitPlan
+from tf_splitting.tracing import ChannelGraph
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,16 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from tf_splitting.arguments import number, whole
-from tf_splitting.estimation import DEFAULT_STEP, Estimation, check_settings
-from tf_splitting.estimators import Estimator, Rayleigh
+from tf_splitting.estimating import (
+    DEFAULT_STEP,
+    Estimation,
+    Estimator,
+    Rayleigh,
+    check_settings,
+)
 from tf_splitting.methods.base import Proposal, Round
-from tf_splitting.plan import SplitPlan
-from tf_splitting.selection import select
+from tf_splitting.selecting import SplitPlan, select
+from tf_splitting.support import number, whole
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tf_splitting.estimating import SpaceScores
 from tf_splitting.methods.base import Proposal, Round
-from tf_splitting.scores import SpaceScores
-from tf_splitting.selection import select
+from tf_splitting.selecting import select
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from types import ModuleType
 
 import keras
 
-from tf_splitting.arguments import in_a_line, instance
-from tf_splitting.arguments import path as as_path
 from tf_splitting.errors import ModelError
 from tf_splitting.models import v1, v2
-from tf_splitting.saved_models import UNREADABLE, read_model
+from tf_splitting.models.saved_models import UNREADABLE, read_model
+from tf_splitting.support import in_a_line, instance
+from tf_splitting.support import path as as_path
 
 IMAGENET_CLASSES = 1000
 

@@ -7,9 +7,9 @@ from typing import Any
 import keras
 from keras import layers
 
-from tf_splitting.arguments import number, refused, truth, whole
 from tf_splitting.errors import ModelError
 from tf_splitting.models.lookup import unknown_name
+from tf_splitting.support import number, refused, truth, whole
 
 Activation = str | Callable
 

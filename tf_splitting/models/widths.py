@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from tf_splitting.arguments import number, refused, whole
 from tf_splitting.errors import ModelError
 from tf_splitting.models.lookup import unknown_name
+from tf_splitting.support import number, refused, whole
 
 
 def make_divisible(width: float, divisor: int) -> int:

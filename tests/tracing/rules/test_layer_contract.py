@@ -1,0 +1,376 @@
+"""What every described layer must keep: one row per layer type, the same four checks.
+
+Each row is what lies between the layer `before`, whose four channels come in, and the
+layer `after`, which reads what comes out. Checked in float64:
+
+    growable    the spaces that the row names may grow, and no others
+    function    a random plan at ε = 0 changes no output, in both modes
+    cost        MACs of the rebuilt model are those of the plan, and of a profiler
+    index       vᵀSv is the second difference of a really split model's loss
+"""
+
+from types import SimpleNamespace
+
+import brute
+import keras
+import nets
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from tf_splitting import costs, count_macs, split, trace
+from tf_splitting.tracing.rules.stock import (
+    CustomScaleLayer,
+    LayerScale,
+    StochasticDepth,
+)
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+
+def chain(inputs, *calls):
+    """Calls one after the other, with logits at the end."""
+    x = inputs
+    for call in calls:
+        x = call(x)
+    return keras.Model(inputs, layers.Dense(nets.CLASSES, name="logits")(x))
+
+
+def of_images(*middle):
+    return chain(
+        keras.Input((4, 4, 2)),
+        layers.Conv2D(4, 1, activation="tanh", name="before"),
+        *middle,
+        layers.Conv2D(3, 1, activation="tanh", name="after"),
+        layers.GlobalAveragePooling2D(),
+    )
+
+
+def of_rows(*middle):
+    """Sequences of five steps with four channels."""
+    return chain(
+        keras.Input((5, 2)),
+        layers.Conv1D(4, 1, activation="tanh", name="before"),
+        *middle,
+        layers.Dense(3, activation="tanh", name="after"),
+        layers.GlobalAveragePooling1D(),
+    )
+
+
+def of_vectors(*middle):
+    return chain(
+        keras.Input((5,)),
+        layers.Dense(4, activation="tanh", name="before"),
+        *middle,
+        layers.Flatten(name="flat"),
+        layers.Dense(3, activation="silu", name="after"),
+    )
+
+
+def of_volumes(*middle):
+    return chain(
+        keras.Input((3, 3, 3, 2)),
+        layers.Conv3D(4, 1, activation="tanh", name="before"),
+        *middle,
+        layers.Conv3D(3, 1, activation="tanh", name="after"),
+        layers.GlobalAveragePooling3D(),
+    )
+
+
+def of_words(*middle):
+    return chain(
+        keras.Input((5,), dtype="int32"),
+        *middle,
+        layers.Dense(3, activation="tanh", name="after"),
+        layers.GlobalAveragePooling1D(),
+    )
+
+
+def twice(merge, width=4):
+    """Merges the signal with a second convolution of itself."""
+
+    def join(x):
+        other = layers.Conv2D(width, 1, activation="silu", name="beside")(x)
+        return merge([x, other])
+
+    return join
+
+
+def gated(x):
+    """A map of one channel scales all channels."""
+    gate = layers.Conv2D(1, 1, activation="sigmoid", name="gate")(x)
+    return layers.Multiply()([x, gate])
+
+
+def slopes(**options):
+    initial = keras.initializers.RandomUniform(0.1, 0.4)
+    return layers.PReLU(alpha_initializer=initial, name="prelu", **options)
+
+
+L = layers
+# Name: (model, names of the spaces between input and output that may grow).
+ROWS = {
+    # Producers.
+    "dense": (lambda: of_vectors(L.Dense(5, "tanh", name="x")), "before x after"),
+    "conv1d": (
+        lambda: of_rows(L.Conv1D(5, 3, padding="causal", name="x", activation="silu")),
+        "before x after",
+    ),
+    "conv2d": (
+        lambda: of_images(L.Conv2D(5, 3, dilation_rate=2, padding="same", name="x")),
+        "before x after",
+    ),
+    "conv3d": (lambda: of_volumes(L.Conv3D(3, 2, name="x")), "before x after"),
+    "conv1d_transpose": (
+        lambda: of_rows(L.Conv1DTranspose(5, 3, strides=2, name="x")),
+        "before x after",
+    ),
+    "conv2d_transpose": (
+        lambda: of_images(
+            L.Conv2DTranspose(3, 3, 2, "same", activation="tanh", name="x")
+        ),
+        "before x after",
+    ),
+    "conv3d_transpose": (
+        lambda: of_volumes(L.Conv3DTranspose(3, 2, name="x")),
+        "before x after",
+    ),
+    "separable1d": (
+        lambda: of_rows(L.SeparableConv1D(3, 3, strides=2, padding="same", name="x")),
+        "before x after",
+    ),
+    "separable2d": (
+        lambda: of_images(
+            L.SeparableConv2D(3, 3, depth_multiplier=2, activation="silu", name="x")
+        ),
+        "before x after",
+    ),
+    "embedding": (lambda: of_words(L.Embedding(5, 4, name="x")), "x after"),
+    # Channel by channel.
+    "depthwise1d": (
+        lambda: of_rows(L.DepthwiseConv1D(3, depth_multiplier=2, activation="tanh")),
+        "before after",
+    ),
+    "depthwise2d": (
+        lambda: of_images(L.DepthwiseConv2D(3, depth_multiplier=3)),
+        "before after",
+    ),
+    "one_group_per_channel": (
+        lambda: of_images(L.Conv2D(8, 3, groups=4, activation="tanh", name="x")),
+        "before after",
+    ),
+    "batch_normalization": (
+        lambda: of_images(L.BatchNormalization(name="x")),
+        "before after",
+    ),
+    "prelu": (lambda: of_images(slopes()), "before after"),
+    "prelu_shared_positions": (
+        lambda: of_images(slopes(shared_axes=[1, 2])),
+        "before after",
+    ),
+    "prelu_shared_channels": (
+        lambda: of_images(slopes(shared_axes=[3])),
+        "before after",
+    ),
+    "softmax_over_positions": (
+        lambda: of_rows(L.Softmax(axis=1)),
+        "before after",
+    ),
+    "layer_scale": (lambda: of_images(LayerScale(0.7, 4)), "before after"),
+    "stochastic_depth": (lambda: of_images(StochasticDepth(0.0)), "before after"),
+    "resizing": (
+        lambda: of_images(L.Resizing(3, 5, interpolation="nearest")),
+        "before after",
+    ),
+    "up_sampling": (
+        lambda: of_images(L.UpSampling2D()),
+        "before after",
+    ),
+    "adaptive_pooling": (
+        lambda: of_images(L.AdaptiveAveragePooling2D(2)),
+        "before after",
+    ),
+    "reshape": (lambda: of_images(L.Reshape((2, 8, 4))), "before after"),
+    "reshape_vector": (lambda: of_vectors(L.Reshape((1, 1, 4))), "before after"),
+    "repeat_vector": (lambda: of_vectors(L.RepeatVector(3)), "before after"),
+    "permute_positions": (lambda: of_images(L.Permute((2, 1, 3))), "before after"),
+    "permute_channels": (
+        lambda: of_rows(L.Permute((2, 1)), L.Permute((2, 1))),
+        "before after",
+    ),
+    "flatten": (lambda: of_vectors(L.RepeatVector(2), L.Flatten()), "before after"),
+    # Merging.
+    "add": (lambda: of_images(twice(L.Add())), "before after"),
+    "subtract": (lambda: of_images(twice(L.Subtract())), "before after"),
+    "multiply": (lambda: of_images(twice(L.Multiply())), "before after"),
+    "average": (lambda: of_images(twice(L.Average())), "before after"),
+    "scaled_sum": (lambda: of_images(twice(CustomScaleLayer(0.3))), "before after"),
+    "concatenate": (
+        lambda: of_images(twice(L.Concatenate(), 3)),
+        "before beside after",
+    ),
+    "broadcast_gate": (lambda: of_images(gated), "before after"),
+    "sum_with_concatenation": (
+        lambda: of_images(
+            twice(L.Concatenate(), 2),
+            lambda x: L.Add()([x, L.Conv2D(6, 1, name="across")(x)]),
+        ),
+        "before beside after",
+    ),
+    # Raw operations.
+    "ops_arithmetic": (
+        lambda: of_images(lambda x: ops.tanh(x) * 0.5 - 1 / (2 + x * x) + x),
+        "before after",
+    ),
+    "ops_constant": (
+        lambda: of_images(
+            lambda x: x * np.ones((4, 4, 1)), lambda x: -ops.clip(x, -1, 1)
+        ),
+        "before after",
+    ),
+    "ops_sum": (
+        lambda: of_images(twice(lambda xs: xs[0] + xs[1])),
+        "before after",
+    ),
+    "ops_concatenate": (
+        lambda: of_images(twice(lambda xs: ops.concatenate(xs, -1), 3)),
+        "before beside after",
+    ),
+    "ops_mean": (
+        lambda: of_images(lambda x: ops.mean(x, axis=(1, 2), keepdims=True)),
+        "before after",
+    ),
+    "ops_mean_and_back": (
+        lambda: of_images(lambda x: x * ops.expand_dims(ops.mean(x, axis=1), 1)),
+        "before after",
+    ),
+    "ops_transpose": (
+        lambda: of_images(
+            lambda x: ops.transpose(x, (0, 3, 1, 2)),
+            lambda x: ops.square(x),
+            lambda x: ops.transpose(x, (0, 2, 3, 1)),
+        ),
+        "before after",
+    ),
+    # What freezes its surroundings, and leaves the rest alone.
+    "layer_normalization": (lambda: of_images(L.LayerNormalization()), "after"),
+    "group_normalization": (lambda: of_images(L.GroupNormalization(2)), "after"),
+    "lstm": (lambda: of_rows(L.LSTM(4, return_sequences=True)), "after"),
+    "gru": (lambda: of_rows(L.GRU(4, return_sequences=True)), "after"),
+    "bidirectional": (
+        lambda: of_rows(L.Bidirectional(L.LSTM(2, return_sequences=True))),
+        "after",
+    ),
+    "attention": (
+        lambda: of_rows(lambda x: L.MultiHeadAttention(2, 3)(x, x)),
+        "after",
+    ),
+    "causal_attention": (
+        lambda: of_rows(
+            lambda x: L.MultiHeadAttention(2, 3)(x, x, use_causal_mask=True)
+        ),
+        "after",
+    ),
+    "masked_words": (
+        lambda: of_words(
+            L.Embedding(5, 4, mask_zero=True, name="e"), L.Dense(3, "tanh", name="x")
+        ),
+        "e x after",
+    ),
+    "masked_lstm": (
+        lambda: of_words(
+            L.Embedding(5, 4, mask_zero=True, name="e"),
+            L.LSTM(3, return_sequences=True),
+        ),
+        "after",
+    ),
+    "two_groups": (lambda: of_images(L.Conv2D(6, 3, groups=2)), "after"),
+    "ops_reshape": (
+        lambda: of_images(lambda x: ops.reshape(x, (-1, 2, 8, 4))),
+        "after",
+    ),
+    "lambda": (
+        lambda: of_vectors(L.Lambda(lambda x: x[:, ::-1], output_shape=(4,))),
+        "after",
+    ),
+}
+
+
+@pytest.fixture(params=ROWS)
+def row(request):
+    build, growable = ROWS[request.param]
+    model = nets.compiled(nets.randomized(build()))
+    return SimpleNamespace(
+        name=request.param, model=model, graph=trace(model), growable=growable.split()
+    )
+
+
+def test_growable_spaces(row):
+    assert [space.name for space in row.graph.growable] == row.growable
+    for space in row.graph.spaces:
+        assert space.frozen is None or len(space.frozen) > 10
+
+
+def test_function_and_cost(row):
+    plan = nets.random_plan(row.graph, share=0.5)
+    grown = split(row.model, plan, epsilon=0.0, verify=nets.images(row.model, 3))
+    x = nets.images(row.model, 5)
+    for training in (False, True):
+        before = nets.outputs(row.model, x, training)
+        after = nets.outputs(grown, x, training)
+        assert nets.difference(before, after) < 1e-9
+    planned = costs.COSTS["macs"](row.graph, plan.widths(row.graph))
+    assert count_macs(grown) == planned
+    assert trace(grown).widths == plan.widths(row.graph)
+
+
+def test_fresh_neurons_keep_the_function(row):
+    plan = nets.random_plan(row.graph, share=0.5)
+    grown = split(row.model, plan, epsilon="fresh", verify=nets.images(row.model, 3))
+    x = nets.images(row.model, 5)
+    before, after = nets.outputs(row.model, x), nets.outputs(grown, x)
+    assert nets.difference(before, after) < 1e-9
+
+
+def test_splitting_index(row):
+    if not row.growable:
+        pytest.skip("nothing to split")
+    data = nets.data(row.model)
+    scores = brute.random_scores(row.model, data, kinks="prelu" in row.name)
+    for space, score in scores.items():
+        found = brute.curvature(row.model, data, {space: [1]}, scores)
+        expected = pytest.approx(score.splitting_index[1], rel=1e-3, abs=1e-6)
+        assert found == expected, space
+
+
+def test_what_steps_say_of_themselves(row):
+    """`linear_part`, `activation`, `factor`, `shift`, `scaled` against `run`."""
+    generator = np.random.default_rng(0)
+    kernels = {weight.name: weight.variable for weight in row.graph.weights}
+    x = keras.tree.flatten(nets.images(row.model, 3))
+    values = dict(zip(row.graph.inputs, map(ops.convert_to_tensor, x), strict=True))
+    for step in row.graph.steps:
+        given = [values[i] for i in step.inputs]
+        more = [kernels[step.kernel]] if step.kind == "linear" else []
+        results = keras.tree.flatten(step.run(*given, *more))
+        values.update(zip(step.outputs, results, strict=True))
+        plain = len(given) - step.sides
+        moved, sides = given[:plain], given[plain:]
+        if step.linear_part is not None:
+            changes = [ops.array(generator.standard_normal(m.shape)) for m in moved]
+            shifted = [m + c for m, c in zip(moved, changes, strict=True)]
+            expected = step.run(*shifted, *sides) - results[0]
+            found = step.linear_part(*changes, *sides)
+            np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+        if step.activation is not None:
+            np.testing.assert_array_equal(step.activation(given[0]), results[0])
+        if step.shift is not None:
+            factor = 1 if step.factor is None else step.factor()
+            found = given[0] * factor + step.shift()
+            np.testing.assert_allclose(found, results[0], 1e-9)
+        if step.scaled is not None:
+            shape = [1] * len(results[0].shape)
+            shape[step.axis] = results[0].shape[step.axis]
+            factor = ops.array(generator.standard_normal(shape))
+            found = step.scaled(factor)(*given, *more)
+            np.testing.assert_allclose(found, factor * results[0], 1e-9)

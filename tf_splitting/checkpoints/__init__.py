@@ -1,7 +1,0 @@
-"""Checkpoints of a job that may be killed at any moment. NumPy only."""
-
-from tf_splitting.checkpoints.checkpoint import Checkpoint
-from tf_splitting.checkpoints.locking import lock
-from tf_splitting.checkpoints.store import CheckpointStore
-
-__all__ = ["Checkpoint", "CheckpointStore", "lock"]

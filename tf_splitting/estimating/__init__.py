@@ -1,0 +1,54 @@
+"""From a model and a sample to scores: what splitting each neuron would gain.
+
+In: a model, its `ChannelGraph`, a `Sample`.
+Out: `SplittingScores`, plain data. `product/` computes S·d for all neurons at once;
+`estimators/` holds one file per way to find the lowest eigenvalues.
+Imports from: data, tracing, support.
+"""
+
+from tf_splitting.estimating.directions import Directions, by_space, check_directions
+from tf_splitting.estimating.estimation import (
+    DEFAULT_SAMPLE_SIZE,
+    DEFAULT_STEP,
+    Estimation,
+    check_growable,
+    check_settings,
+    estimate,
+)
+from tf_splitting.estimating.estimators.base import Eigenpairs, Estimator
+from tf_splitting.estimating.estimators.exact import Exact
+from tf_splitting.estimating.estimators.rayleigh import Rayleigh
+from tf_splitting.estimating.precision import in_float32
+from tf_splitting.estimating.problem import SplittingProblem, flat_inputs
+from tf_splitting.estimating.scores import (
+    SpaceScores,
+    SplittingScores,
+    assemble,
+    slices,
+)
+from tf_splitting.estimating.targets import check_labels, check_targets
+
+__all__ = [
+    "DEFAULT_SAMPLE_SIZE",
+    "DEFAULT_STEP",
+    "Directions",
+    "Eigenpairs",
+    "Estimation",
+    "Estimator",
+    "Exact",
+    "Rayleigh",
+    "SpaceScores",
+    "SplittingProblem",
+    "SplittingScores",
+    "assemble",
+    "by_space",
+    "check_directions",
+    "check_growable",
+    "check_labels",
+    "check_settings",
+    "check_targets",
+    "estimate",
+    "flat_inputs",
+    "in_float32",
+    "slices",
+]

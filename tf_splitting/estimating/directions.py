@@ -1,0 +1,63 @@
+"""Directions to split along, by channel space: plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tf_splitting.errors import PlanError
+from tf_splitting.support import instance, refused
+
+
+@dataclass(frozen=True)
+class Directions:
+    """Directions to split one space's neurons along, in relative units.
+
+    Attributes:
+        incoming: producer kernel name to an array of the kernel's shape, its output
+            axis restricted to the space.
+        outgoing: consumer kernel name likewise, its input axis restricted.
+    """
+
+    incoming: Mapping[str, np.ndarray]
+    outgoing: Mapping[str, np.ndarray]
+
+
+def check_directions(name: str, given: Any) -> dict[str, Any]:
+    """Directions by space, if it is that; an empty dict for None.
+
+    Args:
+        name: of the argument, for messages.
+        given: space name to `Directions`, or to the `SpaceScores` of `estimate`.
+
+    Raises:
+        PlanError: it is something else, or holds NaN or infinite values.
+    """
+    expected = "a mapping from space names to Directions or SpaceScores"
+    known = by_space(name, given, expected, "Pass what estimate() returned.")
+    for space, directions in known.items():
+        for side in ("incoming", "outgoing"):
+            where = f"{name}[{space!r}].{side}"
+            arrays = getattr(directions, side, None)
+            expected = "a mapping from kernel names to arrays"
+            instance(where, arrays, Mapping, expected, error=PlanError)
+            for kernel, array in arrays.items():
+                is_array = isinstance(array, np.ndarray) and array.dtype.kind in "biuf"
+                if not is_array or not np.isfinite(array).all():
+                    expected = "an array of finite numbers"
+                    where = f"{where}[{kernel!r}]"
+                    raise refused(where, array, expected, error=PlanError)
+    return known
+
+
+def by_space(
+    name: str, given: Any, expected: str, hint: str = "Pass one."
+) -> dict[str, Any]:
+    """A mapping whose keys are names, as a dict; an empty one for None."""
+    given = {} if given is None else given
+    if not isinstance(given, Mapping) or not all(isinstance(k, str) for k in given):
+        raise refused(name, given, expected, hint, PlanError)
+    return {str(space): value for space, value in given.items()}

@@ -1,0 +1,1 @@
+"""One file per way to find the lowest eigenvalues and their directions."""

@@ -1,0 +1,25 @@
+"""What is written for others to use: SavedModel, LiteRT, pictures, tables.
+
+In: a finished model, its history.
+Out: files, checked against the model.
+Imports from: estimating, models, tracing, support.
+"""
+
+from tf_splitting.exporting.formats import (
+    Served,
+    export_litert,
+    export_saved_model,
+    is_available,
+    load_saved_model,
+)
+from tf_splitting.exporting.reporting import plot_growth, width_table
+
+__all__ = [
+    "Served",
+    "export_litert",
+    "export_saved_model",
+    "is_available",
+    "load_saved_model",
+    "plot_growth",
+    "width_table",
+]

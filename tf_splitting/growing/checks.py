@@ -1,0 +1,86 @@
+"""Checks that a job can work, before any long work starts."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import keras
+import numpy as np
+
+from tf_splitting.costs import count_macs, growable_share
+from tf_splitting.errors import (
+    BudgetError,
+    ModelError,
+    SplittingWarning,
+)
+from tf_splitting.estimating import (
+    SpaceScores,
+    check_growable,
+)
+from tf_splitting.selecting import select
+from tf_splitting.tracing import IS_INPUT, IS_OUTPUT, ChannelGraph, check_model
+
+
+def check_compiled(model: keras.Model) -> None:
+    """Raises unless the model can train.
+
+    Raises:
+        ModelError: it is no model with a graph, not compiled, or without a loss.
+    """
+    check_model(model)
+    if not model.compiled or model.loss is None or model.optimizer is None:
+        raise ModelError(
+            f"Model {model.name!r} is not compiled with an optimizer and a loss. Call "
+            "model.compile(optimizer, loss, metrics=[...]) before growing it."
+        )
+
+
+def warn_if_little_grows(graph: ChannelGraph) -> None:
+    """Warns when less than half of a model's MACs lie in layers that can grow."""
+    share = growable_share(graph)
+    if share < 0.5:
+        reasons = {space.frozen for space in graph.spaces if space.frozen}
+        reasons -= {IS_INPUT, IS_OUTPUT}
+        warnings.warn(
+            f"Only {share:.0%} of the MACs of model {graph.name!r} are in layers that "
+            f"can grow. Frozen because: {'; '.join(sorted(reasons)) or 'see trace'}.",
+            SplittingWarning,
+            stacklevel=3,
+        )
+
+
+def check_budget(
+    model: keras.Model,
+    graph: ChannelGraph,
+    target_macs: float,
+    selection: dict[str, Any],
+) -> int:
+    """Raises unless growing can start and get near the target. Returns the MACs.
+
+    Raises:
+        BudgetError: the target is no larger than the model, smaller than the model
+            with its cheapest split, or out of reach of the largest allowed widths.
+        ModelError: nothing can grow.
+    """
+    macs = count_macs(model)
+    if not math.isfinite(target_macs) or target_macs <= macs:
+        raise BudgetError(
+            f"Got target_macs={target_macs:g}, but model {model.name!r} has {macs:g} "
+            "MACs already. Give a larger target, or start from a smaller model."
+        )
+    check_growable(graph)
+    # Any neuron will do: this asks what could be bought, not what should be.
+    level = {
+        space.name: SpaceScores(-np.ones(space.width), np.ones(space.width), {}, {})
+        for space in graph.growable
+    }
+    if not len(select(level, graph, **{**selection, "target_macs": target_macs})):
+        raise BudgetError(
+            f"No split fits: model {model.name!r} has {macs:g} MACs, the target is "
+            f"{target_macs:g}, and the cheapest split allowed by width_multiple, "
+            "max_widths and target_cost costs more than what is left. Raise the "
+            "target or loosen the limits."
+        )
+    return macs

@@ -1,0 +1,311 @@
+"""What a job saves as it goes, and how it comes back.
+
+Widths change, so a checkpoint cannot be a list of weights for the model that the user
+has in hand, and a saved model would need all of its code to be found by name again.
+A checkpoint holds the widths: the model is grown to them from the user's own, by the
+same path as in the job, and every variable is set.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from tf_splitting.errors import (
+    CheckpointError,
+    NonFiniteLossError,
+    SplittingWarning,
+)
+from tf_splitting.estimating import SplittingScores
+from tf_splitting.jobs.checkpoints.store import CheckpointStore
+from tf_splitting.jobs.job_state import JobState
+from tf_splitting.jobs.random_state import random_state, set_random_state
+from tf_splitting.methods import Proposal
+from tf_splitting.rebuilding import Splitting
+from tf_splitting.selecting import SplitPlan
+from tf_splitting.support import VERSION, scope_of
+from tf_splitting.tracing import trace
+from tf_splitting.training import GrowthHistory, set_values
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """A job as it was saved.
+
+    Attributes:
+        model: grown as far as it was, weights and optimizer state as they were.
+        state: how far it is.
+        proposal: the plan, and its scores, where the job was about to split.
+        metrics: values of the metrics variables within an epoch.
+        path: the checkpoint.
+    """
+
+    model: keras.Model
+    state: JobState
+    proposal: Proposal | None
+    metrics: list[np.ndarray]
+    path: Path
+
+
+class Keeper:
+    """Saves a job to a directory, and finds what is there.
+
+    Args:
+        directory: where checkpoints are kept.
+        configuration: what makes the job what it is, JSON data by name.
+        split_untrainable: as the job's.
+        writes: False in all but one of the processes that share a job: they read.
+    """
+
+    def __init__(
+        self,
+        directory: str | Path,
+        configuration: Mapping[str, Any],
+        *,
+        split_untrainable: bool,
+        writes: bool = True,
+    ) -> None:
+        self._writes = writes
+        self._saved_elsewhere = False
+        self._store = CheckpointStore(directory)
+        self._configuration = json.loads(json.dumps(configuration))
+        self._split_untrainable = split_untrainable
+        # Of the model saved last: it stays the same from epoch to epoch.
+        self._architecture: tuple[keras.Model, dict[str, Any]] | None = None
+        if writes:
+            self._store.open()
+
+    @property
+    def last(self) -> Path | None:
+        """The newest checkpoint that is known to be good.
+
+        Which one another process has written is not known: then, where they are.
+        """
+        return self._store.directory if self._saved_elsewhere else self._store.last
+
+    def save(
+        self,
+        model: keras.Model,
+        history: GrowthHistory,
+        state: JobState,
+        proposal: Proposal | None = None,
+    ) -> None:
+        """Saves a job. If the disk does not take it the job goes on, with a warning.
+
+        Raises:
+            NonFiniteLossError: a weight is NaN or infinite.
+        """
+        if not self._writes:
+            self._saved_elsewhere = True
+            return
+        documents = self._documents(model, history, state, proposal)
+        try:
+            self._store.save(documents)
+        except OSError as error:
+            warnings.warn(
+                f"The job could not be saved: {error}. It goes on; "
+                + (
+                    f"{self.last} is what it would resume from."
+                    if self.last
+                    else "nothing is there to resume from."
+                ),
+                SplittingWarning,
+                stacklevel=2,
+            )
+
+    def _documents(
+        self,
+        model: keras.Model,
+        history: GrowthHistory,
+        state: JobState,
+        proposal: Proposal | None,
+    ) -> dict[str, Any]:
+        weights = _values(model.variables)
+        for variable, value in zip(model.variables, weights.values(), strict=True):
+            if not np.isfinite(value.astype(np.float32, copy=False)).all():
+                raise NonFiniteLossError(
+                    f"Weight {variable.path!r} became NaN or infinite. Lower the "
+                    "learning rate, or clip gradients (clipnorm=...)."
+                )
+        documents: dict[str, Any] = {
+            "state.json": {
+                "state": asdict(state),
+                "configuration": self._configuration,
+                "versions": versions(),
+            },
+            "architecture.json": self._architecture_of(model),
+            "history.json": history.to_dict(),
+            "random.json": random_state(),
+            "weights.npz": weights,
+            "optimizer.npz": _values(model.optimizer.variables),
+        }
+        if state.batch:
+            documents["metrics.npz"] = _values(model.metrics_variables)
+        if proposal is not None:
+            documents["plan.json"] = json.loads(proposal.plan.to_json())
+            if proposal.scores is not None:
+                documents["scores.npz"] = proposal.scores.to_arrays()
+        return documents
+
+    def _architecture_of(self, model: keras.Model) -> dict[str, Any]:
+        if self._architecture is None or self._architecture[0] is not model:
+            graph = trace(model, split_untrainable=self._split_untrainable)
+            self._architecture = (
+                model,
+                {"widths": graph.widths, "config": config(model)},
+            )
+        return self._architecture[1]
+
+    def resume(self, seed: keras.Model, history: GrowthHistory) -> Resumed | None:
+        """The job as it was saved last; None if nothing was.
+
+        Args:
+            seed: the model that the job started from. A job that has not split yet
+                gets its weights set.
+            history: filled in.
+
+        Raises:
+            CheckpointError: the checkpoints are broken, or another job's.
+        """
+        checkpoint = self._store.load()
+        if checkpoint is None:
+            return None
+        about = checkpoint.json("state.json")
+        self._check_configuration(about["configuration"], checkpoint.path)
+        _warn_of_versions(about["versions"])
+        widths = checkpoint.json("architecture.json")["widths"]
+        model = self._grown_to(widths, seed)
+        optimizer = checkpoint.arrays("optimizer.npz")
+        if len(optimizer) > len(model.optimizer.variables):
+            # Before its first step it had no more than these itself.
+            with scope_of(model):
+                model.optimizer.build(model.trainable_variables)
+        for variables, arrays in (
+            (model.variables, checkpoint.arrays("weights.npz")),
+            (model.optimizer.variables, optimizer),
+        ):
+            _restore(variables, arrays, checkpoint.path)
+        history.fill(checkpoint.json("history.json"))
+        proposal = None
+        if checkpoint.has("plan.json"):
+            plan = SplitPlan.from_json(json.dumps(checkpoint.json("plan.json")))
+            scores = None
+            if checkpoint.has("scores.npz"):
+                scores = SplittingScores.from_arrays(checkpoint.arrays("scores.npz"))
+            proposal = Proposal(plan, scores)
+        metrics = []
+        if checkpoint.has("metrics.npz"):
+            metrics = _in_order(checkpoint.arrays("metrics.npz"))
+        # Last, because making layers draws seeds.
+        set_random_state(checkpoint.json("random.json"))
+        state = JobState(**about["state"])
+        return Resumed(model, state, proposal, metrics, checkpoint.path)
+
+    def _check_configuration(self, saved: Mapping[str, Any], path: Path) -> None:
+        mine = self._configuration
+        differ = [
+            f"{name} was {saved.get(name)!r}, is {mine.get(name)!r}"
+            for name in sorted({*saved, *mine})
+            if saved.get(name) != mine.get(name)
+        ]
+        if differ:
+            raise CheckpointError(
+                f"{path.parent} holds a job of another configuration: "
+                f"{'; '.join(differ)}. Give it the same arguments to go on with that "
+                "job, or another directory to start this one."
+            )
+
+    def _grown_to(self, widths: Mapping[str, int], seed: keras.Model) -> keras.Model:
+        graph = trace(seed, split_untrainable=self._split_untrainable)
+        if widths.keys() != graph.widths.keys():
+            raise CheckpointError(
+                f"The checkpoint has the spaces {sorted(widths)}, model {seed.name!r} "
+                f"has {sorted(graph.widths)}. Layers made twice in one process get "
+                "new names: name them, or call keras.utils.clear_session() first."
+            )
+        if widths == graph.widths:
+            return seed
+        copies = {
+            space: [0] * (width - graph.widths[space])
+            for space, width in widths.items()
+            if width > graph.widths[space]
+        }
+        splitting = Splitting(
+            seed, SplitPlan(copies), split_untrainable=self._split_untrainable
+        )
+        return splitting.build(epsilon=0.0)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a job's numbers depend on."""
+    names = ("tf_splitting", "keras", "numpy", keras.backend.backend())
+    return {"python": platform.python_version(), **{n: _version(n) for n in names}}
+
+
+def _version(name: str) -> str:
+    # Of the sources themselves, which may lie on the path without being installed.
+    return VERSION if name == "tf_splitting" else version(name)
+
+
+def config(model: keras.Model) -> Any:
+    """A model's config as JSON data, or why it has none.
+
+    Models hold things that cannot be written down, such as functions without a name;
+    resuming does not need to.
+    """
+    try:
+        return json.loads(model.to_json())
+    except (TypeError, ValueError, NotImplementedError) as error:
+        return f"cannot be written: {error}"
+
+
+def _warn_of_versions(saved: Mapping[str, str]) -> None:
+    mine = versions()
+    differ = [
+        f"{name} {saved.get(name)} then, {mine.get(name)} now"
+        for name in sorted({*saved, *mine})
+        if saved.get(name) != mine.get(name)
+    ]
+    if differ:
+        warnings.warn(
+            f"The job was saved with other versions: {'; '.join(differ)}. Its result "
+            "may differ from that of an uninterrupted one.",
+            SplittingWarning,
+            stacklevel=3,
+        )
+
+
+def _values(variables: Sequence[Any]) -> dict[str, np.ndarray]:
+    """Values by number, in the type they have."""
+    return {f"{number:05d}": v.numpy() for number, v in enumerate(variables)}
+
+
+def _in_order(arrays: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    return [arrays[name] for name in sorted(arrays)]
+
+
+def _restore(
+    variables: Sequence[Any], arrays: Mapping[str, np.ndarray], path: Path
+) -> None:
+    values = _in_order(arrays)
+    shapes = [tuple(v.shape) for v in variables]
+    if [v.shape for v in values] != shapes:
+        raise CheckpointError(
+            f"{path} holds {len(values)} variables of another model than the one "
+            f"given, which has {len(shapes)}. Resume with the model that the job "
+            "started from."
+        )
+    for number, variable in enumerate(variables):
+        if values[number].dtype.kind == "V":
+            # NumPy's files do not know bfloat16.
+            values[number] = values[number].view(variable.numpy().dtype)
+    set_values(variables, values)

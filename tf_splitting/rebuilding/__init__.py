@@ -1,0 +1,26 @@
+"""From a plan to the grown model: weights, optimizer state and settings carried over.
+
+In: a model, a `SplitPlan`, directions.
+Out: a grown model, checked against its plan.
+Imports from: selecting, estimating, costs, tracing, support.
+"""
+
+from tf_splitting.rebuilding.growth import Growth, moved, offsets
+from tf_splitting.rebuilding.splitting import (
+    FRESH,
+    Splitting,
+    check_step,
+    reclassed,
+    split,
+)
+
+__all__ = [
+    "FRESH",
+    "Growth",
+    "Splitting",
+    "check_step",
+    "moved",
+    "offsets",
+    "reclassed",
+    "split",
+]

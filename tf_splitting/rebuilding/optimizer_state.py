@@ -1,0 +1,124 @@
+"""Carries an optimizer's state over to a grown model.
+
+Each slot variable scales as some power of the gradient; a copy of a neuron sees 1/m of
+the gradient (`Growth.gradient_like`), so at ε = 0 a first moment is divided by m and
+copied, a second moment by m². After one step of the grown model:
+
+    SGD, with or without momentum: an entry's update is its parent's over the number
+        of copies of the neuron it belongs to;
+    Adam and other scale-free methods: an entry's update is its parent's.
+
+Which slot belongs to which variable is found by building a twin optimizer on variables
+with recognisable names: Keras names a slot after its variable, and slots come in an
+order that depends on the list of variables only.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from tf_splitting.errors import SplittingWarning
+from tf_splitting.rebuilding.growth import Growth
+from tf_splitting.support import fresh_optimizer
+from tf_splitting.tracing import WeightUse
+
+_ADAM = {"momentum": 1, "velocity": 2, "velocity_hat": 2}
+# The power of the gradient that each slot scales with, by optimizer and slot name.
+_DEGREES: dict[type, dict[str, int]] = {
+    keras.optimizers.SGD: {"momentum": 1},
+    keras.optimizers.Adam: _ADAM,
+    keras.optimizers.AdamW: _ADAM,
+    keras.optimizers.Nadam: _ADAM,
+    keras.optimizers.Lamb: _ADAM,
+    keras.optimizers.Adamax: {"momentum": 1, "norm": 1},
+    keras.optimizers.RMSprop: {"velocity": 2, "momentum": 0, "average_gradient": 1},
+    keras.optimizers.Adagrad: {"accumulator": 2},
+    keras.optimizers.Adadelta: {"accumulated_grad": 2, "accumulated_delta_var": 0},
+    keras.optimizers.Lion: {"momentum": 1},
+}
+_PROBE = re.compile(r"probe(\d+)x_(\w+)$")
+
+
+def carry_optimizer_state(
+    old: keras.Model,
+    new: keras.Model,
+    growth: Growth,
+    weights: Mapping[int, WeightUse],
+) -> None:
+    """Builds the grown model's optimizer and fills in the grown state.
+
+    Args:
+        old: the model before the split, compiled.
+        new: the grown model, compiled alike; its variables are in the same order.
+        growth: the plan.
+        weights: uses of the old model's variables, by `id` of the variable.
+
+    Slots of optimizers that are not listed here start at their initial value again,
+    with a warning that names them.
+    """
+    if not old.optimizer.built:
+        return
+    new.optimizer.build(new.trainable_variables)
+    owners = _slot_owners(old.optimizer, old.trainable_variables)
+    inner = getattr(old.optimizer, "inner_optimizer", old.optimizer)
+    degrees = _DEGREES.get(type(inner), {})
+    unknown = []
+    for source, target, owner in zip(
+        old.optimizer.variables, new.optimizer.variables, owners, strict=True
+    ):
+        if owner is None:
+            if tuple(source.shape) == tuple(target.shape):
+                target.assign(source)
+            else:
+                unknown.append(source.path)
+            continue
+        variable, slot = owner
+        weight = weights.get(id(variable))
+        if weight is None:
+            target.assign(source)
+        elif slot == "average":
+            target.assign(growth.weight(source.numpy(), weight))
+        elif slot == "gradient_accumulator":
+            target.assign(growth.gradient_like(source.numpy(), weight, 1))
+        elif slot in degrees:
+            value = growth.gradient_like(source.numpy(), weight, degrees[slot])
+            target.assign(value)
+        elif growth.new_widths == growth.widths:
+            target.assign(source)
+        else:
+            unknown.append(source.path)
+    if unknown:
+        warnings.warn(
+            f"Optimizer {type(inner).__name__} has state whose scaling under a split "
+            f"is not known; these slots start anew: {', '.join(unknown[:3])}"
+            + (f" and {len(unknown) - 3} more." if len(unknown) > 3 else "."),
+            SplittingWarning,
+            stacklevel=3,
+        )
+
+
+def _slot_owners(
+    optimizer: keras.Optimizer, variables: list[Any]
+) -> list[tuple[Any, str] | None]:
+    """For each optimizer variable the model variable and slot name, or None."""
+    twin = fresh_optimizer(optimizer)
+    probes = [
+        keras.Variable(
+            np.zeros(v.shape), dtype=v.dtype, trainable=True, name=f"probe{i}x"
+        )
+        for i, v in enumerate(variables)
+    ]
+    twin.build(probes)
+    owners: list[tuple[Any, str] | None] = []
+    for slot in twin.variables:
+        match = _PROBE.search(slot.path)
+        owners.append(
+            (variables[int(match.group(1))], match.group(2)) if match else None
+        )
+    return owners

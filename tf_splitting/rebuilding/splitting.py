@@ -1,0 +1,294 @@
+"""`split`: applies a plan to a model and yields the grown model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+import keras
+import numpy as np
+
+from tf_splitting.errors import PlanError
+from tf_splitting.estimating import (
+    Directions,
+    SpaceScores,
+    assemble,
+    check_directions,
+    flat_inputs,
+)
+from tf_splitting.rebuilding.growth import Growth, Offset, fresh_offsets, moved, offsets
+from tf_splitting.rebuilding.optimizer_state import carry_optimizer_state
+from tf_splitting.rebuilding.verification import check_function, check_widths
+from tf_splitting.selecting import SplitPlan
+from tf_splitting.support import (
+    copy_compile_settings,
+    instance,
+    number,
+    scope_of,
+    whole,
+)
+from tf_splitting.tracing import (
+    ChannelGraph,
+    Field,
+    Neurons,
+    as_numpy,
+    clone,
+    remake_layer,
+    trace,
+    variable_pairs,
+)
+from tf_splitting.tracing import layout as lay
+
+# The word for new neurons in place of copies.
+FRESH = "fresh"
+DEFAULT_EPSILON = 0.1
+
+
+def split(
+    model: keras.Model,
+    plan: SplitPlan,
+    *,
+    scores: Mapping[str, SpaceScores] | None = None,
+    epsilon: float | str = DEFAULT_EPSILON,
+    seed: int = 0,
+    verify: Any = None,
+    split_untrainable: bool = False,
+) -> keras.Model:
+    """Splits neurons: a grown model that starts out as (nearly) the same function.
+
+    With a number ε, neuron θ with outgoing weights b becomes two neurons `θ ± ε‖θ‖v`
+    with outgoing weights `(b ± ε‖b‖γ) / 2`, where the direction (v, γ) comes from the
+    scores. With ε = 0 the function is the same, in inference and in training mode.
+
+    With `"fresh"` the neuron keeps all of its outgoing weight, and the added one starts
+    at random incoming weights of the same norm with outgoing weights zero. The function
+    is the same too, and the two have nothing in common that training would first have
+    to undo.
+
+    Args:
+        model: a built Functional or Sequential model. It is left as it was.
+        plan: which neurons to split, by channel space (see `trace`).
+        scores: directions, from `estimate`. A plan's own directions come first;
+            spaces that neither holds are split along random unit vectors.
+        epsilon: step, relative to the norm of the weights it changes, or `"fresh"`.
+        seed: seed of random directions and of fresh neurons.
+        verify: a batch of inputs on which the grown model is compared with the model
+            at ε = 0. That its widths and MACs are as planned is always checked.
+        split_untrainable: whether the plan may split neurons made by layers with
+            `trainable=False`.
+
+    Returns:
+        A model of the same structure with the same layer names, layer classes and
+        trainable flags. If `model` is compiled, so is the result, with the
+        optimizer's settings and state carried over (`optimizer_state`).
+
+    Raises:
+        PlanError: the plan or the scores do not fit the model.
+        ModelError: the model has no graph.
+        DataError: the batch to verify on does not fit the model.
+        RebuildError: the result is not what was planned.
+        SplittingError: another argument is out of range.
+
+    Example:
+        >>> grown = tf_splitting.split(
+        ...     model, tf_splitting.SplitPlan({"conv1": [0, 3]}), epsilon=0.0
+        ... )
+
+    Source: Liu, Wu, Wang, "Splitting Steepest Descent for Growing Neural
+    Architectures", arXiv 1910.02366; outgoing weights: see `ARCHITECTURE.md`.
+    """
+    check_step(epsilon, FRESH)
+    fresh = isinstance(epsilon, str)
+    splitting = Splitting(
+        model,
+        plan,
+        scores=scores,
+        seed=seed,
+        fresh=fresh,
+        verify=verify,
+        split_untrainable=split_untrainable,
+    )
+    return splitting.build(1.0 if fresh else float(epsilon))
+
+
+def check_step(epsilon: float | str, *words: str, above_zero: bool = False) -> None:
+    """Raises unless a step is a finite number of at least 0 or one of the words.
+
+    Raises:
+        SplittingError: it is neither, or zero where it must be above.
+    """
+    if isinstance(epsilon, str) and epsilon in words:
+        return
+    otherwise = "".join(f' or "{word}"' for word in words)
+    if above_zero:
+        hint = "Copies at 0 would never separate."
+        number("epsilon", epsilon, above=0, otherwise=otherwise, hint=hint)
+    else:
+        number("epsilon", epsilon, at_least=0, otherwise=otherwise)
+
+
+def check_plan(plan: SplitPlan, graph: ChannelGraph) -> None:
+    """Raises unless it is a plan that fits the traced model.
+
+    Raises:
+        PlanError: it is something else, or does not fit.
+    """
+    hint = 'Wrap it: SplitPlan({"conv1": [0, 3]}).'
+    instance("plan", plan, SplitPlan, "a SplitPlan", hint, error=PlanError)
+    plan.check(graph)
+
+
+class Splitting:
+    """A plan worked out for a model, whose step can be chosen afterwards.
+
+    `split` builds one and uses it once; a search for the largest step that does not
+    raise the loss builds the model once and sets its weights for several steps.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        plan: SplitPlan,
+        *,
+        scores: Mapping[str, SpaceScores] | None = None,
+        seed: int = 0,
+        fresh: bool = False,
+        verify: Any = None,
+        split_untrainable: bool = False,
+        class_of: Callable[[type], type] = lambda kind: kind,
+    ) -> None:
+        self.model = model
+        self._class_of = class_of
+        self._pairs: list[tuple[Any, Any]] = []
+        self._fresh = fresh
+        self._verify = verify
+        self._split_untrainable = split_untrainable
+        self.graph = trace(model, split_untrainable=split_untrainable)
+        check_plan(plan, self.graph)
+        self.growth = Growth.of(self.graph, plan, fresh=fresh)
+        known = check_directions("scores", scores)
+        if verify is not None:
+            flat_inputs(model, verify)
+        self._known = {**known, **plan.directions}
+        self._splits = plan.splits
+        self._seed = whole("seed", seed, at_least=0)
+        self._neurons = Neurons(self.graph)
+        if self._known and not fresh:
+            self._offsets  # noqa: B018  (refuses directions that do not fit)
+
+    @cached_property
+    def _offsets(self) -> dict[str, list[Offset]]:
+        """What a step of 1 adds to each kernel."""
+        neurons = self._neurons
+        if self._fresh:
+            generator = np.random.default_rng(self._seed)
+            return fresh_offsets(self.growth, neurons, generator)
+        directions = _directions(neurons, self._known, self._splits, self._seed)
+        return offsets(self.growth, neurons, directions)
+
+    def build(self, epsilon: float) -> keras.Model:
+        """The grown model at this step (1 for fresh neurons), where the old one is."""
+        with scope_of(self.model):
+            return self._build(epsilon)
+
+    def _build(self, epsilon: float) -> keras.Model:
+        sizes: dict[int, dict[str, Any]] = {}
+        for use in self.graph.configs:
+            changes = sizes.setdefault(id(use.layer), {})
+            length = lay.size(use.layout, self.growth.new_widths)
+            if use.index is None:
+                changes[use.key] = length
+            else:
+                entry = list(use.layer.get_config()[use.key])
+                entry[use.index] = length
+                changes[use.key] = tuple(entry)
+        shapes: dict[int, tuple[int | None, ...]] = {}
+        for use in self.graph.nested_inputs:
+            shape = list(use.tensor.shape)
+            shape[use.axis] = lay.size(use.layout, self.growth.new_widths)
+            shapes[id(use.tensor)] = tuple(shape)
+        new, remade = clone(
+            self.model,
+            lambda layer: remake_layer(
+                layer, sizes.get(id(layer), {}), self._class_of(type(layer))
+            ),
+            shapes,
+        )
+        self._pairs = variable_pairs(self.model, remade)
+        self._check(new)
+        self.set_weights(epsilon)
+        if self.model.compiled:
+            copy_compile_settings(self.model, new)
+            uses = {id(weight.variable): weight for weight in self.graph.weights}
+            carry_optimizer_state(self.model, new, self.growth, uses)
+        return new
+
+    def _check(self, new: keras.Model) -> None:
+        """Raises unless the new model is what was planned."""
+        grown = trace(new, split_untrainable=self._split_untrainable)
+        check_widths(self.model, self.graph, grown, self.growth)
+        if self._verify is not None:
+            self.set_weights(1.0 if self._fresh else 0.0)
+            check_function(self.model, new, self.graph, self.growth, self._verify)
+
+    def set_weights(self, epsilon: float) -> None:
+        """Sets the weights of the model built last to those at this step."""
+        for variable, value in self.values(epsilon):
+            variable.assign(value)
+
+    def values(self, epsilon: float) -> Iterator[tuple[Any, Any]]:
+        """Each variable of the model built last, with its value at this step."""
+        uses = {id(weight.variable): weight for weight in self.graph.weights}
+        for old, new in self._pairs:
+            use = uses.get(id(old))
+            if use is None:
+                yield new, old
+                continue
+            value = self.growth.weight(as_numpy(old), use)
+            if epsilon and (moves := self._offsets.get(use.name)):
+                value = moved(value, moves, epsilon)
+            yield new, value
+
+    def replan(self, plan: SplitPlan) -> None:
+        """Takes another plan of the same widths; the model built last stays in use.
+
+        Raises:
+            PlanError: the plan does not fit the model, or makes other widths.
+        """
+        check_plan(plan, self.graph)
+        growth = Growth.of(self.graph, plan, fresh=self._fresh)
+        if growth.new_widths != self.growth.new_widths:
+            raise PlanError(
+                f"The plan makes widths {growth.new_widths}, the one before it "
+                f"{self.growth.new_widths}. Make a Splitting of its own for it."
+            )
+        self.growth = growth
+        self._known = {**self._known, **plan.directions}
+        self._splits = plan.splits
+        vars(self).pop("_offsets", None)
+
+
+def reclassed(model: keras.Model, class_of: Callable[[type], type]) -> keras.Model:
+    """The same model with its layers made of other classes, state carried over."""
+    return Splitting(model, SplitPlan(), class_of=class_of).build(epsilon=0.0)
+
+
+def _directions(
+    neurons: Neurons,
+    known: Mapping[str, SpaceScores | Directions],
+    splits: Mapping[str, list[int]],
+    seed: int,
+) -> Field:
+    """Relative directions of all neurons to be split."""
+    missing = np.zeros(neurons.count, bool)
+    for space, indices in splits.items():
+        if indices and space not in known:
+            neurons.of(space, missing)[indices] = True
+    given = [space for space, indices in splits.items() if indices and space in known]
+    if not missing.any():
+        return assemble(neurons, known, given)
+    random = neurons.random(np.random.default_rng(seed), missing)
+    if not given:
+        return random
+    return [a + b for a, b in zip(assemble(neurons, known, given), random, strict=True)]

@@ -1,0 +1,11 @@
+"""From scores to a plan: which neurons to split within a budget.
+
+In: `SplittingScores`, a `ChannelGraph`, a cost and limits.
+Out: a `SplitPlan`, plain data that can be printed, saved and edited.
+Imports from: estimating, costs, tracing, support.
+"""
+
+from tf_splitting.selecting.plan import SplitPlan
+from tf_splitting.selecting.selection import select
+
+__all__ = ["SplitPlan", "select"]

@@ -1,0 +1,273 @@
+"""Which neurons to split: plain data between selection and rebuilding."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tf_splitting.errors import PlanError
+from tf_splitting.estimating import Directions, by_space, check_directions
+from tf_splitting.support import (
+    DISK_TROUBLE,
+    instance,
+    refused,
+    shown,
+    whole,
+    write_text_atomically,
+)
+from tf_splitting.support import path as as_path
+from tf_splitting.tracing import ChannelGraph
+
+_FORMAT = 1
+
+
+@dataclass
+class SplitPlan:
+    """Neurons to split, by channel space.
+
+    An index named once is split into two copies, named k times into k + 1. Copies are
+    appended behind the space's neurons in the order of the list, so that existing
+    neurons keep their index.
+
+    Attributes:
+        splits: space name to neuron indices, each in `[0, width)`.
+        directions: space name to the directions to split along; usually empty, the
+            scores hold them. `with_directions` makes a plan that can be applied
+            without its scores.
+        made_for: space name to the width that the space must have for the plan to
+            apply. `select` fills in those of all spaces that may grow; a handwritten
+            plan may leave it empty. Plans that split the same neurons are equal
+            whatever they were made for.
+
+    Raises:
+        PlanError: an index or a width is no whole number or out of range, or an
+            argument is something else.
+
+    Example:
+        >>> plan = SplitPlan({"conv1": [0, 3], "conv_pw_1": [5, 5]})
+        >>> plan.save("plan.json")
+        >>> SplitPlan.load("plan.json") == plan
+        True
+    """
+
+    splits: dict[str, list[int]]
+    directions: dict[str, Directions] = field(compare=False, repr=False)
+    made_for: dict[str, int] = field(compare=False, repr=False)
+
+    def __init__(
+        self,
+        splits: Mapping[str, Iterable[int]] | None = None,
+        directions: Mapping[str, Directions] | None = None,
+        made_for: Mapping[str, int] | None = None,
+    ) -> None:
+        expected = "a mapping from space names to lists of neuron indices"
+        hint = 'Pass one, such as {"conv1": [0, 3]}.'
+        self.splits = {
+            space: _as_indices(space, indices)
+            for space, indices in by_space("splits", splits, expected, hint).items()
+        }
+        self.directions = {
+            space: Directions(known.incoming, known.outgoing)
+            for space, known in check_directions("directions", directions).items()
+        }
+        expected = "a mapping from space names to their widths"
+        self.made_for = {
+            space: whole(f"made_for[{space!r}]", width, at_least=1, error=PlanError)
+            for space, width in by_space("made_for", made_for, expected).items()
+        }
+
+    def __len__(self) -> int:
+        """Number of neurons that are added."""
+        return sum(len(indices) for indices in self.splits.values())
+
+    def __str__(self) -> str:
+        lines = [f"SplitPlan: {len(self)} new neurons"]
+        lines += [
+            f"  {space}: +{len(indices)} {indices}"
+            for space, indices in self.splits.items()
+            if indices
+        ]
+        return "\n".join(lines)
+
+    def with_directions(self, scores: Mapping[str, Any]) -> SplitPlan:
+        """The plan together with the directions that the scores hold for its spaces.
+
+        Args:
+            scores: `SplittingScores` from `estimate`.
+
+        Raises:
+            PlanError: they are something else.
+        """
+        scores = check_directions("scores", scores)
+        return SplitPlan(
+            self.splits,
+            {
+                space: Directions(scores[space].incoming, scores[space].outgoing)
+                for space, indices in self.splits.items()
+                if indices and space in scores
+            },
+            self.made_for,
+        )
+
+    def widths(self, graph: ChannelGraph) -> dict[str, int]:
+        """Width of every space of the graph once the plan is applied.
+
+        Raises:
+            PlanError: `graph` is no traced model.
+        """
+        check_graph(graph)
+        return {
+            space.name: space.width + len(self.splits.get(space.name, ()))
+            for space in graph.spaces
+        }
+
+    def check(self, graph: ChannelGraph) -> None:
+        """Raises unless the plan fits the traced model.
+
+        Raises:
+            PlanError: a space does not exist or is frozen, an index is out of range,
+                or a space has another width than in the model the plan was made for.
+        """
+        check_graph(graph)
+        for name, width in self.made_for.items():
+            found = graph.space(name).width
+            if found != width:
+                raise PlanError(
+                    f"The plan was made for a model whose space {name!r} has {width} "
+                    f"neurons; that of model {graph.name!r} has {found}. Make a plan "
+                    "for this model with select(), or apply this one all the same as "
+                    "SplitPlan(plan.splits)."
+                )
+        for name, indices in self.splits.items():
+            space = graph.space(name)
+            if not indices:
+                continue
+            if space.frozen is not None:
+                raise PlanError(
+                    f"The plan splits space {name!r}, which is frozen because "
+                    f"{space.frozen}. Remove it from the plan."
+                )
+            if max(indices) >= space.width:
+                raise PlanError(
+                    f"The plan splits neuron {max(indices)} of space {name!r}, which "
+                    f"has {space.width} neurons, numbered from 0. Was the plan made "
+                    "for another model?"
+                )
+
+    def to_json(self) -> str:
+        """The plan as JSON text."""
+        data: dict[str, Any] = {"format": _FORMAT, "splits": self.splits}
+        if self.made_for:
+            data["made_for"] = self.made_for
+        if self.directions:
+            data["directions"] = {
+                space: {
+                    side: {name: array.tolist() for name, array in arrays.items()}
+                    for side, arrays in asdict(directions).items()
+                }
+                for space, directions in self.directions.items()
+            }
+        return json.dumps(data)
+
+    @classmethod
+    def from_json(cls, text: str) -> SplitPlan:
+        """Reads what `to_json` wrote.
+
+        Raises:
+            PlanError: the text is not a plan.
+        """
+        instance("text", text, str | bytes, "JSON text", error=PlanError)
+        try:
+            data: Any = json.loads(text)
+        # Integers of 4,300 digits are ValueErrors too; nesting may be too deep.
+        except (ValueError, RecursionError) as error:
+            raise PlanError(
+                f"Got {shown(text)}; expected a split plan as JSON text, but {error}. "
+                "Write it with SplitPlan.save or to_json."
+            ) from error
+        is_plan = isinstance(data, dict) and isinstance(data.get("splits"), dict)
+        if not is_plan or data.get("format") != _FORMAT:
+            raise PlanError(
+                f"Got {shown(text)}; expected a JSON object with "
+                f'"format": {_FORMAT} and "splits". Write it with SplitPlan.save or '
+                "to_json."
+            )
+        try:
+            directions = {
+                space: Directions(
+                    **{
+                        side: {name: np.asarray(array) for name, array in part.items()}
+                        for side, part in sides.items()
+                    }
+                )
+                for space, sides in data.get("directions", {}).items()
+            }
+        except (AttributeError, TypeError, ValueError) as error:
+            raise PlanError(
+                'Expected "directions" to hold, by space, "incoming" and "outgoing" '
+                f"arrays by kernel name; {error}. Leave it out to do without."
+            ) from error
+        return cls(data["splits"], directions, data.get("made_for"))
+
+    def save(self, path: str | Path) -> None:
+        """Writes the plan as JSON; the file appears whole or not at all.
+
+        Raises:
+            PlanError: there can be no such file.
+            OSError: the disk is full or broken.
+        """
+        path = as_path("path", path, error=PlanError)
+        try:
+            write_text_atomically(path, self.to_json())
+        except OSError as error:
+            if error.errno in DISK_TROUBLE:
+                raise
+            raise PlanError(
+                f"The plan cannot be written to {str(path)!r}: {error}. Choose "
+                "another path."
+            ) from error
+
+    @classmethod
+    def load(cls, path: str | Path) -> SplitPlan:
+        """Reads a plan from a JSON file.
+
+        Raises:
+            PlanError: the file cannot be read, or does not hold a plan.
+        """
+        path = as_path("path", path, error=PlanError)
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise PlanError(
+                f"No plan can be read from {str(path)!r}: {error}. Give the path of a "
+                "JSON file that SplitPlan.save wrote."
+            ) from error
+        return cls.from_json(text)
+
+
+def check_graph(graph: ChannelGraph) -> None:
+    """Raises unless it is a traced model.
+
+    Raises:
+        PlanError: it is something else.
+    """
+    expected, hint = "a ChannelGraph", "Pass tf_splitting.trace(model)."
+    instance("graph", graph, ChannelGraph, expected, hint, error=PlanError)
+
+
+def _as_indices(space: str, indices: Any) -> list[int]:
+    """Neuron indices as a list of ints."""
+    name = f"splits[{space!r}]"
+    scalar = isinstance(indices, np.ndarray) and indices.ndim == 0
+    if scalar or not isinstance(indices, Iterable):
+        hint = "Pass one, such as [0, 3]."
+        raise refused(name, indices, "a list of neuron indices", hint, PlanError)
+    return [
+        whole(f"{name}[{k}]", index, at_least=0, error=PlanError)
+        for k, index in enumerate(indices)
+    ]

@@ -1,0 +1,244 @@
+"""`select`: the neurons whose splits buy the most loss for the budget."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from tf_splitting.costs import COSTS, Cost, TermCost, get_cost
+from tf_splitting.errors import BudgetError, PlanError
+from tf_splitting.estimating import SpaceScores
+from tf_splitting.selecting.plan import SplitPlan, check_graph
+from tf_splitting.support import instance, number, refused, whole
+from tf_splitting.tracing import ChannelGraph, ChannelSpace, size
+
+
+def select(
+    scores: Mapping[str, SpaceScores],
+    graph: ChannelGraph,
+    *,
+    target_macs: float,
+    cost: str | Cost = "macs",
+    target_cost: float = math.inf,
+    width_multiple: int = 1,
+    max_widths: int | Mapping[str, int] | None = None,
+    max_growth: float = 2.0,
+) -> SplitPlan:
+    """Chooses neurons to split, greedily by gain per marginal cost.
+
+    MACs are bilinear in neighbouring widths, so costs are recomputed after every
+    choice. Every neuron is split at most once, and only if its gain is positive.
+
+    Args:
+        scores: gains by space, from `estimate`.
+        graph: the model they belong to.
+        target_macs: multiply-accumulates that the grown model may have at most.
+        cost: what a gain is divided by: `"macs"`, `"params"`, or a function
+            `cost(graph, widths) -> float` that never falls when a width grows.
+        target_cost: what the grown model may cost at most, in the units of `cost`.
+        width_multiple: spaces grow to multiples of this only.
+        max_widths: largest width of every space, or of spaces by name.
+        max_growth: largest ratio of a space's new width to its old, above 1; more than
+            2 is as good as 2.
+
+    Returns:
+        A `SplitPlan`, empty if nothing gains or fits.
+
+    Raises:
+        BudgetError: the model has more MACs, or costs more, than the targets.
+        PlanError: the scores do not fit the graph; an argument is out of range.
+        UnknownNameError: no cost has this name.
+        ModelError: the MACs of the model are not known.
+
+    Example:
+        >>> plan = tf_splitting.select(scores, graph, target_macs=1.5 * macs)
+        >>> print(plan)
+
+    Source: Wang et al., arXiv 1910.03103, section 3.
+    """
+    check_graph(graph)
+    expected = "a mapping from space names to their scores"
+    hint = "Pass what estimate() returned."
+    instance("scores", scores, Mapping, expected, hint, error=PlanError)
+    for name in scores:
+        graph.space(name)
+    limits = check_limits(graph, width_multiple, max_widths, max_growth)
+    budgets = [
+        (COSTS["macs"], _number("target_macs", target_macs)),
+        (get_cost(cost), _number("target_cost", target_cost)),
+    ]
+    ledgers = [_Ledger(graph, c, target) for c, target in budgets]
+    candidates = {
+        space.name: _Candidates(
+            space, _gains(scores, space), int(width_multiple), limits[space.name]
+        )
+        for space in graph.growable
+        if space.name in scores and limits[space.name] > space.width
+    }
+    widths = graph.widths
+
+    def ratio(name: str) -> float:
+        """Gain per unit of cost of the next step of a space; 0 if there is none."""
+        count, gain = candidates[name].chunk(widths[name])
+        price = ledgers[-1].marginal(widths, name, count)
+        if gain <= 0:
+            return 0.0
+        return gain / price if price > 0 else math.inf
+
+    ratios = {name: ratio(name) for name in candidates}
+    while ratios:
+        best = max(ratios, key=ratios.__getitem__)
+        count, gain = candidates[best].chunk(widths[best])
+        prices = [ledger.marginal(widths, best, count) for ledger in ledgers]
+        if gain <= 0 or not all(
+            ledger.spent + price <= ledger.target
+            for ledger, price in zip(ledgers, prices, strict=True)
+        ):
+            # Marginal costs never fall, so what does not fit now never will.
+            del ratios[best]
+            continue
+        candidates[best].take(count)
+        widths[best] += count
+        touched: set[str] = set()
+        for ledger, price in zip(ledgers, prices, strict=True):
+            ledger.spent += price
+            touched |= ledger.neighbours(best)
+        for name in touched & ratios.keys():
+            ratios[name] = ratio(name)
+    return SplitPlan(
+        {name: sorted(c.taken) for name, c in candidates.items() if c.taken},
+        made_for={space.name: space.width for space in graph.growable},
+    )
+
+
+def check_limits(
+    graph: ChannelGraph,
+    width_multiple: int,
+    max_widths: int | Mapping[str, int] | None,
+    max_growth: float,
+) -> dict[str, int]:
+    """The largest width that every growable space may have, by name.
+
+    Args:
+        graph: the model.
+        width_multiple, max_widths, max_growth: as for `select`.
+
+    Raises:
+        PlanError: one is out of range, or `max_widths` names a space that is none.
+    """
+    whole("width_multiple", width_multiple, at_least=1, error=PlanError)
+    growth = number("max_growth", max_growth, above=1, finite=False, error=PlanError)
+    # No neuron is split twice.
+    growth = min(growth, 2.0)
+    limits = {s.name: math.floor(s.width * growth) for s in graph.growable}
+    if not isinstance(max_widths, Mapping):
+        top = whole("max_widths", max_widths, at_least=1, or_none=True, error=PlanError)
+        return {
+            n: limit if top is None else min(limit, top) for n, limit in limits.items()
+        }
+    for name, width in max_widths.items():
+        space = graph.space(name)
+        whole(f"max_widths[{name!r}]", width, at_least=1, error=PlanError)
+        limits[space.name] = min(limits.get(space.name, width), width)
+    return limits
+
+
+class _Candidates:
+    """The neurons of one space in the order in which they will be split."""
+
+    def __init__(
+        self, space: ChannelSpace, gain: np.ndarray, multiple: int, limit: int
+    ) -> None:
+        order = np.argsort(-gain, kind="stable")
+        self._order = [int(i) for i in order if gain[i] > 0]
+        self._gain = gain
+        self._multiple = multiple
+        self._limit = limit
+        self.taken: list[int] = []
+
+    def chunk(self, width: int) -> tuple[int, float]:
+        """Size and gain of the next step up, or (0, 0) if there is none."""
+        count = self._multiple - width % self._multiple
+        left = self._order[len(self.taken) :]
+        if len(left) < count or width + count > self._limit:
+            return 0, 0.0
+        return count, float(self._gain[left[:count]].sum())
+
+    def take(self, count: int) -> None:
+        """Splits the next `count` neurons."""
+        start = len(self.taken)
+        self.taken += self._order[start : start + count]
+
+
+class _Ledger:
+    """What one cost has spent and may spend."""
+
+    def __init__(self, graph: ChannelGraph, cost: Cost, target: float) -> None:
+        self.spent = _price(cost, graph, graph.widths)
+        self.target = target
+        name = getattr(cost, "name", getattr(cost, "__name__", "cost"))
+        if self.spent > target:
+            raise BudgetError(
+                f"The model's {name} are {self.spent:g} already; got a target of "
+                f"{target:g}. Raise the target, or start from a smaller model."
+            )
+        self._graph = graph
+        self._cost = cost
+        self._names = set(graph.widths)
+        self._terms: dict[str, list] = {}
+        self._neighbours: dict[str, set[str]] = {}
+        if isinstance(cost, TermCost):
+            self._index(cost)
+
+    def _index(self, cost: TermCost) -> None:
+        for term in cost.terms(self._graph):
+            spaces = {block.space for layout in term.layouts for block in layout}
+            for space in spaces:
+                self._terms.setdefault(space, []).append(term)
+                self._neighbours.setdefault(space, set()).update(spaces)
+
+    def neighbours(self, space: str) -> set[str]:
+        """Spaces whose marginal cost changes when this one grows, itself included."""
+        if isinstance(self._cost, TermCost):
+            return self._neighbours.get(space, {space})
+        return self._names
+
+    def marginal(self, widths: Mapping[str, int], space: str, count: int) -> float:
+        """What `count` more neurons cost."""
+        grown = {**widths, space: widths[space] + count}
+        if not isinstance(self._cost, TermCost):
+            before = _price(self._cost, self._graph, widths)
+            return _price(self._cost, self._graph, grown) - before
+        difference = 0
+        for term in self._terms.get(space, []):
+            before = math.prod(size(layout, widths) for layout in term.layouts)
+            after = math.prod(size(layout, grown) for layout in term.layouts)
+            difference += term.factor * (after - before)
+        return difference
+
+
+def _number(name: str, value: float) -> float:
+    return number(name, value, finite=False, error=PlanError)
+
+
+def _price(cost: Cost, graph: ChannelGraph, widths: Mapping[str, int]) -> float:
+    """What the model costs at these widths, if the cost says a number."""
+    return _number("cost(graph, widths)", cost(graph, widths))
+
+
+def _gains(scores: Mapping[str, SpaceScores], space: ChannelSpace) -> np.ndarray:
+    """The gains of a space's neurons, `[width]`."""
+    gain = getattr(scores[space.name], "gain", None)
+    is_numbers = isinstance(gain, np.ndarray) and gain.dtype.kind in "iuf"
+    if not is_numbers or gain.ndim != 1 or not np.isfinite(gain).all():
+        name = f"scores[{space.name!r}].gain"
+        hint = "Run estimate() on this model."
+        raise refused(name, gain, "an array of finite numbers", hint, PlanError)
+    if len(gain) != space.width:
+        raise PlanError(
+            f"The scores hold {len(gain)} neurons for space {space.name!r}, but it has "
+            f"{space.width}. Run estimate() on this model."
+        )
+    return gain

@@ -1,0 +1,67 @@
+"""From a model to its channel graph: what may grow, and what is tied to what.
+
+In: a Functional or Sequential Keras model.
+Out: a `ChannelGraph` of plain data; the numbering of its neurons; clones of models.
+`rules/` holds one file per family of layers.
+Imports from: support.
+"""
+
+from tf_splitting.tracing import layout
+from tf_splitting.tracing.cloning import clone, remake_layer, variable_pairs
+from tf_splitting.tracing.graph import (
+    IS_INPUT,
+    IS_OUTPUT,
+    Activation,
+    ChannelGraph,
+    ChannelSpace,
+    Step,
+    Term,
+    WeightUse,
+)
+from tf_splitting.tracing.keras_graph import (
+    FlatGraph,
+    check_model,
+    flatten,
+    input_name,
+    leaf_layers,
+    mask_of,
+    with_mask,
+)
+from tf_splitting.tracing.layout import size
+from tf_splitting.tracing.neurons import Field, Neurons, as_numpy
+from tf_splitting.tracing.rules.activations import register_activation
+from tf_splitting.tracing.rules.registry import register, rule_for
+from tf_splitting.tracing.trace_model import trace
+from tf_splitting.tracing.tracer import Signal, Tracer
+
+__all__ = [
+    "IS_INPUT",
+    "IS_OUTPUT",
+    "Activation",
+    "ChannelGraph",
+    "ChannelSpace",
+    "Field",
+    "FlatGraph",
+    "Neurons",
+    "Signal",
+    "Step",
+    "Term",
+    "Tracer",
+    "WeightUse",
+    "as_numpy",
+    "check_model",
+    "clone",
+    "flatten",
+    "input_name",
+    "layout",
+    "leaf_layers",
+    "mask_of",
+    "register",
+    "register_activation",
+    "remake_layer",
+    "rule_for",
+    "size",
+    "trace",
+    "variable_pairs",
+    "with_mask",
+]

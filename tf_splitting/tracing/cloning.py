@@ -1,0 +1,161 @@
+"""Clones a model through the functional API, with some layers made anew."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from tf_splitting.errors import SplittingWarning
+from tf_splitting.tracing.keras_graph import has_graph, input_name, leaf_layers
+
+
+def clone(
+    model: keras.Model,
+    remake: Callable[[Any], Any],
+    input_shapes: Mapping[int, tuple[int | None, ...]] | None = None,
+) -> tuple[keras.Model, dict[int, Any]]:
+    """Rebuilds a model's graph, nested models and shared layers included.
+
+    Args:
+        model: a Functional or Sequential model.
+        remake: new layer for an old one.
+        input_shapes: new shapes, batch axis first, of inputs of nested models, by `id`
+            of the old input tensor.
+
+    Returns:
+        The new model, not compiled, with the old one's name, class and layer names;
+        and the new layer for each old one, by `id` of the old.
+    """
+    remade: dict[int, Any] = {}
+    models: dict[int, keras.Model] = {}
+    shapes = input_shapes or {}
+    initializers: list[tuple[Any, str, Any]] = []
+
+    def make(layer: Any) -> Any:
+        if not isinstance(layer, keras.layers.Layer):
+            return _remake_operation(layer)
+        if has_graph(layer):
+            if id(layer) not in models:
+                models[id(layer)] = copy(layer)
+            return models[id(layer)]
+        if id(layer) not in remade:
+            new = remade[id(layer)] = remake(layer)
+            initializers.extend(_set_aside_initializers(new))
+        return remade[id(layer)]
+
+    def new_input(tensor: Any) -> Any:
+        return keras.Input(
+            batch_shape=shapes.get(id(tensor), tensor.shape),
+            dtype=tensor.dtype,
+            name=input_name(tensor),
+        )
+
+    def copy(old: keras.Model) -> keras.Model:
+        if isinstance(old, keras.Sequential):
+            layers = [make(layer) for layer in old.layers]
+            kind = _constructor(old, keras.Sequential)
+            return kind([new_input(old.inputs[0]), *layers], name=old.name)
+        # A shell without compile settings: clone_model would try to serialize those,
+        # which fails for losses that are plain functions.
+        shell = keras.Model(old.input, old.output, name=old.name)
+        inputs = keras.tree.map_structure(new_input, old.input)
+        new = keras.models.clone_model(shell, input_tensors=inputs, clone_function=make)
+        kind = _constructor(old, type(shell))
+        if kind is type(shell):
+            return new
+        return kind(new.input, new.output, name=old.name)
+
+    new = copy(model)
+    for layer, name, value in initializers:
+        setattr(layer, name, value)
+    return new, remade
+
+
+def remake_layer(layer: Any, changes: dict[str, Any], kind: type) -> Any:
+    """A new layer of class `kind` and the old one's config, some entries changed."""
+    if isinstance(layer, keras.layers.Lambda):
+        # Its config holds marshalled code, without the globals that the code uses.
+        return kind(
+            layer.function,
+            output_shape=layer._output_shape,
+            mask=layer.mask,
+            arguments=layer.arguments,
+            **keras.layers.Layer.get_config(layer),
+        )
+    with warnings.catch_warnings():
+        # Nothing is written to a file here.
+        warnings.filterwarnings("ignore", "The object being serialized includes a")
+        config = layer.get_config()
+    # Functions go along as they are: a config holds the name of one, and only of a
+    # registered one can Keras find the function again.
+    functions = {
+        key: getattr(layer, key)
+        for key in config
+        if inspect.isfunction(getattr(layer, key, None))
+    }
+    return kind.from_config({**config, **functions, **changes})
+
+
+def _remake_operation(operation: keras.Operation) -> keras.Operation:
+    """A new `keras.ops` operation: calling the old one would leave a node on it."""
+    try:
+        return type(operation).from_config(operation.get_config())
+    except NotImplementedError:
+        # One that cannot be saved, because of an array among its arguments.
+        return operation
+
+
+def variable_pairs(model: keras.Model, remade: Mapping[int, Any]) -> list:
+    """(old, new) variables of all layers that hold any, after a `clone`."""
+    layers = {id(layer): layer for layer in leaf_layers(model)}
+    return [
+        pair
+        for key, layer in layers.items()
+        if key in remade
+        for pair in zip(layer.variables, remade[key].variables, strict=True)
+    ]
+
+
+def _constructor(old: keras.Model, base: type) -> type:
+    """The class of a model if it can be made as its base class is, else the base."""
+    kind = type(old)
+    if kind.__init__ is base.__init__:
+        return kind
+    parameters = inspect.signature(kind.__init__).parameters.values()
+    anything = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
+    if anything <= {parameter.kind for parameter in parameters}:
+        return kind
+    warnings.warn(
+        f"Model {old.name!r} is a {kind.__name__}, whose constructor does not take "
+        f"what {base.__name__} takes, so that it cannot be made at other widths. The "
+        f"result is a plain {base.__name__}: methods such as train_step are lost. "
+        "Give the class a constructor of the form __init__(self, *args, **kwargs).",
+        SplittingWarning,
+        stacklevel=2,
+    )
+    return base
+
+
+def _set_aside_initializers(layer: Any) -> list[tuple[Any, str, Any]]:
+    """Makes a layer start at zero, which is fast; returns what is to be put back.
+
+    Its weights are set afterwards. An initializer that holds an array fits the old
+    shape only and is not put back.
+    """
+    found = [
+        (name, value)
+        for name, value in vars(layer).items()
+        if isinstance(value, keras.initializers.Initializer)
+    ]
+    for name, _ in found:
+        setattr(layer, name, keras.initializers.Zeros())
+    return [
+        (layer, name, value)
+        for name, value in found
+        if np.ndim(getattr(value, "value", 0)) == 0
+    ]

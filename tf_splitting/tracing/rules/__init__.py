@@ -1,0 +1,19 @@
+"""How Keras layers describe their channels. Importing this registers them all."""
+
+from tf_splitting.tracing.rules import (  # noqa: F401  (each registers its rules)
+    activations,
+    attention,
+    convolution,
+    dense,
+    depthwise,
+    identity,
+    merging,
+    normalization,
+    operations,
+    recurrent,
+    reshaping,
+    separable,
+    spatial,
+    stock,
+    transposed,
+)

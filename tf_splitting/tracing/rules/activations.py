@@ -1,0 +1,113 @@
+"""Activations: layers, and the functions fused into dense and convolution layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+from tf_splitting.tracing.rules.registry import register
+from tf_splitting.tracing.tracer import Signal, Tracer
+
+# Functions of one tensor that act on every element alone, operations too.
+ELEMENTWISE = (
+    "celu elu gelu hard_shrink hard_sigmoid hard_silu hard_tanh leaky_relu log_sigmoid "
+    "relu relu6 selu sigmoid silu soft_shrink softplus softsign sparse_plus "
+    "sparse_sigmoid squareplus tanh tanh_shrink"
+)
+# Those that are no operation, other names of operations, and one with arguments.
+_MORE = "exponential linear mish hard_swish swish threshold"
+_elementwise: list[Callable[..., Any]] = [
+    getattr(module, name)
+    for module in (keras.activations, keras.ops)
+    for name in f"{ELEMENTWISE} {_MORE}".split()
+    if hasattr(module, name)
+]
+
+
+def register_activation(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Declares that a function acts on every element alone. Usable as a decorator.
+
+    Example:
+        >>> @tf_splitting.layers.register_activation
+        ... def squared_relu(x):
+        ...     return keras.ops.square(keras.ops.relu(x))
+    """
+    _elementwise.append(function)
+    return function
+
+
+def is_elementwise(activation: Any) -> bool:
+    """Whether an activation is known to act on every element alone."""
+    if activation is None:
+        return True
+    if isinstance(activation, keras.layers.Layer):
+        return type(activation) in _LAYERS
+    return any(activation is known for known in _elementwise)
+
+
+def add_bias(tracer: Tracer, layer: Any, x: Signal) -> Signal:
+    """The bias of a fused layer, if it has one."""
+    if not layer.use_bias:
+        return x
+    tracer.carry(layer.bias, 0, x)
+    shape = [1] * len(x.shape)
+    shape[x.axis] = -1
+
+    def bias() -> Any:
+        return ops.reshape(ops.cast(layer.bias, layer.compute_dtype), shape)
+
+    return tracer.channelwise(
+        lambda x: ops.add(x, bias()),
+        x,
+        shape=x.shape,
+        linear_part=lambda change: change,
+        shift=bias,
+    )
+
+
+def apply_activation(tracer: Tracer, layer: Any, x: Signal) -> Signal:
+    """The activation of a fused layer, or of an Activation layer."""
+    if layer.activation in (None, keras.activations.linear):
+        return x
+    if not is_elementwise(layer.activation):
+        name = getattr(layer.activation, "__name__", str(layer.activation))
+        tracer.freeze(
+            x,
+            f"activation {name!r} of {tracer.call.path!r} is not known to act on "
+            "every element alone",
+        )
+    return tracer.channelwise(layer.activation, x, activation=layer.activation)
+
+
+@register(keras.layers.Activation)
+def _activation(tracer: Tracer, layer: Any, x: Signal) -> Signal:
+    return apply_activation(tracer, layer, x)
+
+
+_LAYERS = (keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU)
+
+
+@register(*_LAYERS)
+def _activation_layer(tracer: Tracer, layer: Any, x: Signal) -> Signal:
+    return tracer.channelwise(tracer.call.run, x, activation=tracer.call.run)
+
+
+@register(keras.layers.PReLU)
+def _with_slopes(tracer: Tracer, layer: keras.layers.PReLU, x: Signal) -> Signal:
+    """Its slopes have the shape of an example, shared axes of length 1."""
+    if x.axis % len(x.shape) not in (layer.shared_axes or ()):
+        tracer.carry(layer.alpha, x.axis, x)
+    return tracer.channelwise(tracer.call.run, x, activation=tracer.call.run)
+
+
+@register(keras.layers.Softmax)
+def _softmax(
+    tracer: Tracer, layer: keras.layers.Softmax, x: Signal
+) -> Signal | tuple[Signal, ...]:
+    axes = layer.axis if isinstance(layer.axis, (tuple, list)) else (layer.axis,)
+    if x.axis % len(x.shape) in {axis % len(x.shape) for axis in axes}:
+        return tracer.opaque(f"{tracer.call.path!r} is a softmax over channels", x)
+    return tracer.channelwise(tracer.call.run, x)

@@ -1,0 +1,53 @@
+"""Attention: described only as far as its cost; all it touches is frozen."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+
+from tf_splitting.tracing.rules.registry import register
+from tf_splitting.tracing.tracer import Signal, Tracer
+
+
+@register(keras.layers.MultiHeadAttention, any_arguments=True)
+def _multi_head(
+    tracer: Tracer, layer: keras.layers.MultiHeadAttention, *xs: Signal
+) -> tuple[Signal, ...]:
+    # query, value and, if it differs, key, as far as they were passed by position.
+    query, value, *rest = [x.shape for x in xs] * (2 if len(xs) == 1 else 1)
+    key = rest[0] if rest and len(rest[0]) == len(value) else value
+    return tracer.opaque(
+        f"{tracer.call.path!r} cuts its channels into heads",
+        *xs,
+        macs=_macs(layer, query, value, key, tracer.output_shape[-1]),
+    )
+
+
+@register(
+    keras.layers.Attention,
+    keras.layers.AdditiveAttention,
+    keras.layers.GroupQueryAttention,
+    any_arguments=True,
+)
+def _attention(tracer: Tracer, layer: Any, *xs: Signal) -> tuple[Signal, ...]:
+    tracer.leave_uncounted()
+    return tracer.opaque(f"{tracer.call.path!r} compares its channels", *xs)
+
+
+_Shape = tuple[int | None, ...]
+
+
+def _macs(
+    layer: Any, query: _Shape, value: _Shape, key: _Shape, width: int | None
+) -> int | None:
+    """Four projections, and the two products of attention."""
+    if None in (*query[1:], *value[1:], *key[1:], width):
+        return None
+    to, of = math.prod(query[1:-1]), math.prod(value[1:-1])
+    keys = layer.num_heads * layer.key_dim
+    values = layer.num_heads * (layer.value_dim or layer.key_dim)
+    projections = to * query[-1] * keys + of * key[-1] * keys
+    projections += of * value[-1] * values + to * values * width
+    return projections + to * of * (keys + values)

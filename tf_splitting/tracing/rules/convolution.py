@@ -1,0 +1,91 @@
+"""Convolutions: those that mix all channels, and those with one group per channel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+from tf_splitting.tracing.rules.activations import add_bias, apply_activation
+from tf_splitting.tracing.rules.refusal import refusal
+from tf_splitting.tracing.rules.registry import register
+from tf_splitting.tracing.tracer import Signal, Tracer, count_positions, product
+
+
+def channel_axis(layer: Any) -> int:
+    """Axis of a layer's input and output that holds the channels, from the end."""
+    if layer.data_format == "channels_last":
+        return -1
+    return -1 - layer.rank
+
+
+def finish(tracer: Tracer, layer: Any, u: Signal) -> Signal:
+    """Filters, bias and activation of a convolution with linear output `u`."""
+    tracer.config("filters", u)
+    return apply_activation(tracer, layer, add_bias(tracer, layer, u))
+
+
+@register(keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
+def _convolution(
+    tracer: Tracer, layer: Any, given: Signal
+) -> Signal | tuple[Signal, ...]:
+    axis = channel_axis(layer)
+    x = tracer.along(given, axis)
+    count = count_positions(tracer.output_shape, axis)
+    reason = refusal(tracer, layer, x)
+    if reason is None and layer.groups not in (1, x.width):
+        reason = (
+            f"{tracer.call.path!r} is a convolution in {layer.groups} groups of "
+            "several channels, which must stay equally wide"
+        )
+    if reason is not None:
+        return tracer.opaque(reason, given, macs=product((count, *layer.kernel.shape)))
+    if layer.groups == 1:
+        u = tracer.linear(x, layer.kernel, _linear_part(layer), channel_axis=axis)
+        return finish(tracer, layer, u)
+    macs = product((count, *layer.kernel_size))
+    return _one_group_per_channel(tracer, layer, x, macs)
+
+
+def _linear_part(layer: Any) -> Callable[[Any, Any], Any]:
+    dtype = layer.compute_dtype
+    # Conv1D only: no position may see a later one.
+    causal = layer.padding == "causal"
+    before = layer.dilation_rate[0] * (layer.kernel_size[0] - 1)
+    steps = (before, 0), (0, 0)
+
+    def linear(x: Any, kernel: Any) -> Any:
+        x = ops.cast(x, dtype)
+        if causal:
+            last = layer.data_format == "channels_last"
+            x = ops.pad(x, ((0, 0), *(steps if last else steps[::-1])))
+        return ops.conv(
+            x,
+            ops.cast(kernel, dtype),
+            strides=layer.strides,
+            padding="valid" if causal else layer.padding,
+            data_format=layer.data_format,
+            dilation_rate=layer.dilation_rate,
+        )
+
+    return linear
+
+
+def _one_group_per_channel(
+    tracer: Tracer, layer: Any, x: Signal, macs: int | None
+) -> Signal:
+    """A depthwise convolution by another name, as in ConvNeXt."""
+    repeat = layer.filters // layer.groups
+    linear = _linear_part(layer)
+
+    def run(x: Any) -> Any:
+        return linear(x, layer.kernel)
+
+    z = tracer.channelwise(
+        run, x, repeat=repeat, macs_per_channel=macs, linear_part=run
+    )
+    tracer.carry(layer.kernel, -1, z)
+    tracer.config("groups", x)
+    return finish(tracer, layer, z)

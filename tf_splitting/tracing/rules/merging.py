@@ -1,0 +1,68 @@
+"""Layers that merge several tensors."""
+
+from __future__ import annotations
+
+import keras
+
+from tf_splitting.tracing.rules.registry import register
+from tf_splitting.tracing.tracer import Signal, Tracer
+
+
+@register(keras.layers.Multiply, keras.layers.Maximum, keras.layers.Minimum)
+def _merge(
+    tracer: Tracer, layer: keras.layers.Layer, *xs: Signal
+) -> Signal | tuple[Signal, ...]:
+    return merge(tracer, *xs)
+
+
+@register(keras.layers.Add, keras.layers.Subtract, keras.layers.Average)
+def _add(
+    tracer: Tracer, layer: keras.layers.Layer, *xs: Signal
+) -> Signal | tuple[Signal, ...]:
+    return merge(tracer, *xs, linear=True)
+
+
+@register(keras.layers.Concatenate)
+def _concatenate(
+    tracer: Tracer, layer: keras.layers.Concatenate, *xs: Signal
+) -> Signal | tuple[Signal, ...]:
+    return concatenate(tracer, layer.axis, *xs)
+
+
+def merge(
+    tracer: Tracer, *xs: Signal, linear: bool = False
+) -> Signal | tuple[Signal, ...]:
+    """Element by element, shapes broadcast from the right."""
+    aligned = _aligned(tracer, xs)
+    if aligned is None:
+        return tracer.opaque(
+            f"{tracer.call.path!r} merges tensors with channels on other axes", *xs
+        )
+    run = tracer.call.run
+    return tracer.channelwise(run, *aligned, linear_part=run if linear else None)
+
+
+def concatenate(tracer: Tracer, axis: int, *xs: Signal) -> Signal | tuple[Signal, ...]:
+    """End to end along an axis, the channels' or another."""
+    aligned = _aligned(tracer, xs)
+    if aligned is None:
+        return tracer.opaque(
+            f"{tracer.call.path!r} joins tensors with channels on other axes", *xs
+        )
+    rank = len(aligned[0].shape)
+    if axis % rank == aligned[0].axis % rank:
+        return tracer.join(tracer.call.run, *aligned)
+    return tracer.channelwise(tracer.call.run, *aligned, linear_part=tracer.call.run)
+
+
+def _aligned(tracer: Tracer, xs: tuple[Signal, ...]) -> list[Signal] | None:
+    """The signals with channels on the same axis, counted from the end."""
+    axes = {x.axis for x in xs}
+    if len(axes) == 1:
+        return list(xs)
+    for axis in axes:
+        if all(axis + len(x.shape) >= 1 for x in xs):
+            moved = [tracer.along(x, axis) for x in xs]
+            if None not in moved:
+                return moved
+    return None

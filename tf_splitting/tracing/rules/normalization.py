@@ -1,0 +1,72 @@
+"""Normalization: per channel it grows, across channels it freezes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from tf_splitting.tracing.rules.registry import register
+from tf_splitting.tracing.tracer import Signal, Tracer
+
+
+@register(keras.layers.BatchNormalization, mask=True)
+def _batch_normalization(
+    tracer: Tracer, layer: keras.layers.BatchNormalization, given: Signal, *mask: Signal
+) -> Signal | tuple[Signal, ...]:
+    x = tracer.along(given, layer.axis % len(given.shape))
+    if x is None:
+        return tracer.opaque(
+            f"{tracer.call.path!r} normalizes an axis that is not the channels",
+            given,
+            *mask,
+        )
+    for variable in layer.weights:
+        tracer.carry(variable, 0, x)
+    shape = [1] * len(x.shape)
+    shape[x.axis] = -1
+
+    def ready(values: Any) -> Any:
+        return ops.cast(ops.reshape(values, shape), layer.compute_dtype)
+
+    def scale() -> Any:
+        factor = ops.rsqrt(layer.moving_variance + layer.epsilon)
+        return factor * layer.gamma if layer.scale else factor
+
+    def shift() -> Any:
+        centered = -layer.moving_mean * scale()
+        return ready(centered + layer.beta if layer.center else centered)
+
+    def factor() -> Any:
+        return ready(scale())
+
+    return tracer.channelwise(
+        tracer.call.run,
+        x,
+        sides=mask,
+        linear_part=lambda change, *mask: change * factor(),
+        factor=factor,
+        shift=shift,
+    )
+
+
+@register(
+    keras.layers.LayerNormalization,
+    keras.layers.GroupNormalization,
+    keras.layers.RMSNormalization,
+    keras.layers.UnitNormalization,
+)
+def _across_channels(
+    tracer: Tracer, layer: keras.layers.Layer, x: Signal
+) -> tuple[Signal, ...]:
+    return tracer.opaque(f"{tracer.call.path!r} normalizes over the channels", x)
+
+
+@register(keras.layers.Normalization)
+def _of_data(
+    tracer: Tracer, layer: keras.layers.Normalization, x: Signal
+) -> tuple[Signal, ...]:
+    return tracer.opaque(
+        f"{tracer.call.path!r} normalizes by statistics it was adapted to", x
+    )

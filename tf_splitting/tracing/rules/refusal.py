@@ -1,0 +1,22 @@
+"""Why a layer with a kernel cannot be described, whatever its type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tf_splitting.tracing.tracer import Signal, Tracer
+
+
+def altered(tracer: Tracer, layer: Any) -> str | None:
+    """The reason if a layer's weights are not all that it computes with."""
+    if getattr(layer, "lora_enabled", False) or layer.quantization_mode is not None:
+        return f"{tracer.call.path!r} is quantized or uses LoRA"
+    return None
+
+
+def refusal(tracer: Tracer, layer: Any, x: Signal | None) -> str | None:
+    """The reason, if there is one; `x` is the input along the axis that is mixed."""
+    reason = altered(tracer, layer)
+    if reason is None and x is None:
+        return f"{tracer.call.path!r} mixes an axis that is not the channels"
+    return reason

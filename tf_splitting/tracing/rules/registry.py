@@ -1,0 +1,74 @@
+"""Which layer and operation types describe their channels, and how.
+
+A layer describes itself in one of two ways: by a method
+`trace_channels(tracer, *signals)` of its own, or by a rule registered here for its
+exact type. Exact, because a subclass may compute something else. Whatever has neither
+is opaque: it freezes the spaces it touches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tf_splitting.tracing.tracer import Signal, Tracer
+
+Rule = Callable[..., Signal | tuple[Signal, ...]]
+
+_RULES: dict[type, Rule] = {}
+_ANY_ARGUMENTS: set[type] = set()
+_MASK: set[type] = set()
+
+
+def register(
+    *types: type, any_arguments: bool = False, mask: bool = False
+) -> Callable[[Rule], Rule]:
+    """Registers `rule(tracer, operation, *signals)` for these exact types.
+
+    Args:
+        types: classes of layers or of `keras.ops` operations.
+        any_arguments: the rule also knows what to do about calls with arguments
+            besides tensors (`tracer.call.extras`) or with tensors passed by name.
+        mask: the rule takes a mask, passed by name, as a further signal.
+    """
+
+    def decorate(rule: Rule) -> Rule:
+        for kind in types:
+            _RULES[kind] = rule
+            if any_arguments:
+                _ANY_ARGUMENTS.add(kind)
+            if mask:
+                _MASK.add(kind)
+        return rule
+
+    return decorate
+
+
+def rule_for(kind: type) -> Rule | None:
+    """The rule registered for exactly this type, if any."""
+    return _RULES.get(kind)
+
+
+def describe(
+    tracer: Tracer, operation: Any, inputs: Sequence[Signal]
+) -> Signal | tuple[Signal, ...]:
+    """Lets an operation describe its call to the tracer."""
+    reason = _refusal(tracer, operation)
+    if reason is not None:
+        if getattr(operation, "weights", None):
+            tracer.leave_uncounted()
+        return tracer.opaque(reason, *inputs)
+    if hasattr(operation, "trace_channels"):
+        return operation.trace_channels(tracer, *inputs)
+    return rule_for(type(operation))(tracer, operation, *inputs)
+
+
+def _refusal(tracer: Tracer, operation: Any) -> str | None:
+    """Why nobody can describe this call, if so."""
+    path, kind = tracer.call.path, type(operation)
+    if not hasattr(operation, "trace_channels") and rule_for(kind) is None:
+        return f"nothing is known about {path!r} of type {kind.__name__}"
+    masked = kind in _MASK and not tracer.call.extras
+    if not (tracer.call.plain or masked or kind in _ANY_ARGUMENTS):
+        return f"{path!r} is called with further arguments"
+    return None

@@ -1,0 +1,94 @@
+"""Flatten, Reshape and Permute, as far as every channel stays in one piece."""
+
+from __future__ import annotations
+
+import keras
+
+from tf_splitting.tracing.rules.registry import register
+from tf_splitting.tracing.tracer import Signal, Tracer, count_positions
+
+
+@register(keras.layers.Flatten)
+def _flatten(
+    tracer: Tracer, layer: keras.layers.Flatten, given: Signal
+) -> Signal | tuple[Signal, ...]:
+    if len(given.shape) == 2:
+        return _rearranged(tracer, given)
+    # Channels that come first are moved to the end by the layer.
+    first = layer.data_format == "channels_first"
+    x = tracer.along(given, 1 if first else -1)
+    if x is None:
+        place = "first" if first else "last"
+        return tracer.opaque(
+            f"{tracer.call.path!r} flattens channels that are not on the {place} axis",
+            given,
+        )
+    return _to_vector(tracer, x)
+
+
+@register(keras.layers.Reshape)
+def _reshape(
+    tracer: Tracer, layer: keras.layers.Reshape, x: Signal
+) -> Signal | tuple[Signal, ...]:
+    target, shape = layer.target_shape, tracer.output_shape
+    if _is_vector(x):
+        place = _place(shape, x.width)
+        if place is not None:
+            z = _rearranged(tracer, x, place)
+            if target[place - 1] != -1:
+                tracer.config("target_shape", z, index=place - 1)
+            return z
+    if x.axis == -1 and shape[-1] == x.width:
+        # The last axis runs fastest, so channel i stays channel i however the
+        # positions in front of it are arranged.
+        z = _rearranged(tracer, x)
+        if target[-1] != -1:
+            tracer.config("target_shape", z, index=len(target) - 1)
+        return z
+    if x.axis == -1 and len(shape) == 2:
+        z = _to_vector(tracer, x)
+        if isinstance(z, Signal) and target[-1] != -1:
+            tracer.config("target_shape", z, index=0)
+        return z
+    return tracer.opaque(f"{tracer.call.path!r} folds channels into other axes", x)
+
+
+@register(keras.layers.Permute)
+def _permute(tracer: Tracer, layer: keras.layers.Permute, x: Signal) -> Signal:
+    place = layer.dims.index(x.axis % len(x.shape)) + 1
+    return _rearranged(tracer, x, place)
+
+
+@register(keras.layers.RepeatVector)
+def _repeat_vector(tracer: Tracer, layer: keras.layers.Layer, x: Signal) -> Signal:
+    return _rearranged(tracer, x)
+
+
+def _rearranged(tracer: Tracer, x: Signal, place: int | None = None) -> Signal:
+    """The same numbers in another order, the channels on axis `place`."""
+    run = tracer.call.run
+    return tracer.channelwise(run, x, channel_axis=place, linear_part=run)
+
+
+def _is_vector(x: Signal) -> bool:
+    """Whether every axis but the channels' has length 1."""
+    channels = x.axis % len(x.shape)
+    return all(n == 1 for i, n in enumerate(x.shape) if i not in (0, channels))
+
+
+def _place(shape: tuple[int | None, ...], width: int) -> int | None:
+    """The one axis of this length where all others have length 1."""
+    places = [i for i, n in enumerate(shape) if i > 0 and n == width]
+    others = [i for i, n in enumerate(shape) if i > 0 and n != 1]
+    if not places or any(i not in places for i in others) or len(others) > 1:
+        return None
+    return places[-1]
+
+
+def _to_vector(tracer: Tracer, x: Signal) -> Signal | tuple[Signal, ...]:
+    times = count_positions(x.shape, x.axis)
+    if times is None:
+        return tracer.opaque(
+            f"{tracer.call.path!r} flattens an unknown number of positions", x
+        )
+    return tracer.tile(tracer.call.run, x, times)

@@ -1,0 +1,61 @@
+"""Layers that act on positions and leave the channels alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from tf_splitting.tracing.rules.registry import register
+from tf_splitting.tracing.tracer import Signal, Tracer
+
+_LAYERS = keras.layers
+
+
+def _of_all_ranks(*names: str) -> list[type]:
+    return [getattr(_LAYERS, f"{name}{n}D") for name in names for n in (1, 2, 3)]
+
+
+_LINEAR = [
+    *_of_all_ranks("ZeroPadding", "Cropping", "UpSampling"),
+    *_of_all_ranks("AveragePooling", "AdaptiveAveragePooling"),
+    _LAYERS.CenterCrop,
+]
+_OTHERS = [*_of_all_ranks("MaxPooling", "AdaptiveMaxPooling"), _LAYERS.Resizing]
+_AVERAGES = _of_all_ranks("GlobalAveragePooling")
+_MAXIMA = _of_all_ranks("GlobalMaxPooling")
+
+
+def _channel_axis(layer: Any, x: Signal) -> int:
+    if getattr(layer, "data_format", "channels_last") == "channels_first":
+        return 1 - len(x.shape)
+    return -1
+
+
+@register(*_LINEAR, *_OTHERS)
+def _spatial(tracer: Tracer, layer: Any, given: Signal) -> Signal | tuple[Signal, ...]:
+    x = tracer.along(given, _channel_axis(layer, given))
+    if x is None:
+        return tracer.opaque(f"{tracer.call.path!r} resizes the channels", given)
+    run = tracer.call.run
+    linear_part = run if type(layer) in _LINEAR else None
+    return tracer.channelwise(run, x, linear_part=linear_part)
+
+
+@register(*_AVERAGES, *_MAXIMA, mask=True)
+def _global(
+    tracer: Tracer, layer: Any, given: Signal, *mask: Signal
+) -> Signal | tuple[Signal, ...]:
+    x = tracer.along(given, _channel_axis(layer, given))
+    if x is None:
+        return tracer.opaque(
+            f"{tracer.call.path!r} pools over the channels", given, *mask
+        )
+    run = tracer.call.run
+    return tracer.channelwise(
+        run,
+        x,
+        sides=mask,
+        channel_axis=x.axis if layer.keepdims else -1,
+        linear_part=run if type(layer) in _AVERAGES else None,
+    )

@@ -1,0 +1,39 @@
+"""`trace`: from a Keras model to its channel graph."""
+
+from __future__ import annotations
+
+import keras
+
+from tf_splitting.support import truth
+from tf_splitting.tracing import keras_graph
+from tf_splitting.tracing.graph import ChannelGraph
+from tf_splitting.tracing.rules.registry import describe
+from tf_splitting.tracing.tracer import Tracer
+
+
+def trace(model: keras.Model, *, split_untrainable: bool = False) -> ChannelGraph:
+    """Finds the channel spaces of a model: what may grow, and what is tied to what.
+
+    The model is only read, never called or changed.
+
+    Args:
+        model: a built Functional or Sequential Keras model. It need not be compiled.
+        split_untrainable: whether neurons made by layers with `trainable=False` may
+            be split too; they are frozen otherwise.
+
+    Returns:
+        A `ChannelGraph`; `.spaces` lists the channel spaces, `print` shows a table.
+
+    Raises:
+        ModelError: it is no model, is subclassed, or has not been built.
+        SplittingError: `split_untrainable` is neither True nor False.
+
+    Example:
+        >>> graph = tf_splitting.trace(keras.applications.MobileNet(weights=None))
+        >>> graph.spaces[1].name, graph.spaces[1].width
+        ('conv1', 32)
+    """
+    flat = keras_graph.flatten(model)
+    tracer = Tracer(split_untrainable=truth("split_untrainable", split_untrainable))
+    tracer.trace(flat, lambda t, operation, inputs: describe(t, operation, inputs))
+    return tracer.resolve(flat, model.name)

@@ -1,0 +1,48 @@
+"""Training, phase by phase, so that it can begin at any batch; and measuring.
+
+In: a compiled model and data of any kind.
+Out: the trained model, a `GrowthHistory`, losses on a sample.
+Imports from: estimating, data, support.
+"""
+
+from tf_splitting.training.batch_statistics import reestimate_batch_statistics
+from tf_splitting.training.data_checks import check_loss
+from tf_splitting.training.data_watch import Watched
+from tf_splitting.training.dividing import Divided, divide
+from tf_splitting.training.epochs import (
+    Recorder,
+    StopOnNonFinite,
+    run_epochs,
+    set_values,
+)
+from tf_splitting.training.feeds import Feed, as_feed, set_validation_aside
+from tf_splitting.training.history import GrowthHistory, RoundRecord
+from tf_splitting.training.measuring import measure
+from tf_splitting.training.schedule import (
+    CosineDecay,
+    Schedule,
+    has_own_schedule,
+    plan_rounds,
+)
+
+__all__ = [
+    "CosineDecay",
+    "Divided",
+    "Feed",
+    "GrowthHistory",
+    "Recorder",
+    "RoundRecord",
+    "Schedule",
+    "StopOnNonFinite",
+    "Watched",
+    "as_feed",
+    "check_loss",
+    "divide",
+    "has_own_schedule",
+    "measure",
+    "plan_rounds",
+    "reestimate_batch_statistics",
+    "run_epochs",
+    "set_validation_aside",
+    "set_values",
+]

@@ -1,0 +1,83 @@
+"""What happened while a model grew, as plain data."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tf_splitting.support import write_text_atomically
+
+
+@dataclass
+class RoundRecord:
+    """One split.
+
+    Attributes:
+        round: 1 for the first split.
+        macs, params: of the grown model.
+        added: number of neurons added.
+        widths: width of every space of the grown model.
+        epsilon: the relative step that was taken, or "fresh".
+        before, after: loss and metrics on the estimation sample, in inference mode,
+            before and after the split. Losses are without regularizers.
+        examples, passes: how many examples the neurons were measured on, and how often
+            the solver went over them in the end; None where nothing was estimated.
+        predicted_gain: sum of the gains of the neurons that were split, at the step
+            they were estimated with; None where nothing was estimated.
+        seconds: time spent "training" (since the last split), "estimating" and
+            "rebuilding".
+    """
+
+    round: int
+    macs: int
+    params: int
+    added: int
+    widths: dict[str, int]
+    epsilon: float | str
+    before: dict[str, float]
+    after: dict[str, float]
+    examples: int | None
+    passes: int | None
+    predicted_gain: float | None
+    seconds: dict[str, float]
+
+
+@dataclass
+class GrowthHistory:
+    """Filled in by `grow` as it goes; what is there stays there if it is stopped.
+
+    Attributes:
+        rounds: one record per split.
+        epochs: one entry per epoch: "epoch", "round", "macs", "seconds" and the logs
+            of `fit` (losses and metrics).
+        stopped: why growing ended before the target, if it did.
+
+    Example:
+        >>> history = tf_splitting.GrowthHistory()
+        >>> grown = tf_splitting.grow(model, ds, target_macs=2e8, history=history)
+        >>> [record.macs for record in history.rounds]
+    """
+
+    rounds: list[RoundRecord] = field(default_factory=list)
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+    stopped: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The history as JSON data."""
+        return asdict(self)
+
+    def to_json(self) -> str:
+        """The history as JSON text."""
+        return json.dumps(self.to_dict(), indent=1)
+
+    def fill(self, data: dict[str, Any]) -> None:
+        """Takes over what `to_dict` returned, in place of what is there."""
+        self.rounds[:] = [RoundRecord(**record) for record in data["rounds"]]
+        self.epochs[:] = data["epochs"]
+        self.stopped = data["stopped"]
+
+    def save(self, path: str | Path) -> None:
+        """Writes the history as JSON; the file appears whole or not at all."""
+        write_text_atomically(path, self.to_json())
