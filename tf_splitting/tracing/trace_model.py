@@ -5,10 +5,10 @@ from __future__ import annotations
 import keras
 
 from tf_splitting.support import truth
-from tf_splitting.tracing import keras_graph
+from tf_splitting.tracing.following import ModelTracer
 from tf_splitting.tracing.graph import ChannelGraph
+from tf_splitting.tracing.keras_graph import flatten
 from tf_splitting.tracing.rules.registry import describe
-from tf_splitting.tracing.tracer import Tracer
 
 
 def trace(model: keras.Model, *, split_untrainable: bool = False) -> ChannelGraph:
@@ -33,7 +33,7 @@ def trace(model: keras.Model, *, split_untrainable: bool = False) -> ChannelGrap
         >>> graph.spaces[1].name, graph.spaces[1].width
         ('conv1', 32)
     """
-    flat = keras_graph.flatten(model)
-    tracer = Tracer(split_untrainable=truth("split_untrainable", split_untrainable))
-    tracer.trace(flat, lambda t, operation, inputs: describe(t, operation, inputs))
-    return tracer.resolve(flat, model.name)
+    flat = flatten(model)
+    untrainable = truth("split_untrainable", split_untrainable)
+    tracer = ModelTracer(flat, split_untrainable=untrainable)
+    return tracer.follow(describe, model.name)
