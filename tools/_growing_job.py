@@ -3,6 +3,7 @@
 import shlex
 import sys
 from contextlib import suppress
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import _results
 import _workdir
 import keras
 from _events import EpochEvents
-from _program import UsageError
+from _program import UsageError, key_flags
 
 from flags import data as data_flags
 from flags import estimating, growing, job, program, training
@@ -34,7 +35,7 @@ from tf_splitting import (
 from tf_splitting.data import ImageData
 from tf_splitting.estimating import Estimator
 from tf_splitting.exporting import is_available
-from tf_splitting.growing import check_budget
+from tf_splitting.growing import GrowArguments, TrainArguments, check_budget
 from tf_splitting.support import format_count, placement_of
 
 
@@ -78,7 +79,8 @@ def _run_there() -> None:
     model = _models.build(classes=1) if saved is None else saved
     if growing.GROW.value:
         graph = trace(model, split_untrainable=growing.SPLIT_UNTRAINABLE.value)
-        check_budget(model, graph, growing.TARGET_MACS.value, _selection())
+        arguments = GrowArguments(**_growth())
+        check_budget(model, graph, arguments.target_macs, arguments.selection)
     with _workdir.opened() as folder, stop_on_signals():
         try:
             _run_in(folder, saved, _models.image_shape(model))
@@ -185,37 +187,34 @@ def _train(
         "validation_data": images.test,
         "callbacks": [EpochEvents(folder / "logs", history)] if chief else [],
         "verbose": 1 if chief else 0,
-        "seed": program.SEED.value,
         "checkpoint_dir": folder / _workdir.CHECKPOINTS,
-        "save_steps": job.SAVE_STEPS.value,
         "history": history,
     }
     if not growing.GROW.value:
-        return train(model, images, epochs=training.FINAL_EPOCHS.value, **common)
-    if growing.EPSILON.value is not None:
-        common["epsilon"] = growing.EPSILON.value
-    return grow(
-        model,
-        images,
-        rounds=growing.ROUNDS.value or None,
-        epochs=training.EPOCHS.value,
-        final_epochs=training.FINAL_EPOCHS.value,
-        method=growing.METHOD.value,
-        estimator=_estimator(),
-        sample_size=estimating.SAMPLE_SIZE.value,
-        target_macs=growing.TARGET_MACS.value,
-        split_untrainable=growing.SPLIT_UNTRAINABLE.value,
-        verify=growing.VERIFY.value,
-        **_selection(),
-        **common,
-    )
+        given = {**_given(TrainArguments), "epochs": training.FINAL_EPOCHS.value}
+        return train(model, images, **given, **common)
+    return grow(model, images, **_growth(), **common)
 
 
-def _selection() -> dict[str, Any]:
+def _growth() -> dict[str, Any]:
+    """The arguments of `grow` that the flags say."""
     return {
-        "cost": growing.COST.value,
-        "width_multiple": growing.WIDTH_MULTIPLE.value,
+        **_given(GrowArguments),
+        "rounds": growing.ROUNDS.value or None,
         "max_widths": growing.MAX_WIDTH.value,
+        "estimator": _estimator(),
+    }
+
+
+def _given(arguments: type) -> dict[str, Any]:
+    """The arguments that have a flag of their name, but for those left to `grow`."""
+    flags = {flag.name: flag.value for flag in key_flags()}
+    names = [field.name for field in fields(arguments) if field.name in flags]
+    # Images come in batches already.
+    return {
+        name: flags[name]
+        for name in names
+        if flags[name] is not None and name != data_flags.BATCH_SIZE.name
     }
 
 

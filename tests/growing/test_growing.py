@@ -444,7 +444,7 @@ def test_bad_data_is_found_in_the_first_epoch(kind, changes, message, monkeypatc
         ).apply(tf.data.experimental.assert_cardinality(6))
     good = tf_splitting.data.draw_sample(classes(32), size=32, batch_size=16)
     monkeypatch.setattr(
-        tf_splitting.growing.running, "draw_sample", lambda *_, **__: good
+        tf_splitting.growing.preparing, "draw_sample", lambda *_, **__: good
     )
     model = seed_model()
     with pytest.raises(DataError, match=message):
@@ -480,7 +480,7 @@ def test_an_endless_dataset_needs_steps():
 
 def test_epochs_of_fewer_steps_go_on_through_arrays():
     x, y = classes(40)
-    feed = tf_splitting.feeds.as_feed((x, y), batch_size=8, seed=1, steps=2)
+    feed = tf_splitting.training.as_feed((x, y), batch_size=8, seed=1, steps=2)
     rows = []
     for epoch in range(5):
         batches = feed.epochs(epoch)["x"]

@@ -263,7 +263,7 @@ def test_a_request_during_the_estimate_stops_there(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_an_estimate_is_not_made_twice(tmp_path, monkeypatch):
     uninterrupted = job(examples(), **ESTIMATED)
-    rounds = tf_splitting.growing.rounds
+    rounds = tf_splitting.growing.grower
 
     def killed(*_):
         raise KillError

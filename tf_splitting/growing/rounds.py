@@ -1,8 +1,7 @@
-"""The rounds of a growing job: train, propose, split, record."""
+"""The rounds of a job: train, propose, split, saved after each."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,43 +9,35 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_splitting.costs import count_macs, count_params
+from tf_splitting.costs import count_macs
 from tf_splitting.data import Sample
 from tf_splitting.errors import (
     Interrupted,
     NonFiniteLossError,
     PeerError,
-    RebuildError,
     SplittingError,
 )
+from tf_splitting.growing.arguments import JobArguments
 from tf_splitting.growing.freeing import free_old_functions
-from tf_splitting.growing.step_size import build_at
-from tf_splitting.jobs import ESTIMATED, TRAINING, JobState, Keeper, Saving
-from tf_splitting.methods import Method, Proposal, Round
-from tf_splitting.rebuilding import FRESH, Splitting
+from tf_splitting.growing.grower import Grower
+from tf_splitting.jobs import ESTIMATED, JobState, Keeper, Saving
+from tf_splitting.methods import Proposal
 from tf_splitting.support import (
     Placement,
-    format_count,
-    format_seconds,
-    format_table,
     in_a_line,
     raise_if_requested,
 )
-from tf_splitting.tracing import trace
 from tf_splitting.training import (
     CosineDecay,
     Divided,
     Feed,
     GrowthHistory,
     Recorder,
-    RoundRecord,
     Schedule,
     StopOnNonFinite,
     Watched,
-    check_loss,
     has_own_schedule,
     measure,
-    reestimate_batch_statistics,
     run_epochs,
 )
 
@@ -60,32 +51,33 @@ MEASURED = 1024
 class Job:
     """A growing job: what does not change from round to round, and how far it is.
 
-    The arguments are those of `grow`, checked; `selection` holds the ones that
-    `select` takes, `fit_arguments` those passed on to `fit`.
+    Attributes:
+        feed, sample: training batches; the fixed sample that is measured on.
+        schedule: budgets of the rounds, epochs of the phases.
+        arguments: what the user wants.
+        grower: of a job that grows; None for one that only trains.
+        history: filled in.
+        fit_arguments: passed on to `fit`.
+        placement: of the model.
+        keeper: saves the job, if anybody does.
+        state: how far it is.
     """
 
     feed: Feed
-    schedule: Schedule
     sample: Sample
+    schedule: Schedule
+    arguments: JobArguments
+    grower: Grower | None
     history: GrowthHistory
-    method: Method
-    selection: dict[str, Any]
-    epsilon: float | str
-    target: float
-    callbacks: list[keras.callbacks.Callback]
     fit_arguments: dict[str, Any]
-    seed: int
-    verbose: int
-    verify: bool
-    split_untrainable: bool
     placement: Placement = field(default_factory=Placement)
     keeper: Keeper | None = None
-    save_steps: int | None = None
     state: JobState = field(default_factory=JobState)
     recorder: Recorder = field(init=False)
 
     def __post_init__(self) -> None:
-        self.recorder = Recorder(self.history, self.schedule, verbose=self.verbose)
+        verbose = self.arguments.verbose
+        self.recorder = Recorder(self.history, self.schedule, verbose=verbose)
 
     def run(self, model: keras.Model) -> keras.Model:
         """Trains and grows the model, from where the job was saved if it was.
@@ -122,38 +114,45 @@ class Job:
                 proposal, metrics = resumed.proposal, resumed.metrics
                 # Makes the model's metrics, whose values are about to be set.
                 measure(model, self.sample.part(0, 1))
-                if self.verbose:
+                if self.arguments.verbose:
                     print(f"resuming from {resumed.path}: {self._where()}", flush=True)
-        while True:
-            final = self._is_final(model)
-            if self.state.phase == TRAINING:
-                self._train(model, final, metrics)
+        while (grower := self._grower_of(model)) is not None:
+            if proposal is None:
+                self._train(model, metrics, final=False)
                 metrics = []
-                if final:
-                    return model
-                proposal = self._propose(model)
+                proposal = self._propose(model, grower)
                 if not len(proposal.plan):
-                    self._stop(model)
+                    grower.give_up(model, self.state)
                     self.state = self.state.next_phase(split=False)
                     self._save(model)
-                    continue
+                    break
                 self.state.phase = ESTIMATED
                 self._save(model, proposal)
-            model = self._split(model, proposal)
+            model = grower.split(model, proposal, self.state)
             proposal = None
             self.state = self.state.next_phase(split=True)
             self._save(model)
             free_old_functions()
+        self._train(model, metrics, final=True)
+        return model
+
+    def _grower_of(self, model: keras.Model) -> Grower | None:
+        """What grows the model on; None if it has grown as far as it will."""
+        grower = self.grower
+        return None if grower is None or grower.is_done(model) else grower
+
+    def _propose(self, model: keras.Model, grower: Grower) -> Proposal:
+        raise_if_requested(self.placement, self._saved)
+        try:
+            return grower.propose(model, self.state)
+        except Interrupted as stop:
+            # Raised in the middle of a pass, where nobody knows of checkpoints.
+            raise Interrupted(stop.reason, self._saved) from None
 
     @property
     def _saved(self) -> Path | None:
         """What the job could go on from."""
-        return self.keeper and self.keeper.last
-
-    def _is_final(self, model: keras.Model) -> bool:
-        """Whether the model has grown as far as it will."""
-        stopped = self.history.stopped is not None
-        return stopped or count_macs(model) >= REACHED * self.target
+        return None if self.keeper is None else self.keeper.last
 
     def _where(self) -> str:
         state = self.state
@@ -168,7 +167,7 @@ class Job:
         raise_if_requested(self.placement, self._saved)
 
     def _train(
-        self, model: keras.Model, final: bool, metrics: list[np.ndarray]
+        self, model: keras.Model, metrics: list[np.ndarray], *, final: bool
     ) -> None:
         """Trains the phase's epochs that are left."""
         state, schedule = self.state, self.schedule
@@ -186,9 +185,15 @@ class Job:
             callbacks.append(CosineDecay(length, state.first_epoch, state.peak))
         # The user's come last, so that they see the rate of the batch they are told
         # of; what saves comes behind them, to save what they have done.
-        callbacks += self.callbacks
+        callbacks += self.arguments.callbacks or []
         callbacks.append(
-            Saving(self._save, state, self.recorder, self.save_steps, self.placement)
+            Saving(
+                self._save,
+                state,
+                self.recorder,
+                self.arguments.save_steps,
+                self.placement,
+            )
         )
         feed = Watched(self.feed, model, self.placement)
         try:
@@ -210,129 +215,3 @@ class Job:
             if state.peak is not None:
                 # However it ends: the same call may come again with this model.
                 model.optimizer.learning_rate = state.peak
-
-    def _propose(self, model: keras.Model) -> Proposal:
-        """Decides what to split."""
-        raise_if_requested(self.placement, self._saved)
-        start = time.perf_counter()
-        # Short rounds leave moving statistics behind the weights. Both sides of the
-        # split are measured with fresh ones, or catching up would pass for a gain.
-        measured = self.sample.part(0, MEASURED)
-        reestimate_batch_statistics(model, measured)
-        self.state.before = check_loss(measure(model, measured))
-        targets = self.schedule.targets
-        number = self.state.round + 1
-        target = targets[min(number, len(targets)) - 1]
-        try:
-            proposal = self.method.propose(
-                Round(
-                    model,
-                    trace(model, split_untrainable=self.split_untrainable),
-                    self.sample,
-                    {**self.selection, "target_macs": target},
-                    self.seed + number,
-                    self.verbose,
-                )
-            )
-        except Interrupted as stop:
-            # Raised in the middle of a pass, where nobody knows of checkpoints.
-            raise Interrupted(stop.reason, self._saved) from None
-        self.state.estimating = time.perf_counter() - start
-        return proposal
-
-    def _split(self, model: keras.Model, proposal: Proposal) -> keras.Model:
-        """Splits, measures and records."""
-        start = time.perf_counter()
-        number = self.state.round + 1
-        before = self.state.before
-        splitting = Splitting(
-            model,
-            proposal.plan,
-            scores=proposal.scores,
-            seed=self.seed + number,
-            fresh=self.epsilon == FRESH,
-            verify=self.sample.batches[0].x if self.verify else None,
-            split_untrainable=self.split_untrainable,
-        )
-        measured = self.sample.part(0, MEASURED)
-        grown, step, after = build_at(splitting, self.epsilon, measured, before["loss"])
-        trained = sum(
-            epoch["seconds"]
-            for epoch in self.history.epochs
-            if epoch["round"] == self.state.round
-        )
-        record = RoundRecord(
-            round=number,
-            macs=count_macs(grown),
-            params=count_params(grown),
-            added=len(proposal.plan),
-            widths=splitting.growth.new_widths,
-            epsilon=step,
-            before=before,
-            after=after,
-            examples=proposal.scores and proposal.scores.examples,
-            passes=proposal.scores and proposal.scores.passes,
-            predicted_gain=_predicted_gain(proposal),
-            seconds={
-                "training": trained,
-                "estimating": self.state.estimating,
-                "rebuilding": time.perf_counter() - start,
-            },
-        )
-        self._check_budget(record, model)
-        self.history.rounds.append(record)
-        if self.verbose:
-            rounds = max(number, self.schedule.rounds)
-            print(round_table(record, rounds), flush=True)
-        return grown
-
-    def _check_budget(self, record: RoundRecord, model: keras.Model) -> None:
-        if record.macs > self.target:
-            raise RebuildError(
-                f"The rebuilt model has {record.macs} MACs, more than the target of "
-                f"{self.target:g}. This is a bug: please report it with the model's "
-                "config.",
-                model,
-            )
-
-    def _stop(self, model: keras.Model) -> None:
-        macs = count_macs(model)
-        self.history.stopped = (
-            f"Growing stops in round {self.state.round + 1} at {format_count(macs)} of "
-            f"{format_count(self.target)} MACs: no split that gains fits the budget "
-            "and the limits on widths."
-        )
-        if self.verbose:
-            print(self.history.stopped, flush=True)
-
-
-def _predicted_gain(proposal: Proposal) -> float | None:
-    if proposal.scores is None:
-        return None
-    return float(
-        sum(
-            proposal.scores[space].gain[indices].sum()
-            for space, indices in proposal.plan.splits.items()
-        )
-    )
-
-
-def round_table(record: RoundRecord, rounds: int) -> str:
-    """A round's table: cost, loss and metrics before and after the split, time."""
-    rows = [(f"round {record.round}/{rounds}", "before split", "after split")]
-    rows += [
-        (name, f"{record.before[name]:.4f}", f"{record.after[name]:.4f}")
-        for name in record.before
-    ]
-    spent = ", ".join(f"{k} {format_seconds(v)}" for k, v in record.seconds.items())
-    measured = (
-        f" measured on {record.examples} examples"
-        if record.examples is not None
-        else ""
-    )
-    tail = (
-        f"+{record.added} neurons{measured}, epsilon {record.epsilon}: "
-        f"{format_count(record.macs)} MACs, {format_count(record.params)} params; "
-        f"{spent}"
-    )
-    return f"{format_table(rows)}\n{tail}"

@@ -62,6 +62,8 @@ class Keeper:
     Args:
         directory: where checkpoints are kept.
         configuration: what makes the job what it is, JSON data by name.
+        defaults: settings of a checkpoint that does not name them: it was written
+            when there was no other.
         split_untrainable: as the job's.
         writes: False in all but one of the processes that share a job: they read.
     """
@@ -71,6 +73,7 @@ class Keeper:
         directory: str | Path,
         configuration: Mapping[str, Any],
         *,
+        defaults: Mapping[str, Any] | None = None,
         split_untrainable: bool,
         writes: bool = True,
     ) -> None:
@@ -78,6 +81,7 @@ class Keeper:
         self._saved_elsewhere = False
         self._store = CheckpointStore(directory)
         self._configuration = json.loads(json.dumps(configuration))
+        self._defaults = json.loads(json.dumps(defaults or {}))
         self._split_untrainable = split_untrainable
         # Of the model saved last: it stays the same from epoch to epoch.
         self._architecture: tuple[keras.Model, dict[str, Any]] | None = None
@@ -212,6 +216,7 @@ class Keeper:
 
     def _check_configuration(self, saved: Mapping[str, Any], path: Path) -> None:
         mine = self._configuration
+        saved = {**self._defaults, **saved}
         differ = [
             f"{name} was {saved.get(name)!r}, is {mine.get(name)!r}"
             for name in sorted({*saved, *mine})

@@ -6,7 +6,7 @@ Imports from: estimating, data, support.
 """
 
 from tf_splitting.training.batch_statistics import reestimate_batch_statistics
-from tf_splitting.training.data_checks import check_loss
+from tf_splitting.training.data_checks import check_batch, check_data, check_loss
 from tf_splitting.training.data_watch import Watched
 from tf_splitting.training.dividing import Divided, divide
 from tf_splitting.training.epochs import (
@@ -36,6 +36,8 @@ __all__ = [
     "StopOnNonFinite",
     "Watched",
     "as_feed",
+    "check_batch",
+    "check_data",
     "check_loss",
     "divide",
     "has_own_schedule",

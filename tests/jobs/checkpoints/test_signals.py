@@ -10,7 +10,7 @@ PROGRAM = """
 import os, signal, sys
 import light
 light.install()
-from tf_splitting.interruption import stop_on_signals, stop_requested
+from tf_splitting.support.interruption import stop_on_signals, stop_requested
 
 first, second = (signal.Signals[name] for name in sys.argv[1:3])
 with stop_on_signals():

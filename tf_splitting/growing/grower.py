@@ -1,0 +1,182 @@
+"""One growth step of a job: decide what to split, split it, measure, record."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import keras
+
+from tf_splitting.costs import count_macs, count_params
+from tf_splitting.data import Sample
+from tf_splitting.errors import RebuildError
+from tf_splitting.growing.arguments import MEASURED, GrowArguments
+from tf_splitting.growing.step_size import build_at
+from tf_splitting.jobs import JobState
+from tf_splitting.methods import Proposal, Round
+from tf_splitting.rebuilding import FRESH, Splitting
+from tf_splitting.support import format_count, format_seconds, format_table
+from tf_splitting.tracing import trace
+from tf_splitting.training import (
+    GrowthHistory,
+    RoundRecord,
+    Schedule,
+    check_loss,
+    measure,
+    reestimate_batch_statistics,
+)
+
+# A model within this share of its target counts as having reached it.
+REACHED = 0.97
+
+
+@dataclass(frozen=True)
+class Grower:
+    """Grows a model by one round, as often as it is asked.
+
+    Attributes:
+        arguments: what the user wants.
+        sample: the fixed sample that is measured on.
+        schedule: holds the budgets of the rounds.
+        history: what is done is told here.
+    """
+
+    arguments: GrowArguments
+    sample: Sample
+    schedule: Schedule
+    history: GrowthHistory
+
+    def is_done(self, model: keras.Model) -> bool:
+        """Whether the model has grown as far as it will."""
+        stopped = self.history.stopped is not None
+        return stopped or count_macs(model) >= REACHED * self.arguments.target_macs
+
+    def propose(self, model: keras.Model, state: JobState) -> Proposal:
+        """Decides what to split. The state learns what was measured on the way."""
+        start = time.perf_counter()
+        wanted, number = self.arguments, state.round + 1
+        # Short rounds leave moving statistics behind the weights. Both sides of the
+        # split are measured with fresh ones, or catching up would pass for a gain.
+        measured = self.sample.part(0, MEASURED)
+        reestimate_batch_statistics(model, measured)
+        state.before = check_loss(measure(model, measured))
+        targets = self.schedule.targets
+        target = targets[min(number, len(targets)) - 1]
+        proposal = wanted.chosen_method().propose(
+            Round(
+                model,
+                trace(model, split_untrainable=wanted.split_untrainable),
+                self.sample,
+                {**wanted.selection, "target_macs": target},
+                wanted.seed + number,
+                wanted.verbose,
+            )
+        )
+        state.estimating = time.perf_counter() - start
+        return proposal
+
+    def split(
+        self, model: keras.Model, proposal: Proposal, state: JobState
+    ) -> keras.Model:
+        """Splits, measures and records.
+
+        Raises:
+            RebuildError: the grown model is not what was planned.
+        """
+        start = time.perf_counter()
+        wanted, number = self.arguments, state.round + 1
+        splitting = Splitting(
+            model,
+            proposal.plan,
+            scores=proposal.scores,
+            seed=wanted.seed + number,
+            fresh=wanted.epsilon == FRESH,
+            verify=self.sample.batches[0].x if wanted.verify else None,
+            split_untrainable=wanted.split_untrainable,
+        )
+        before, scores = state.before or {}, proposal.scores
+        measured = self.sample.part(0, MEASURED)
+        grown, step, after = build_at(
+            splitting, wanted.epsilon, measured, before["loss"]
+        )
+        trained = sum(
+            epoch["seconds"]
+            for epoch in self.history.epochs
+            if epoch["round"] == state.round
+        )
+        record = RoundRecord(
+            round=number,
+            macs=count_macs(grown),
+            params=count_params(grown),
+            added=len(proposal.plan),
+            widths=splitting.growth.new_widths,
+            epsilon=step,
+            before=before,
+            after=after,
+            examples=None if scores is None else scores.examples,
+            passes=None if scores is None else scores.passes,
+            predicted_gain=_predicted_gain(proposal),
+            seconds={
+                "training": trained,
+                "estimating": state.estimating,
+                "rebuilding": time.perf_counter() - start,
+            },
+        )
+        self._check_budget(record, model)
+        self.history.rounds.append(record)
+        if wanted.verbose:
+            rounds = max(number, self.schedule.rounds)
+            print(round_table(record, rounds), flush=True)
+        return grown
+
+    def give_up(self, model: keras.Model, state: JobState) -> None:
+        """Records that no further split is possible."""
+        target = format_count(self.arguments.target_macs)
+        self.history.stopped = (
+            f"Growing stops in round {state.round + 1} at "
+            f"{format_count(count_macs(model))} of {target} MACs: no split that gains "
+            "fits the budget and the limits on widths."
+        )
+        if self.arguments.verbose:
+            print(self.history.stopped, flush=True)
+
+    def _check_budget(self, record: RoundRecord, model: keras.Model) -> None:
+        if record.macs > self.arguments.target_macs:
+            raise RebuildError(
+                f"The rebuilt model has {record.macs} MACs, more than the target of "
+                f"{self.arguments.target_macs:g}. This is a bug: please report it with "
+                "the model's config.",
+                model,
+            )
+
+
+def _predicted_gain(proposal: Proposal) -> float | None:
+    if proposal.scores is None:
+        return None
+    return float(
+        sum(
+            proposal.scores[space].gain[indices].sum()
+            for space, indices in proposal.plan.splits.items()
+        )
+    )
+
+
+def round_table(record: RoundRecord, rounds: int) -> str:
+    """A round's table: cost, loss and metrics before and after the split, time."""
+    rows = [(f"round {record.round}/{rounds}", "before split", "after split")]
+    rows += [
+        (name, f"{record.before[name]:.4f}", f"{record.after[name]:.4f}")
+        for name in record.before
+    ]
+    spent = ", ".join(f"{k} {format_seconds(v)}" for k, v in record.seconds.items())
+    measured = (
+        f" measured on {record.examples} examples"
+        if record.examples is not None
+        else ""
+    )
+    tail = (
+        f"+{record.added} neurons{measured}, epsilon {record.epsilon}: "
+        f"{format_count(record.macs)} MACs, {format_count(record.params)} params; "
+        f"{spent}"
+    )
+    return f"{format_table(rows)}\n{tail}"

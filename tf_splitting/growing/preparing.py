@@ -1,0 +1,124 @@
+"""From the arguments of `grow` and `train` to a job, and the job to its end."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from tf_splitting.data import Sample, divided, draw_sample, is_arrays, whole_of
+from tf_splitting.errors import DataError
+from tf_splitting.growing.arguments import GrowArguments, JobArguments
+from tf_splitting.growing.grower import Grower
+from tf_splitting.growing.rounds import Job
+from tf_splitting.jobs import Keeper, describe_model, describe_training, lock, plain
+from tf_splitting.support import Placement, placement_of
+from tf_splitting.training import (
+    Feed,
+    GrowthHistory,
+    Schedule,
+    as_feed,
+    check_batch,
+    check_data,
+    divide,
+    set_validation_aside,
+)
+
+
+def run_job(
+    model: keras.Model, dataset: Any, arguments: JobArguments, schedule: Schedule
+) -> keras.Model:
+    """Runs a job, from where it was saved if it was.
+
+    Args:
+        model: what it starts from.
+        dataset: what it is trained on.
+        arguments: `GrowArguments` for a job that grows.
+        schedule: its rounds and epochs.
+    """
+    placement = placement_of(model)
+    dataset, fit = set_validation_aside(
+        dataset, {"validation_data": arguments.validation_data, **arguments.fit}
+    )
+    feed = as_feed(
+        dataset,
+        batch_size=arguments.batch_size,
+        seed=arguments.seed,
+        shuffle=fit.pop("shuffle", True),
+        steps=fit.pop("steps_per_epoch", None),
+    )
+    if feed.last_batch is not None:
+        placement.rows(feed.last_batch)
+    fit["validation_data"] = divide(
+        fit["validation_data"], placement, fit.get("validation_batch_size")
+    )
+    sample = _draw(model, dataset, arguments, placement)
+    history = GrowthHistory() if arguments.history is None else arguments.history
+    grower = None
+    if isinstance(arguments, GrowArguments):
+        grower = Grower(arguments, sample, schedule, history)
+    with ExitStack() as stack:
+        keeper = None
+        if arguments.checkpoint_dir is not None:
+            directory = Path(arguments.checkpoint_dir).expanduser()
+            if placement.is_chief:
+                stack.enter_context(lock(directory))
+            keeper = Keeper(
+                directory,
+                _configuration(model, feed, arguments),
+                defaults=plain(arguments.defaults()),
+                split_untrainable=grower is not None
+                and grower.arguments.split_untrainable,
+                writes=placement.is_chief,
+            )
+        return Job(
+            feed=feed,
+            schedule=schedule,
+            sample=sample,
+            arguments=arguments,
+            grower=grower,
+            history=history,
+            fit_arguments=fit,
+            placement=placement,
+            keeper=keeper,
+        ).run(model)
+
+
+def _draw(
+    model: keras.Model, dataset: Any, arguments: JobArguments, placement: Placement
+) -> Sample:
+    """The job's fixed sample, once it is known to fit the model."""
+    class_weight = arguments.class_weight
+    sample = draw_sample(
+        dataset,
+        batch_size=arguments.batch_size,
+        seed=arguments.seed,
+        class_weight=class_weight,
+        **arguments.sampling,
+    )
+    sample = divided(sample, placement)
+    if class_weight is not None and is_arrays(dataset) and len(dataset) == 3:
+        raise DataError(
+            "Got both class_weight and sample weights, of which Keras takes one. "
+            "Multiply them into the sample weights."
+        )
+    check_data(model, sample)
+    if is_arrays(dataset):
+        check_batch(model, whole_of(dataset), "the arrays")
+    return sample
+
+
+def _configuration(
+    model: keras.Model, feed: Feed, arguments: JobArguments
+) -> dict[str, Any]:
+    """What makes the job what it is, as plain data."""
+    return plain(
+        {
+            **arguments.configuration,
+            **describe_training(model),
+            "model": describe_model(model),
+            "dataset": feed.description,
+        }
+    )
