@@ -96,7 +96,7 @@ def split(
         ... )
 
     Source: Liu, Wu, Wang, "Splitting Steepest Descent for Growing Neural
-    Architectures", arXiv 1910.02366; outgoing weights: see `ARCHITECTURE.md`.
+    Architectures", arXiv 1910.02366; outgoing weights: see `docs/decisions.md`.
     """
     check_step(epsilon, FRESH)
     fresh = isinstance(epsilon, str)

@@ -1,6 +1,6 @@
 """The splitting product of a traced model: the mathematics, on any backend.
 
-For all neurons of a model at once (see `ARCHITECTURE.md` for the derivation). Moving
+For all neurons of a model at once (see `docs/decisions.md` for the derivation). Moving
 the linear outputs u by ±ε u_v, with u_v = linear(x, v), moves whatever lies between
 them and the next linear steps. Steps that are affine carry the change ṫ along; a step
 f that is not bends it, and the loss feels the bend by its gradient g there. With δ the

@@ -1,0 +1,82 @@
+"""What every growth method must do. A new one is one row in SETTINGS."""
+
+import nets
+import numpy as np
+import pytest
+
+from tf_splitting import count_macs, split, trace
+from tf_splitting.data import draw_sample
+from tf_splitting.methods import METHODS, Round
+
+# What to make it with, so that it is quick on the examples of these tests.
+SETTINGS = {"splitting": {"first_sample": 64}, "uniform": {}}
+each = pytest.mark.parametrize("name", SETTINGS)
+
+
+def context(net="dense", target=1.5, seed=0, **limits):
+    model = nets.ready(net)
+    sample = draw_sample(nets.data(model, count=64), size=64, batch_size=16)
+    selection = {"target_macs": target * count_macs(model), **limits}
+    return Round(model, trace(model), sample, selection, seed, 0)
+
+
+def propose(name, round_):
+    return METHODS[name](**SETTINGS[name]).propose(round_)
+
+
+def test_every_method_has_a_row():
+    assert SETTINGS.keys() == METHODS.keys()
+
+
+@each
+@pytest.mark.parametrize("net", ["dense", "residual"])
+def test_the_budget_is_used_and_never_exceeded(name, net):
+    round_ = context(net)
+    plan = propose(name, round_).plan
+    plan.check(round_.graph)
+    macs = count_macs(split(round_.model, plan))
+    assert 0.85 * round_.selection["target_macs"] < macs
+    assert macs <= round_.selection["target_macs"]
+
+
+@each
+def test_limits_on_widths_are_kept(name):
+    round_ = context(target=10, max_widths={"first": 5}, width_multiple=3)
+    widths = propose(name, round_).plan.widths(round_.graph)
+    # Five is no multiple of three: the next one is beyond the limit.
+    assert widths["first"] == 4
+    assert widths["second"] % 3 == 0
+
+
+@each
+def test_nothing_is_proposed_where_nothing_fits(name):
+    assert len(propose(name, context(target=1.01)).plan) == 0
+
+
+@each
+def test_the_seed_decides(name):
+    round_ = context(seed=4)
+    assert propose(name, round_).plan == propose(name, round_).plan
+
+
+@each
+def test_scores_are_those_the_plan_was_chosen_by(name):
+    plan, scores = propose(name, context())
+    if scores is None:
+        return
+    for space, indices in plan.splits.items():
+        gain = scores[space].gain
+        assert gain.shape == (plan.made_for[space],)
+        # No neuron is passed over for one of its space that gains less.
+        left = np.setdiff1d(np.arange(len(gain)), indices)
+        if len(indices) and len(left):
+            assert gain[indices].min() >= gain[left].max()
+
+
+@each
+def test_the_model_is_left_as_it_is(name):
+    round_ = context()
+    before = [np.array(w) for w in round_.model.get_weights()]
+    propose(name, round_)
+    for old, new in zip(before, round_.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
