@@ -114,6 +114,8 @@ FUNCTIONS = {
             "epochs": whole(0),
             "final_epochs": whole(0),
             "epsilon": number(above=0),
+            "carried_kernels": junk.nothing,
+            "carried_scales": junk.nothing,
             "estimator": only(None),
             "method": junk.nothing,
             "cost": is_function,

@@ -16,7 +16,7 @@ from tf_splitting.errors import DataError, SplittingError
 from tf_splitting.estimating import Estimator
 from tf_splitting.growing.step_size import check_epsilon
 from tf_splitting.methods import METHODS, Method, Splitting
-from tf_splitting.rebuilding import FRESH
+from tf_splitting.rebuilding import FRESH, FreshStart, Start, check_start
 from tf_splitting.support import arguments as given
 from tf_splitting.training import GrowthHistory
 
@@ -188,6 +188,10 @@ class GrowArguments(JobArguments):
             outgoing ones; or a number: copies move by this relative step along the
             splitting directions; or `"descent"`: by the largest step of a ladder that
             does not raise the loss on the estimation sample.
+        carried_kernels, carried_scales: what else a fresh neuron starts with on the
+            way to its consumers: "copy" takes its parent's kernels (depthwise, grouped,
+            separable) and scales (normalization, bias, PReLU, LayerScale); "draw"
+            makes random kernels of the same norm, and takes scales' initial values.
         estimator: `Rayleigh(...)` (the default), `Exact()`, or one of your own.
         method: `"splitting"`, `"uniform"` (random neurons: the baseline), or an
             object with the protocol of `tf_splitting.methods.Method`.
@@ -211,6 +215,8 @@ class GrowArguments(JobArguments):
     epochs: int = 1
     final_epochs: int = 4
     epsilon: float | str = DEFAULT_EPSILON
+    carried_kernels: Start = "copy"
+    carried_scales: Start = "copy"
     estimator: Estimator | None = None
     method: str | Method = "splitting"
     cost: str | Cost = "macs"
@@ -229,7 +235,13 @@ class GrowArguments(JobArguments):
         given.truth("split_untrainable", self.split_untrainable)
         given.truth("verify", self.verify)
         check_epsilon(self.epsilon)
+        check_start(self.start, self.epsilon)
         self.chosen_method()
+
+    @property
+    def start(self) -> FreshStart:
+        """What a fresh neuron carries along."""
+        return FreshStart(self.carried_kernels, self.carried_scales)
 
     @property
     def selection(self) -> dict[str, Any]:

@@ -91,6 +91,7 @@ class Grower:
             scores=proposal.scores,
             seed=wanted.seed + number,
             fresh=wanted.epsilon == FRESH,
+            start=wanted.start,
             verify=self.sample.batches[0].x if wanted.verify else None,
             split_untrainable=wanted.split_untrainable,
         )

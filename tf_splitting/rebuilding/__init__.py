@@ -5,10 +5,12 @@ Out: a grown model, checked against its plan.
 Imports from: selecting, estimating, costs, tracing, support.
 """
 
+from tf_splitting.rebuilding.fresh import STARTS, FreshStart, Start
 from tf_splitting.rebuilding.growth import Growth, moved, offsets
 from tf_splitting.rebuilding.splitting import (
     FRESH,
     Splitting,
+    check_start,
     check_step,
     reclassed,
     split,
@@ -16,8 +18,12 @@ from tf_splitting.rebuilding.splitting import (
 
 __all__ = [
     "FRESH",
+    "STARTS",
+    "FreshStart",
     "Growth",
     "Splitting",
+    "Start",
+    "check_start",
     "check_step",
     "moved",
     "offsets",

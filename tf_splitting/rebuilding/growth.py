@@ -6,8 +6,7 @@ and -1, for more evenly spaced ones. To second order in ε the loss changes by
 `½ ε² λ`, whatever m is.
 
 The shares of the outgoing weight need not be equal; they only need to sum to 1. A
-*fresh* neuron has the share 0: its parent keeps (θ, b), and it starts at random
-incoming weights of its parent's norm, without changing the function.
+*fresh* neuron has the share 0 (`fresh.py`): its parent keeps (θ, b).
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tf_splitting.selecting import SplitPlan
-from tf_splitting.tracing import ChannelGraph, Field, Neurons, WeightUse, as_numpy
+from tf_splitting.tracing import ChannelGraph, Field, Neurons, WeightUse
 from tf_splitting.tracing import layout as lay
 
 
@@ -110,6 +109,10 @@ class Growth:
                 grown = grown * share.astype(value.dtype)
         return grown
 
+    def fresh(self, weight: WeightUse, axis: int) -> np.ndarray:
+        """Positions of fresh neurons on an axis of the new weight."""
+        return np.flatnonzero(self.along(weight, axis, self.shares) == 0)
+
     def _grows(self, layout: lay.Layout) -> bool:
         return any(
             len(self.gathers[block.space]) != self.widths[block.space]
@@ -181,38 +184,6 @@ def offsets(
             norms = np.take(slot.broadcast(norm), parents, slot.axis)
             values = growth.weight(direction, weight, only)
             values = values * norms * np.take(signs, where, slot.axis)
-            found.setdefault(slot.weight, []).append(Offset(slot.axis, where, values))
-    return found
-
-
-def fresh_offsets(
-    growth: Growth, neurons: Neurons, generator: np.random.Generator
-) -> dict[str, list[Offset]]:
-    """What turns copies into fresh neurons, by kernel name.
-
-    Args:
-        growth: the plan, worked out for fresh neurons.
-        neurons: the model's neurons.
-        generator: source of the new incoming weights.
-
-    Added to the kernel, it gives every new neuron random incoming weights of its
-    parent's norm, over all inputs, new ones included.
-    """
-    found: dict[str, list[Offset]] = {}
-    for slot, norm in zip(neurons.slots, neurons.norms(), strict=True):
-        if slot.role != "produced":
-            continue
-        weight = neurons.graph.weight(slot.weight)
-        where = np.flatnonzero(growth.along(weight, slot.axis, growth.shares) == 0)
-        if len(where):
-            only = {slot.axis: where}
-            base = growth.weight(as_numpy(slot.variable), weight, only)
-            drawn = generator.standard_normal(base.shape)
-            others = tuple(i for i in range(base.ndim) if i != slot.axis)
-            drawn /= np.sqrt(np.square(drawn).sum(others, keepdims=True))
-            parents = growth.sources(weight, slot.axis)[where]
-            norms = np.take(slot.broadcast(norm), parents, slot.axis)
-            values = norms * drawn - base
             found.setdefault(slot.weight, []).append(Offset(slot.axis, where, values))
     return found
 

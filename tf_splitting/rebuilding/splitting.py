@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_splitting.errors import PlanError
+from tf_splitting.errors import PlanError, SplittingError
 from tf_splitting.estimating import (
     Directions,
     SpaceScores,
@@ -17,7 +17,8 @@ from tf_splitting.estimating import (
     check_directions,
     flat_inputs,
 )
-from tf_splitting.rebuilding.growth import Growth, Offset, fresh_offsets, moved, offsets
+from tf_splitting.rebuilding.fresh import FreshStart, Start, fresh_offsets
+from tf_splitting.rebuilding.growth import Growth, Offset, moved, offsets
 from tf_splitting.rebuilding.optimizer_state import carry_optimizer_state
 from tf_splitting.rebuilding.verification import check_function, check_widths
 from tf_splitting.selecting import SplitPlan
@@ -54,6 +55,8 @@ def split(
     seed: int = 0,
     verify: Any = None,
     split_untrainable: bool = False,
+    carried_kernels: Start = "copy",
+    carried_scales: Start = "copy",
 ) -> keras.Model:
     """Splits neurons: a grown model that starts out as (nearly) the same function.
 
@@ -77,6 +80,11 @@ def split(
             at ε = 0. That its widths and MACs are as planned is always checked.
         split_untrainable: whether the plan may split neurons made by layers with
             `trainable=False`.
+        carried_kernels: what else a fresh neuron starts with on the way to its
+            consumers: "copy" takes its parent's depthwise, grouped and separable
+            kernels; "draw" makes random ones of the same norm.
+        carried_scales: "copy" takes its parent's normalization, bias, PReLU and
+            LayerScale; "draw" takes their initial values.
 
     Returns:
         A model of the same structure with the same layer names, layer classes and
@@ -100,12 +108,15 @@ def split(
     """
     check_step(epsilon, FRESH)
     fresh = isinstance(epsilon, str)
+    start = FreshStart(carried_kernels, carried_scales)
+    check_start(start, epsilon)
     splitting = Splitting(
         model,
         plan,
         scores=scores,
         seed=seed,
         fresh=fresh,
+        start=start,
         verify=verify,
         split_untrainable=split_untrainable,
     )
@@ -126,6 +137,20 @@ def check_step(epsilon: float | str, *words: str, above_zero: bool = False) -> N
         number("epsilon", epsilon, above=0, otherwise=otherwise, hint=hint)
     else:
         number("epsilon", epsilon, at_least=0, otherwise=otherwise)
+
+
+def check_start(start: FreshStart, epsilon: float | str) -> None:
+    """Raises if something is to be drawn anew and neurons are copied.
+
+    Raises:
+        SplittingError: a copy would no longer compute what its parent does.
+    """
+    if start.draws and epsilon != FRESH:
+        raise SplittingError(
+            f"Got epsilon={epsilon!r} and something carried along that is drawn anew "
+            f"({start}); expected epsilon={FRESH!r}: copies share their parents' "
+            'outgoing weights, and have to compute the same. Leave it at "copy".'
+        )
 
 
 def check_plan(plan: SplitPlan, graph: ChannelGraph) -> None:
@@ -154,6 +179,7 @@ class Splitting:
         scores: Mapping[str, SpaceScores] | None = None,
         seed: int = 0,
         fresh: bool = False,
+        start: FreshStart = FreshStart(),  # noqa: B008  (it cannot change)
         verify: Any = None,
         split_untrainable: bool = False,
         class_of: Callable[[type], type] = lambda kind: kind,
@@ -162,6 +188,7 @@ class Splitting:
         self._class_of = class_of
         self._pairs: list[tuple[Any, Any]] = []
         self._fresh = fresh
+        self._start = start
         self._verify = verify
         self._split_untrainable = split_untrainable
         self.graph = trace(model, split_untrainable=split_untrainable)
@@ -183,7 +210,7 @@ class Splitting:
         neurons = self._neurons
         if self._fresh:
             generator = np.random.default_rng(self._seed)
-            return fresh_offsets(self.growth, neurons, generator)
+            return fresh_offsets(self.growth, neurons, generator, self._start)
         directions = _directions(neurons, self._known, self._splits, self._seed)
         return offsets(self.growth, neurons, directions)
 

@@ -46,12 +46,31 @@ class ChannelSpace:
 
 
 @dataclass(frozen=True)
+class Carried:
+    """What a neuron carries along besides its own weights, and how a new one starts.
+
+    Attributes:
+        kind: "kernel" (depthwise, grouped, separable) or "scale" (normalization, bias,
+            PReLU, LayerScale).
+        initial: of a scale, what it starts at: a number, or an initializer that is
+            called with a shape. None: nobody says, so that it is always copied.
+    """
+
+    kind: Literal["kernel", "scale"] = "scale"
+    initial: float | Callable[[tuple[int, ...]], Any] | None = None
+
+
+@dataclass(frozen=True)
 class AxisUse:
-    """One axis of a weight: what lies on it and what the layer does with it."""
+    """One axis of a weight: what lies on it and what the layer does with it.
+
+    `carried` says more of an axis in that role.
+    """
 
     axis: int
     role: Role
     layout: Layout
+    carried: Carried | None = None
 
 
 @dataclass(frozen=True)

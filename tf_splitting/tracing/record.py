@@ -40,7 +40,9 @@ class Record:
     uncounted: dict[str, None] = field(default_factory=dict)
     _variables: dict[int, tuple[str, Any]] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
-    _axes: dict[int, dict[tuple[int, g.Role], Blocks]] = field(default_factory=dict)
+    _axes: dict[int, dict[tuple[int, g.Role], tuple[Blocks, g.Carried | None]]] = field(
+        default_factory=dict
+    )
     _configs: dict[tuple[int, str, int | None], tuple[Any, Blocks]] = field(
         default_factory=dict
     )
@@ -57,7 +59,13 @@ class Record:
         return known[0]
 
     def declare(
-        self, variable: Any, axis: int, role: g.Role, blocks: Blocks, path: str
+        self,
+        variable: Any,
+        axis: int,
+        role: g.Role,
+        blocks: Blocks,
+        path: str,
+        carried: g.Carried | None = None,
     ) -> None:
         """An axis of a weight holds these channels."""
         self.name(variable, path)
@@ -65,9 +73,9 @@ class Record:
         axes = self._axes.setdefault(id(variable), {})
         if (axis, role) in axes:
             # A layer called again: both calls read and write the same weight.
-            self.ties.tie(axes[(axis, role)], blocks, path)
+            self.ties.tie(axes[(axis, role)][0], blocks, path)
         else:
-            axes[(axis, role)] = blocks
+            axes[(axis, role)] = blocks, carried
 
     def configure(
         self, layer: Any, key: str, index: int | None, blocks: Blocks, path: str
@@ -120,8 +128,8 @@ class Record:
                 g.WeightUse(
                     *self._variables[key],
                     tuple(
-                        g.AxisUse(axis, role, layout(blocks))
-                        for (axis, role), blocks in axes.items()
+                        g.AxisUse(axis, role, layout(blocks), carried)
+                        for (axis, role), (blocks, carried) in axes.items()
                     ),
                 )
                 for key, axes in self._axes.items()

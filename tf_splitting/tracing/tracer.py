@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from keras import ops
 
@@ -206,9 +206,28 @@ class Tracer:
         """The channels `times` in a row on the last axis, as Flatten does."""
         return self._moved(run, (x,), -1, x.blocks * times)
 
-    def carry(self, variable: Any, axis: int, signal: Signal) -> None:
-        """Axis `axis` of a weight holds one slice for each channel of `signal`."""
-        self._declare(variable, axis, "carried", signal)
+    def carry(
+        self,
+        variable: Any,
+        axis: int,
+        signal: Signal,
+        *,
+        kind: Literal["kernel", "scale"] = "scale",
+        initial: float | Callable[[tuple[int, ...]], Any] | None = None,
+    ) -> None:
+        """Axis `axis` of a weight holds one slice for each channel of `signal`.
+
+        Args:
+            variable: the weight.
+            axis: of its.
+            signal: the channels.
+            kind: "kernel" if it is one that a new neuron may get at random, such as
+                a depthwise kernel; "scale" if it multiplies or shifts a channel.
+            initial: what a scale starts at: a number, or an initializer that is
+                called with a shape. Without, new neurons copy it.
+        """
+        carried = g.Carried(kind, initial)
+        self._declare(variable, axis, "carried", signal, carried)
 
     def config(self, key: str, signal: Signal, index: int | None = None) -> None:
         """Entry `key` (its item `index`) of the config is the width of `signal`."""
@@ -290,8 +309,16 @@ class Tracer:
         """Says more of the last step."""
         self._record.steps[-1] = replace(self._record.steps[-1], **parts)
 
-    def _declare(self, variable: Any, axis: int, role: g.Role, signal: Signal) -> None:
-        self._record.declare(variable, axis, role, signal.blocks, self.call.path)
+    def _declare(
+        self,
+        variable: Any,
+        axis: int,
+        role: g.Role,
+        signal: Signal,
+        carried: g.Carried | None = None,
+    ) -> None:
+        path = self.call.path
+        self._record.declare(variable, axis, role, signal.blocks, path, carried)
 
     def _add_term(self, positions: int | None, window: int, *axes: Blocks) -> None:
         term = (self.call.path, product((positions, window)), axes)

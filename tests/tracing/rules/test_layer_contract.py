@@ -324,12 +324,24 @@ def test_function_and_cost(row):
     assert trace(grown).widths == plan.widths(row.graph)
 
 
-def test_fresh_neurons_keep_the_function(row):
+@pytest.mark.parametrize(
+    ("kernels", "scales"), [("copy", "copy"), ("draw", "draw")], ids=["copy", "draw"]
+)
+def test_fresh_neurons_keep_the_function(row, kernels, scales):
     plan = nets.random_plan(row.graph, share=0.5)
-    grown = split(row.model, plan, epsilon="fresh", verify=nets.images(row.model, 3))
+    grown = split(
+        row.model,
+        plan,
+        epsilon="fresh",
+        carried_kernels=kernels,
+        carried_scales=scales,
+        verify=nets.images(row.model, 3),
+    )
     x = nets.images(row.model, 5)
-    before, after = nets.outputs(row.model, x), nets.outputs(grown, x)
-    assert nets.difference(before, after) < 1e-9
+    for training in (False, True):
+        before = nets.outputs(row.model, x, training)
+        after = nets.outputs(grown, x, training)
+        assert nets.difference(before, after) < 1e-9
 
 
 def test_splitting_index(row):

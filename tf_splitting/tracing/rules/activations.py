@@ -52,7 +52,7 @@ def add_bias(tracer: Tracer, layer: Any, x: Signal) -> Signal:
     """The bias of a fused layer, if it has one."""
     if not layer.use_bias:
         return x
-    tracer.carry(layer.bias, 0, x)
+    tracer.carry(layer.bias, 0, x, initial=layer.bias_initializer)
     shape = [1] * len(x.shape)
     shape[x.axis] = -1
 
@@ -99,7 +99,7 @@ def _activation_layer(tracer: Tracer, layer: Any, x: Signal) -> Signal:
 def _with_slopes(tracer: Tracer, layer: keras.layers.PReLU, x: Signal) -> Signal:
     """Its slopes have the shape of an example, shared axes of length 1."""
     if x.axis % len(x.shape) not in (layer.shared_axes or ()):
-        tracer.carry(layer.alpha, x.axis, x)
+        tracer.carry(layer.alpha, x.axis, x, initial=layer.alpha_initializer)
     return tracer.channelwise(tracer.call.run, x, activation=tracer.call.run)
 
 

@@ -86,6 +86,6 @@ def _one_group_per_channel(
     z = tracer.channelwise(
         run, x, repeat=repeat, macs_per_channel=macs, linear_part=run
     )
-    tracer.carry(layer.kernel, -1, z)
+    tracer.carry(layer.kernel, -1, z, kind="kernel")
     tracer.config("groups", x)
     return finish(tracer, layer, z)

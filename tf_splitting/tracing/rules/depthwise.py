@@ -34,7 +34,7 @@ def _depthwise(
         linear_part=run,
         scaled=lambda factor: depthwise_part(layer, layer.kernel, factor),
     )
-    tracer.carry(layer.kernel, -2, x)
+    tracer.carry(layer.kernel, -2, x, kind="kernel")
     return apply_activation(tracer, layer, add_bias(tracer, layer, z))
 
 

@@ -22,8 +22,15 @@ def _batch_normalization(
             given,
             *mask,
         )
-    for variable in layer.weights:
-        tracer.carry(variable, 0, x)
+    for name, used in {
+        "gamma": layer.scale,
+        "beta": layer.center,
+        "moving_mean": True,
+        "moving_variance": True,
+    }.items():
+        if used:
+            initial = getattr(layer, f"{name}_initializer")
+            tracer.carry(getattr(layer, name), 0, x, initial=initial)
     shape = [1] * len(x.shape)
     shape[x.axis] = -1
 

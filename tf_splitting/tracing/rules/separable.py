@@ -43,6 +43,6 @@ def _separable(
         macs_per_channel=product((count, *layer.kernel_size)),
         linear_part=depthwise,
     )
-    tracer.carry(layer.depthwise_kernel, -2, x)
+    tracer.carry(layer.depthwise_kernel, -2, x, kind="kernel")
     u = tracer.linear(middle, layer.pointwise_kernel, pointwise, channel_axis=axis)
     return finish(tracer, layer, u)

@@ -18,7 +18,7 @@ from tf_splitting.tracing.tracer import Signal, Tracer
 
 @register(LayerScale)
 def _layer_scale(tracer: Tracer, layer: Any, x: Signal) -> Signal:
-    tracer.carry(layer.gamma, 0, x)
+    tracer.carry(layer.gamma, 0, x, initial=layer.init_values)
     tracer.config("projection_dim", x)
     return tracer.channelwise(tracer.call.run, x, linear_part=tracer.call.run)
 

@@ -1,0 +1,136 @@
+"""What a fresh neuron starts with.
+
+Its outgoing weights are zero, so that the function stays what it was whatever it
+computes. Its incoming weights are random. What it carries along on the way to its
+consumers is of two kinds, kernels (depthwise, grouped, separable) and scales
+(normalization, bias, PReLU, LayerScale), and each is either its parent's or drawn anew:
+a kernel at random, with the norm of its parent's; a scale at its initial value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from tf_splitting.rebuilding.growth import Growth, Offset
+from tf_splitting.support import one_of
+from tf_splitting.tracing import AxisUse, Neurons, WeightUse, as_numpy
+
+Start = Literal["copy", "draw"]
+STARTS = ("copy", "draw")
+
+
+@dataclass(frozen=True)
+class FreshStart:
+    """Where what a fresh neuron carries along comes from.
+
+    Attributes:
+        kernels: "copy" its parent's, or "draw" them at random.
+        scales: "copy" its parent's, or "draw" their initial values.
+
+    Raises:
+        UnknownNameError: one is neither.
+    """
+
+    kernels: Start = "copy"
+    scales: Start = "copy"
+
+    def __post_init__(self) -> None:
+        one_of("carried_kernels", self.kernels, STARTS)
+        one_of("carried_scales", self.scales, STARTS)
+
+    @property
+    def draws(self) -> bool:
+        """Whether anything is drawn anew."""
+        return "draw" in (self.kernels, self.scales)
+
+
+def fresh_offsets(
+    growth: Growth,
+    neurons: Neurons,
+    generator: np.random.Generator,
+    start: FreshStart,
+) -> dict[str, list[Offset]]:
+    """What turns copies into fresh neurons, by weight name.
+
+    Args:
+        growth: the plan, worked out for fresh neurons.
+        neurons: the model's neurons.
+        generator: source of the new weights.
+        start: where what they carry along comes from.
+
+    Added to a kernel, it gives every new neuron random incoming weights of its
+    parent's norm, over all inputs, new ones included.
+    """
+    found: dict[str, list[Offset]] = {}
+    for slot, norm in zip(neurons.slots, neurons.norms(), strict=True):
+        if slot.role != "produced":
+            continue
+        weight = neurons.graph.weight(slot.weight)
+        where = growth.fresh(weight, slot.axis)
+        if len(where):
+            parents = growth.sources(weight, slot.axis)[where]
+            norms = np.take(slot.broadcast(norm), parents, slot.axis)
+            offset = _random(growth, weight, slot.axis, where, norms, generator)
+            found.setdefault(slot.weight, []).append(offset)
+    if start.draws:
+        for weight in neurons.graph.weights:
+            for use in weight.axes:
+                offset = _carried(growth, weight, use, generator, start)
+                if offset is not None:
+                    found.setdefault(weight.name, []).append(offset)
+    return found
+
+
+def _carried(
+    growth: Growth,
+    weight: WeightUse,
+    use: AxisUse,
+    generator: np.random.Generator,
+    start: FreshStart,
+) -> Offset | None:
+    """What makes a carried weight the new neurons' own, if it is to be."""
+    if use.carried is None:
+        return None
+    where = growth.fresh(weight, use.axis)
+    if not len(where):
+        return None
+    if use.carried.kind == "kernel":
+        if start.kernels == "copy":
+            return None
+        parents = growth.sources(weight, use.axis)[where]
+        norms = np.take(_norms(weight, use.axis), parents, use.axis)
+        return _random(growth, weight, use.axis, where, norms, generator)
+    initial = use.carried.initial
+    if start.scales == "copy" or initial is None:
+        return None
+    base = growth.weight(as_numpy(weight.variable), weight, {use.axis: where})
+    value = initial(base.shape) if callable(initial) else initial
+    return Offset(use.axis, where, np.asarray(value, base.dtype) - base)
+
+
+def _random(
+    growth: Growth,
+    weight: WeightUse,
+    axis: int,
+    where: np.ndarray,
+    norms: np.ndarray,
+    generator: np.random.Generator,
+) -> Offset:
+    """What replaces slices of a grown weight by random ones of these norms."""
+    base = growth.weight(as_numpy(weight.variable), weight, {axis: where})
+    drawn = generator.standard_normal(base.shape)
+    others = tuple(i for i in range(base.ndim) if i != axis)
+    drawn /= np.sqrt(np.square(drawn).sum(others, keepdims=True))
+    return Offset(axis, where, norms * drawn - base)
+
+
+def _norms(weight: WeightUse, axis: int) -> np.ndarray:
+    """Norm of every slice along an axis; the mean one for those that are zero."""
+    value = as_numpy(weight.variable)
+    others = tuple(i for i in range(value.ndim) if i != axis)
+    norms = np.sqrt(np.square(value).sum(others, keepdims=True))
+    positive = norms[norms > 0]
+    return np.where(norms > 0, norms, positive.mean() if positive.size else 1.0)
