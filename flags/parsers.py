@@ -102,7 +102,7 @@ def define_text(name: str, default: str | None, help: str) -> flags.FlagHolder[A
     return flags.DEFINE(_TextParser(), name, default, help, serializer=_SERIALIZER)
 
 
-_SERIALIZER = flags.ArgumentSerializer()
+_SERIALIZER: flags.ArgumentSerializer[Any] = flags.ArgumentSerializer()
 
 # A flag belongs to the module that calls the functions above, for `--help`.
 flags.disclaim_key_flags()

@@ -7,20 +7,16 @@ that a marginal cost only looks at those.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 
-from tf_splitting.tracing import ChannelGraph, Term, size
+from tf_splitting.tracing import ChannelGraph, Term
 
 Cost = Callable[[ChannelGraph, Mapping[str, int]], float]
 
 
 def total(terms: tuple[Term, ...], widths: Mapping[str, int]) -> int:
     """Sum of the products at these widths."""
-    return sum(
-        term.factor * math.prod(size(layout, widths) for layout in term.layouts)
-        for term in terms
-    )
+    return sum(term.value(widths) for term in terms)
 
 
 class TermCost:

@@ -114,7 +114,7 @@ def common_size(files: Files) -> tuple[int, int]:
     Raises:
         DataError: two images differ, or a file is no image.
     """
-    sizes = {}
+    sizes: dict[tuple[int, int], str] = {}
     for path in files.paths:
         try:
             with Image.open(path) as image:

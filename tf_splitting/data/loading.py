@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import keras
 
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 
     from tf_splitting.data import array_pipeline, pipeline
 
-    Batches = array_pipeline.Batches | pipeline.Batches
-    Dataset = keras.utils.PyDataset | tf.data.Dataset
-    Source = array_pipeline.Source | pipeline.Source
+    Batches: TypeAlias = array_pipeline.Batches | pipeline.Batches
+    Dataset: TypeAlias = keras.utils.PyDataset | tf.data.Dataset
+    Source: TypeAlias = array_pipeline.Source | pipeline.Source
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,7 @@ def _pipeline() -> ModuleType:
     return pipeline
 
 
-def _batches(source: Source) -> type[Batches]:
+def _batches(source: Source) -> Callable[..., Batches]:
     """The class of a source's batches."""
     made_by = _pipeline()
     if isinstance(source, (made_by.ArraySource, made_by.FileSource)):
@@ -192,18 +193,25 @@ def _batches(source: Source) -> type[Batches]:
 
 
 def _sources(
-    name, data_dir, image_size, train_limit, test_limit, download
+    name: str | Path,
+    data_dir: str | Path | None,
+    image_size: int | tuple[int, int] | None,
+    train_limit: int | None,
+    test_limit: int | None,
+    download: bool,
 ) -> tuple[Source, Source, tuple[str, ...]]:
     """The train and test sources and the class names, by the kind of `name`."""
     made_by = _pipeline()
     if name == fashion_mnist_small.NAME:
-        data = fashion_mnist_small.read()
-        train = data.train_images[:train_limit], data.train_labels[:train_limit]
-        test = data.test_images[:test_limit], data.test_labels[:test_limit]
+        shipped = fashion_mnist_small.read()
         return (
-            made_by.ArraySource(*train),
-            made_by.ArraySource(*test),
-            data.class_names,
+            made_by.ArraySource(
+                shipped.train_images[:train_limit], shipped.train_labels[:train_limit]
+            ),
+            made_by.ArraySource(
+                shipped.test_images[:test_limit], shipped.test_labels[:test_limit]
+            ),
+            shipped.class_names,
         )
     path = Path(name).expanduser()
     if path.is_dir():
@@ -218,7 +226,7 @@ def _sources(
         return train, test, data.class_names
     if isinstance(name, Path) or "\\" in name or name.startswith((".", "/", "~")):
         raise DataError(f"there is no folder {str(name)!r}. Correct the path.")
-    return _tfds_source(name).read(
+    return _tfds_source(str(name)).read(
         name,
         data_dir=data_dir,
         train_limit=train_limit,
@@ -252,7 +260,8 @@ def _size(
                 f"the images of {str(name)!r} differ in size. Pass image_size to "
                 "resize them all."
             )
-        return tuple(train.image_size)
+        height, width = train.image_size
+        return height, width
     if isinstance(image_size, (tuple, list)):
         return int(image_size[0]), int(image_size[1])
     return int(image_size), int(image_size)

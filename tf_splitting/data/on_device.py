@@ -7,6 +7,7 @@ function, and only its order and draws are sent.
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -57,7 +58,9 @@ class DeviceArrays:
 
 # Compiled once for whole batches, and once for the smaller one at an epoch's end.
 @functools.partial(jax.jit, static_argnames="finish")
-def _batch(images, labels, rows, draws, finish):
+def _batch(
+    images: Any, labels: Any, rows: Any, draws: Any, finish: Any
+) -> tuple[Any, Any]:
     # Accelerators would else resize with factors rounded to 11 bits or fewer.
     with jax.default_matmul_precision("highest"):
         return finish(images[rows], draws, jnp), labels[rows]

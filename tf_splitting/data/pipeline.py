@@ -86,7 +86,7 @@ class FileSource:
     ) -> tf.data.Dataset:
         """Decodes in parallel; only paths are shuffled."""
 
-        def read(index, draw):
+        def read(index: tf.Tensor, draw: tf.Tensor) -> tuple[tf.Tensor, ...]:
             encoded = tf.io.read_file(tf.gather(self._paths, index))
             image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
             image.set_shape((None, None, 3))
@@ -144,7 +144,7 @@ class Batches:
         )
 
     def _one(self, epoch: tf.Tensor) -> tf.data.Dataset:
-        def plan(number):
+        def plan(number: np.ndarray) -> EpochPlan:
             return plan_epoch(
                 self.source.size, self.seed, int(number), shuffle=self.shuffle
             )
@@ -170,7 +170,9 @@ class Batches:
         grows = known is not None and all(np.less_equal(known, self.size))
         return tf.image.resize(images, self.size, "bilinear", antialias=not grows)
 
-    def _finish(self, images, labels, draws):
+    def _finish(
+        self, images: tf.Tensor, labels: tf.Tensor, draws: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         if tuple(images.shape[1:3]) != self.size:
             images = self._resize(images)
         images.set_shape((None, *self.size, None))

@@ -54,7 +54,7 @@ def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """
     # Mode F is float32; in RGB the result would be rounded to bytes.
     planes = [
-        plane.convert("F").resize(size[::-1], Image.Resampling.BILINEAR)
+        np.asarray(plane.convert("F").resize(size[::-1], Image.Resampling.BILINEAR))
         for plane in Image.fromarray(image).split()
     ]
     return np.stack(planes, axis=-1)

@@ -91,23 +91,25 @@ def draw_sample(
             f"Got sample_size={size}, batch_size={batch_size}; expected at least 1."
         )
     generator = np.random.default_rng(seed)
-    most_bytes = most_bytes or math.inf
+    most: float = most_bytes or math.inf
+    batches: Iterator[Batch]
+    stream: Iterator[Batch]
     if hasattr(dataset, "epoch_dataset"):
         # An epoch is a stream on any backend: the same examples are drawn.
         dataset = _InOrder(dataset.epoch_dataset(0))
     if is_arrays(dataset):
         whole = whole_of(dataset)
-        size = _within(size, whole, most_bytes)
+        size = _within(size, whole, most)
         rows = generator.permutation(whole.size)[:size]
         batches = _batched(whole, rows, batch_size or 32)
     elif isinstance(dataset, keras.utils.PyDataset):
         order = generator.permutation(dataset.num_batches or 0)
-        pages = (_unpack(dataset[int(index)]) for index in order)
-        size, pages = _peek(size, pages, most_bytes)
-        batches = _reservoir(pages, size, 4 * size, batch_size, generator)
+        stream = (_unpack(dataset[int(index)]) for index in order)
+        size, stream = _peek(size, stream, most)
+        batches = _reservoir(stream, size, 4 * size, batch_size, generator)
     elif _is_stream(dataset):
         stream = (_unpack(element) for element in dataset)
-        size, stream = _peek(size, stream, most_bytes)
+        size, stream = _peek(size, stream, most)
         reach = max(size, REACH)
         batches = _reservoir(stream, size, reach, batch_size, generator)
     else:

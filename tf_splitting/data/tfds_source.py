@@ -81,7 +81,9 @@ class StreamSource:
             tf.compat.v1.set_random_seed(1)
             encoded = encoded.shuffle(SHUFFLE_BUFFER, seed=plan.seed)
 
-        def decode(pair, draw):
+        def decode(
+            pair: tuple[tf.Tensor, tf.Tensor], draw: tf.Tensor
+        ) -> tuple[tf.Tensor, ...]:
             return resize(self._image.decode_example(pair[0])), pair[1], draw
 
         draws = tf.data.Dataset.from_tensor_slices(plan.draws)
@@ -278,8 +280,8 @@ def _source(
         lambda x, label: (image.decode_example(x), label),
         num_parallel_calls=tf.data.AUTOTUNE,
     )
-    images, labels = zip(*decoded.batch(1024).as_numpy_iterator(), strict=True)
-    labels = np.concatenate(labels)
+    images, parts = zip(*decoded.batch(1024).as_numpy_iterator(), strict=True)
+    labels = np.concatenate(parts)
     if labels.min() < 0:
         raise DataError(
             f"Split {split!r} of {builder.name!r} holds examples without a label. Use "

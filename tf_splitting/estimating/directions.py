@@ -41,9 +41,9 @@ def check_directions(name: str, given: Any) -> dict[str, Any]:
     for space, directions in known.items():
         for side in ("incoming", "outgoing"):
             where = f"{name}[{space!r}].{side}"
-            arrays = getattr(directions, side, None)
             expected = "a mapping from kernel names to arrays"
-            instance(where, arrays, Mapping, expected, error=PlanError)
+            given = getattr(directions, side, None)
+            arrays = instance(where, given, Mapping, expected, error=PlanError)
             for kernel, array in arrays.items():
                 is_array = isinstance(array, np.ndarray) and array.dtype.kind in "biuf"
                 if not is_array or not np.isfinite(array).all():

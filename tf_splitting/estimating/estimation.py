@@ -89,8 +89,8 @@ def estimate(
     Source: Wang et al., arXiv 1910.03103; Liu, Wu, Wang, arXiv 1910.02366.
     """
     graph = trace(model, split_untrainable=split_untrainable)
-    estimator = Rayleigh() if estimator is None else estimator
-    check_settings(estimator, epsilon, jit_compile)
+    chosen: Estimator = Rayleigh() if estimator is None else estimator
+    check_settings(chosen, epsilon, jit_compile)
     sample_size = whole("sample_size", sample_size, at_least=1)
     batch_size = whole("batch_size", batch_size, at_least=1, or_none=True)
     class_weight = class_weights(class_weight)
@@ -111,7 +111,7 @@ def estimate(
         model,
         graph,
         sample,
-        estimator=estimator,
+        estimator=chosen,
         loss=loss,
         epsilon=epsilon,
         jit_compile=jit_compile,

@@ -15,7 +15,7 @@ import numpy as np
 from tf_splitting.errors import PlanError
 from tf_splitting.estimating.directions import Directions
 from tf_splitting.support import appearing, format_table
-from tf_splitting.tracing import ChannelGraph, Field, Neurons
+from tf_splitting.tracing import ChannelGraph, Field, Neurons, Role
 from tf_splitting.tracing import layout as lay
 
 tree = keras.tree
@@ -157,8 +157,9 @@ class SplittingScores(Mapping[str, SpaceScores]):
             >>> scores.save("scores.npz")
             >>> scores = tf_splitting.SplittingScores.load("scores.npz")
         """
+        arrays: dict[str, Any] = self.to_arrays()
         with appearing(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, **self.to_arrays())
+            np.savez(file, **arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> SplittingScores:
@@ -222,7 +223,7 @@ def assemble(
 
 
 def _where(
-    graph: ChannelGraph, weight: str, role: str, space: str
+    graph: ChannelGraph, weight: str, role: Role, space: str
 ) -> tuple[int, np.ndarray]:
-    axis, layout = graph.weight(weight).layout(role)
+    axis, layout = graph.weight(weight).layout_of(role)
     return axis, lay.positions(layout, graph.widths, space)

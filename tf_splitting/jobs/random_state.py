@@ -23,7 +23,7 @@ def random_state() -> dict[str, Any]:
     """The state of all global generators, as JSON data."""
     version, numbers, gauss = random.getstate()
     kind, keys, *rest = np.random.get_state()
-    state = {
+    state: dict[str, Any] = {
         "python": [version, list(numbers), gauss],
         "numpy": [kind, np.asarray(keys).tolist(), *rest],
     }

@@ -25,7 +25,9 @@ class Splittable:
         self, tracer: Tracer, *inputs: Signal
     ) -> Signal | tuple[Signal, ...]:
         """Describes the layer to the tracer, as its Keras base class is described."""
-        return rule_for(plain_class(type(self)))(tracer, self, *inputs)
+        rule = rule_for(plain_class(type(self)))
+        assert rule is not None, type(self)
+        return rule(tracer, self, *inputs)
 
     def split_outputs(
         self, neurons: Iterable[int], *, epsilon: float = 0.0, seed: int = 0

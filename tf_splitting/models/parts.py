@@ -101,8 +101,8 @@ class Parts:
     def __post_init__(self) -> None:
         check_activation("activation", self.activation)
         number("weight_decay", self.weight_decay, at_least=0, error=ModelError)
-        bounds = {"at_least": 0, "at_most": 1}
-        number("bn_momentum", self.bn_momentum, **bounds, error=ModelError)
+        momentum = self.bn_momentum
+        number("bn_momentum", momentum, at_least=0, at_most=1, error=ModelError)
         truth("synchronized_bn", self.synchronized_bn, error=ModelError)
 
     def regularizer(self) -> keras.Regularizer | None:
@@ -112,7 +112,7 @@ class Parts:
         )
 
     def conv(
-        self, filters: int, kernel_size: int, name: str, **options
+        self, filters: int, kernel_size: int, name: str, **options: Any
     ) -> layers.Layer:
         """A convolution in front of a BN, so without bias."""
         return layers.Conv2D(

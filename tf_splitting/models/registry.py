@@ -1,6 +1,7 @@
 """Models by name, for command lines and saved settings."""
 
 import inspect
+from typing import Any
 
 import keras
 
@@ -16,7 +17,7 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(BUILDERS))
 
 
-def build(name: str, **options) -> keras.Model:
+def build(name: str, **options: Any) -> keras.Model:
     """Builds the model registered under `name`.
 
     Args:

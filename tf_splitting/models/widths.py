@@ -66,7 +66,13 @@ def check_scaling(multiplier: float, divisor: int | None) -> None:
             neither None nor at least 1.
     """
     hint = "Pass one, such as 0.5 for half the channels."
-    bounds = {"above": 0, "at_most": 1000}
-    number("width_multiplier", multiplier, **bounds, hint=hint, error=ModelError)
+    number(
+        "width_multiplier",
+        multiplier,
+        above=0,
+        at_most=1000,
+        hint=hint,
+        error=ModelError,
+    )
     hint = "Pass one, such as 8."
     whole("divisor", divisor, at_least=1, or_none=True, hint=hint, error=ModelError)

@@ -78,9 +78,9 @@ def fresh_offsets(
     if start.draws:
         for weight in neurons.graph.weights:
             for use in weight.axes:
-                offset = _carried(growth, weight, use, generator, start)
-                if offset is not None:
-                    found.setdefault(weight.name, []).append(offset)
+                own = _carried(growth, weight, use, generator, start)
+                if own is not None:
+                    found.setdefault(weight.name, []).append(own)
     return found
 
 

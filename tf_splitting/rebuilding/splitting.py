@@ -231,10 +231,10 @@ class Splitting:
                 entry[use.index] = length
                 changes[use.key] = tuple(entry)
         shapes: dict[int, tuple[int | None, ...]] = {}
-        for use in self.graph.nested_inputs:
-            shape = list(use.tensor.shape)
-            shape[use.axis] = lay.size(use.layout, self.growth.new_widths)
-            shapes[id(use.tensor)] = tuple(shape)
+        for nested in self.graph.nested_inputs:
+            shape = list(nested.tensor.shape)
+            shape[nested.axis] = lay.size(nested.layout, self.growth.new_widths)
+            shapes[id(nested.tensor)] = tuple(shape)
         new, remade = clone(
             self.model,
             lambda layer: remake_layer(

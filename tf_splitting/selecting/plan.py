@@ -181,7 +181,7 @@ class SplitPlan:
         Raises:
             PlanError: the text is not a plan.
         """
-        instance("text", text, str | bytes, "JSON text", error=PlanError)
+        instance("text", text, (str, bytes), "JSON text", error=PlanError)
         try:
             data: Any = json.loads(text)
         # Integers of 4,300 digits are ValueErrors too; nesting may be too deep.

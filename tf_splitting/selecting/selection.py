@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from tf_splitting.errors import BudgetError, PlanError
 from tf_splitting.estimating import SpaceScores
 from tf_splitting.selecting.plan import SplitPlan, check_graph
 from tf_splitting.support import instance, number, refused, whole
-from tf_splitting.tracing import ChannelGraph, ChannelSpace, size
+from tf_splitting.tracing import ChannelGraph, ChannelSpace
 
 
 def select(
@@ -65,7 +66,7 @@ def select(
     for name in scores:
         graph.space(name)
     limits = check_limits(graph, width_multiple, max_widths, max_growth)
-    budgets = [
+    budgets: list[tuple[Cost, float]] = [
         (COSTS["macs"], _number("target_macs", target_macs)),
         (get_cost(cost), _number("target_cost", target_cost)),
     ]
@@ -213,9 +214,7 @@ class _Ledger:
             return _price(self._cost, self._graph, grown) - before
         difference = 0
         for term in self._terms.get(space, []):
-            before = math.prod(size(layout, widths) for layout in term.layouts)
-            after = math.prod(size(layout, grown) for layout in term.layouts)
-            difference += term.factor * (after - before)
+            difference += term.value(grown) - term.value(widths)
         return difference
 
 
@@ -230,7 +229,7 @@ def _price(cost: Cost, graph: ChannelGraph, widths: Mapping[str, int]) -> float:
 
 def _gains(scores: Mapping[str, SpaceScores], space: ChannelSpace) -> np.ndarray:
     """The gains of a space's neurons, `[width]`."""
-    gain = getattr(scores[space.name], "gain", None)
+    gain: Any = getattr(scores[space.name], "gain", None)
     is_numbers = isinstance(gain, np.ndarray) and gain.dtype.kind in "iuf"
     if not is_numbers or gain.ndim != 1 or not np.isfinite(gain).all():
         name = f"scores[{space.name!r}].gain"

@@ -13,7 +13,7 @@ import os
 from collections.abc import Collection, Mapping
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -25,6 +25,28 @@ Kind = type[SplittingError]
 DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
+@overload
+def whole(
+    name: str,
+    value: Any,
+    *,
+    at_least: int | None = None,
+    at_most: int | None = None,
+    or_none: Literal[False] = False,
+    hint: str = "Pass one.",
+    error: Kind = SplittingError,
+) -> int: ...
+@overload
+def whole(
+    name: str,
+    value: Any,
+    *,
+    at_least: int | None = None,
+    at_most: int | None = None,
+    or_none: bool,
+    hint: str = "Pass one.",
+    error: Kind = SplittingError,
+) -> int | None: ...
 def whole(
     name: str,
     value: Any,
@@ -61,6 +83,36 @@ def whole(
     return int(value)
 
 
+@overload
+def number(
+    name: str,
+    value: Any,
+    *,
+    above: float | None = None,
+    at_least: float | None = None,
+    below: float | None = None,
+    at_most: float | None = None,
+    finite: bool = True,
+    or_none: Literal[False] = False,
+    otherwise: str = "",
+    hint: str = "Pass one.",
+    error: Kind = SplittingError,
+) -> float: ...
+@overload
+def number(
+    name: str,
+    value: Any,
+    *,
+    above: float | None = None,
+    at_least: float | None = None,
+    below: float | None = None,
+    at_most: float | None = None,
+    finite: bool = True,
+    or_none: bool,
+    otherwise: str = "",
+    hint: str = "Pass one.",
+    error: Kind = SplittingError,
+) -> float | None: ...
 def number(
     name: str,
     value: Any,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 
-def format_table(rows: list[tuple[str, ...]], longest: int = 60) -> str:
+
+def format_table(rows: Sequence[tuple[str, ...]], longest: int = 60) -> str:
     """Rows of text under their first, in aligned columns; over-long cells are cut."""
     cut = [
         tuple(c if len(c) <= longest else c[: longest - 3] + "..." for c in row)

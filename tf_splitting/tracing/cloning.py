@@ -98,7 +98,8 @@ def remake_layer(layer: Any, changes: dict[str, Any], kind: type) -> Any:
         for key in config
         if inspect.isfunction(getattr(layer, key, None))
     }
-    return kind.from_config({**config, **functions, **changes})
+    made_of: Any = kind
+    return made_of.from_config({**config, **functions, **changes})
 
 
 def _remake_operation(operation: keras.Operation) -> keras.Operation:
@@ -123,8 +124,9 @@ def variable_pairs(model: keras.Model, remade: Mapping[int, Any]) -> list:
 
 def _constructor(old: keras.Model, base: type) -> type:
     """The class of a model if it can be made as its base class is, else the base."""
-    kind = type(old)
-    if kind.__init__ is base.__init__:
+    kind: Any = type(old)
+    plain: Any = base
+    if kind.__init__ is plain.__init__:
         return kind
     parameters = inspect.signature(kind.__init__).parameters.values()
     anything = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}

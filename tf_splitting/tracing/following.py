@@ -42,9 +42,9 @@ class ModelTracer(Tracer):
             self.call = call
             inputs = [self._signals[index] for index in call.inputs]
             self._bind(call, describe(self, call.operation, inputs))
-            outputs = [self._signals[index] for index in call.outputs]
+            results = [self._signals[index] for index in call.outputs]
             touched = self._touched.setdefault(id(call.operation), [])
-            touched.append((*inputs, *outputs))
+            touched.append((*inputs, *results))
         self._freeze_what_is_called_differently()
         self._freeze_outputs()
         self._tie_inputs_of_nested_models()

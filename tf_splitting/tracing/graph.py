@@ -11,6 +11,7 @@ A `ChannelGraph` answers four questions, each for one later stage:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -88,6 +89,12 @@ class WeightUse:
                 return use.axis, use.layout
         return None
 
+    def layout_of(self, role: Role) -> tuple[int, Layout]:
+        """`(axis, layout)` of the axis that is known to be in this role."""
+        found = self.layout(role)
+        assert found is not None, (self.name, role)
+        return found
+
 
 @dataclass(frozen=True)
 class ConfigUse:
@@ -129,6 +136,11 @@ class Term:
     factor: int | None
     layouts: tuple[Layout, ...]
 
+    def value(self, widths: Mapping[str, int]) -> int:
+        """The product at these widths; its factor has to be known."""
+        assert self.factor is not None, self.layer
+        return self.factor * math.prod(size(layout, widths) for layout in self.layouts)
+
 
 @dataclass(frozen=True)
 class Step:
@@ -160,6 +172,12 @@ class Step:
     factor: Callable[[], Any] | None = None
     shift: Callable[[], Any] | None = None
     scaled: Callable[[Any], Callable[..., Any]] | None = None
+
+    @property
+    def kernel_name(self) -> str:
+        """Name of the kernel of a step that is known to be linear."""
+        assert self.kernel is not None, self.layer
+        return self.kernel
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ class Neurons:
                     self.consumed[weight.name] = numbers
                     if not (outgoing and weight.variable.trainable):
                         continue
-                if (numbers >= 0).any():
+                if use.role != "carried" and (numbers >= 0).any():
                     self.slots.append(
                         Slot(use.role, weight.name, weight.variable, use.axis, numbers)
                     )

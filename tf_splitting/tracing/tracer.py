@@ -192,7 +192,8 @@ class Tracer:
             return x
         if grows(x.blocks) or axis + len(x.shape) < 1:
             return None
-        width = 1 if x.shape[axis] is None else x.shape[axis]
+        length = x.shape[axis]
+        width = 1 if length is None else length
         frozen, _ = whole(x.blocks)[0]
         group = self._record.ties.new_group(width, frozen.layer, frozen.frozen)
         return Signal(x.index, x.shape, axis, ((group, 1),))
@@ -279,7 +280,7 @@ class Tracer:
 
     def _emit(
         self,
-        kind: str,
+        kind: Literal["linear", "channelwise"],
         run: Callable[..., Any],
         xs: Sequence[Signal],
         shape: tuple[int | None, ...],
@@ -333,5 +334,9 @@ def count_positions(shape: tuple[int | None, ...], channel_axis: int) -> int | N
 
 def product(lengths: Iterable[int | None]) -> int | None:
     """Product of lengths, or None if one of them is not known."""
-    known = tuple(lengths)
-    return None if None in known else math.prod(known)
+    total = 1
+    for length in lengths:
+        if length is None:
+            return None
+        total *= length
+    return total

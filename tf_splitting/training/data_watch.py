@@ -67,7 +67,7 @@ class Watched:
         def look(number: Any, *element: Any) -> Any:
             flat = tree.flatten(element)
 
-            def examine(number: np.ndarray, *arrays: np.ndarray) -> np.int64:
+            def examine(number: np.ndarray, *arrays: np.ndarray) -> np.ndarray:
                 self._look(int(number), tree.pack_sequence_as(element, arrays))
                 return number
 

@@ -88,10 +88,12 @@ class Recorder(keras.callbacks.Callback):
         self._pace = pace
         self._first = False
         if self._verbose:
-            print(self._line(epoch, seconds, logs), flush=True)
+            print(self._line(epoch, seconds, logs, pace), flush=True)
 
-    def _line(self, epoch: int, seconds: float, logs: dict[str, float]) -> str:
-        left = self._pace * self._schedule.remaining_work(epoch + 1, self.macs)
+    def _line(
+        self, epoch: int, seconds: float, logs: dict[str, float], pace: float
+    ) -> str:
+        left = pace * self._schedule.remaining_work(epoch + 1, self.macs)
         values = [f"{name} {value:.4f}" for name, value in logs.items()]
         # Limits on widths can make a job take more rounds than planned.
         rounds = self.round if self.final else self.round + 1

@@ -46,9 +46,14 @@ class Feed(Protocol):
         last_batch: examples in the smallest batch, None where nobody knows.
     """
 
-    steps: int | None
-    description: str
-    last_batch: int | None
+    @property
+    def steps(self) -> int | None: ...
+
+    @property
+    def description(self) -> str: ...
+
+    @property
+    def last_batch(self) -> int | None: ...
 
     def begin(self, epoch: int) -> None:
         """Epoch `epoch` is about to be iterated."""

@@ -91,12 +91,14 @@ class CosineDecay(keras.callbacks.Callback):
         super().__init__()
         self._epochs = epochs
         self._first_epoch = first_epoch
-        self._peak = peak
+        self._given = peak
+        self._peak = 0.0 if peak is None else peak
         self._done = 0
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        if self._peak is None:
-            self._peak = float(np.asarray(self.model.optimizer.learning_rate))
+        if self._given is None:
+            self._given = float(np.asarray(self.model.optimizer.learning_rate))
+            self._peak = self._given
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self._done = epoch - self._first_epoch

@@ -77,7 +77,10 @@ class Estimator(Protocol):
     `tests/estimating/test_estimator_contract.py`.
     """
 
-    outgoing: bool
+    @property
+    def outgoing(self) -> bool:
+        """Whether directions move a neuron's outgoing weights too."""
+        ...
 
     def solve(self, problem: SplittingProblem, seed: int) -> Eigenpairs:
         """Minimum eigenpairs of all splitting matrices of the problem."""

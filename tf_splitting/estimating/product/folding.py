@@ -37,23 +37,27 @@ def folded(steps: tuple[Step, ...], outputs: Collection[int]) -> tuple[Step, ...
         if place is None or readers[tensor] > 1:
             return False
         step = result[place]
-        if step.scaled is not None:
-            result[place] = _scaled(step, factor)
-        elif step.shift is not None and absorb(step.inputs[0], factor):
-            result[place] = _shift(step, lambda: step.shift() * factor())
+        scaled, shift = step.scaled, step.shift
+        if scaled is not None:
+            result[place] = _scaled(step, scaled, factor)
+        elif shift is not None and absorb(step.inputs[0], factor):
+            result[place] = _shift(step, lambda: shift() * factor())
         else:
             return False
         return True
 
     for place, step in enumerate(steps):
-        if step.factor is not None and absorb(step.inputs[0], step.factor):
-            result[place] = _shift(step, step.shift)
+        factor, shift = step.factor, step.shift
+        if factor is None or shift is None:
+            continue
+        if absorb(step.inputs[0], factor):
+            result[place] = _shift(step, shift)
     return tuple(result)
 
 
-def _scaled(step: Step, factor: Factor) -> Step:
+def _scaled(step: Step, scaled: Callable[[Any], Any], factor: Factor) -> Step:
     def run(*arguments: Any) -> Any:
-        return step.scaled(factor())(*arguments)
+        return scaled(factor())(*arguments)
 
     return replace(step, run=run, linear_part=None if step.linear_part is None else run)
 

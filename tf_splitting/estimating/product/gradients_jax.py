@@ -121,7 +121,8 @@ class JaxCalculus:
         self, function: Callable[[Any], Any], x: Any, *, has_aux: bool = False
     ) -> tuple[Any, ...]:
         """`(value, pull)`; of a function that returns a pair, with its second part."""
-        value, pull, *aux = jax.vjp(function, x, has_aux=has_aux)
+        vjp: Any = jax.vjp
+        value, pull, *aux = vjp(function, x, has_aux=has_aux)
         return value, *aux, lambda upstream: pull(upstream)[0]
 
     def after(self, x: Any, other: Any) -> Any:

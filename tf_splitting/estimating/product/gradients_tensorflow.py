@@ -116,7 +116,7 @@ class TensorFlowCalculus:
         )
         for index, slope in slopes.items():
             # The backward pass does not come by where the loss does not depend.
-            found[index] = found[index]._replace(slope=lambda slope=slope: slope)
+            found[index] = found[index]._replace(slope=_constant(slope))
         return Edges(loss, values, masks, gradients, found)
 
     def pullback(
@@ -160,3 +160,7 @@ def _attached(t: Any, curve: Curve, slopes: dict[int, Any], index: int) -> Any:
         return tf.identity(curve.value), backward
 
     return attached(t)
+
+
+def _constant(value: Any) -> Callable[[], Any]:
+    return lambda: value

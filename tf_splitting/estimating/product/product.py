@@ -32,11 +32,12 @@ from tf_splitting.estimating.product import gradients
 from tf_splitting.estimating.product.curves import Curve, curve_of
 from tf_splitting.estimating.product.folding import folded
 from tf_splitting.estimating.product.tails import find_tails
-from tf_splitting.tracing import ChannelGraph, Step, mask_of, with_mask
+from tf_splitting.tracing import ChannelGraph, Role, Step, mask_of, with_mask
 
 tree = keras.tree
 
-PRODUCED, CONSUMED = "produced", "consumed"
+PRODUCED: Role = "produced"
+CONSUMED: Role = "consumed"
 LossFunction = Callable[[Any, Any, Any, Any], Any]
 
 
@@ -107,15 +108,10 @@ def make_product(
     """
     calculus = gradients.calculus(owner, jit_compile)
     model = _Model(graph, loss, slots, epsilon, calculus)
-    linearize, at, whole, curvatures = map(
-        calculus.compiled,
-        (
-            lambda *batch: model.linearize(*batch)[:2],
-            model.at,
-            model.whole,
-            model.curvatures,
-        ),
-    )
+    linearize = calculus.compiled(lambda *batch: model.linearize(*batch)[:2])
+    at = calculus.compiled(model.at)
+    whole = calculus.compiled(model.whole)
+    curvatures = calculus.compiled(model.curvatures)
 
     def linearized(batch: Any) -> tuple[float, Point, int]:
         loss, point = linearize(*calculus.placed(batch))
@@ -189,12 +185,12 @@ class _Model:
         adjoints, arriving = self._through_tails(point, moves, tangents)
         products = [ops.zeros_like(tangent) for tangent in tangents]
         for i, adjoint in adjoints.items():
-            slot = self._incoming[steps[i].kernel]
+            slot = self._incoming[steps[i].kernel_name]
             products[slot] += self._kernel_gradient(
                 steps[i], point.inputs[i], tangents[slot], adjoint
             )
         for i, change in arriving.items():
-            slot = self._outgoing[steps[i].kernel]
+            slot = self._outgoing[steps[i].kernel_name]
             products[slot] += self._kernel_gradient(
                 steps[i], change, tangents[slot], point.deltas[i]
             )
@@ -214,17 +210,18 @@ class _Model:
         sums: dict[str, Any] = {}
         for i in tails.readers:
             step, source = steps[i], steps[i].inputs[0]
-            kernel = ops.convert_to_tensor(self._kernels[step.kernel].value)
+            kernel = ops.convert_to_tensor(self._kernels[step.kernel_name].value)
             bend = (above[source] + below[source] - 2 * values[source]) / epsilon**2
             change = kernel * self._kernel_gradient(step, bend, kernel, found[i])
             if step.kernel in self._outgoing:
-                tangent = tangents[self._outgoing[step.kernel]]
+                tangent = tangents[self._outgoing[step.kernel_name]]
                 slope = (above[source] - below[source]) / epsilon
                 moved = self._kernel_gradient(step, slope, kernel, found[i])
                 change += tangent * moved
-            axis, _ = self._graph.weight(step.kernel).layout(CONSUMED)
+            axis, _ = self._graph.weight(step.kernel_name).layout_of(CONSUMED)
             others = [k for k in range(len(change.shape)) if k != axis]
-            sums[step.kernel] = sums.get(step.kernel, 0) + ops.sum(change, others)
+            name = step.kernel_name
+            sums[name] = sums.get(name, 0) + ops.sum(change, others)
         return self._calculus.combined(sums)
 
     def _edges(
@@ -253,7 +250,7 @@ class _Model:
                 if activate is not None and index in curved:
                     results = [activate(index, *arguments)]
                 elif step.kind == "linear":
-                    results = [step.run(arguments[0], self._kernels[step.kernel])]
+                    results = [step.run(arguments[0], self._kernels[step.kernel_name])]
                 else:
                     results = tree.flatten(step.run(*arguments))
                 values.update(zip(step.outputs, at_edge(index, results), strict=True))
@@ -270,6 +267,7 @@ class _Model:
         )
 
     def _curve(self, step: Step, t: Any) -> Curve:
+        assert step.activation is not None
         return curve_of(
             step.activation,
             t,
@@ -286,7 +284,7 @@ class _Model:
         """
         moves = {}
         for i, x in inputs.items():
-            tangent = tangents[self._incoming[self._steps[i].kernel]]
+            tangent = tangents[self._incoming[self._steps[i].kernel_name]]
             if behind:
                 x = self._calculus.after(x, behind[i])
             moves[i] = self._steps[i].run(x, tangent)
@@ -336,7 +334,7 @@ class _Model:
                 change[step.outputs[0]] = result
             arriving = {i: change[steps[i].inputs[0]] for i in point.deltas}
             for i, delta in point.deltas.items():
-                tangent = tangents[self._outgoing[steps[i].kernel]]
+                tangent = tangents[self._outgoing[steps[i].kernel_name]]
                 targets.append(arriving[i])
                 upstream.append(
                     self._input_gradient(steps[i], arriving[i], tangent, delta)

@@ -3,7 +3,7 @@
 import io
 import zipfile
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.lib import format as npy
@@ -25,7 +25,9 @@ def write(stream: Stream, arrays: Mapping[str, np.ndarray]) -> None:
     Raises:
         ValueError: an array of Python objects, or a name with a null character.
     """
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+    # Nothing but `write` and `flush` is asked of it.
+    file: Any = stream
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, value in arrays.items():
             if "\0" in name:
                 # ZIP would cut the name there, and two arrays might become one.

@@ -112,9 +112,9 @@ class CheckpointStore:
                 broken[path] = error
                 continue
             self._accept(number)
-            for other, error in broken.items():
+            for other, damage in broken.items():
                 warnings.warn(
-                    f"{other} is broken: {error}. The older {path.name} is used.",
+                    f"{other} is broken: {damage}. The older {path.name} is used.",
                     SplittingWarning,
                     stacklevel=2,
                 )

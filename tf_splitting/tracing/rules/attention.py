@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import keras
 
 from tf_splitting.tracing.rules.registry import register
-from tf_splitting.tracing.tracer import Signal, Tracer
+from tf_splitting.tracing.tracer import Signal, Tracer, product
 
 
 @register(keras.layers.MultiHeadAttention, any_arguments=True)
@@ -43,11 +42,15 @@ def _macs(
     layer: Any, query: _Shape, value: _Shape, key: _Shape, width: int | None
 ) -> int | None:
     """Four projections, and the two products of attention."""
-    if None in (*query[1:], *value[1:], *key[1:], width):
-        return None
-    to, of = math.prod(query[1:-1]), math.prod(value[1:-1])
+    to, of = product(query[1:-1]), product(value[1:-1])
     keys = layer.num_heads * layer.key_dim
     values = layer.num_heads * (layer.value_dim or layer.key_dim)
-    projections = to * query[-1] * keys + of * key[-1] * keys
-    projections += of * value[-1] * values + to * values * width
-    return projections + to * of * (keys + values)
+    counts = (
+        product((to, query[-1], keys)),
+        product((of, key[-1], keys)),
+        product((of, value[-1], values)),
+        product((to, values, width)),
+        product((to, of, keys + values)),
+    )
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None

@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from tf_splitting.tracing.rules.activations import add_bias, apply_activation
-from tf_splitting.tracing.rules.refusal import refusal
+from tf_splitting.tracing.rules.refusal import readable
 from tf_splitting.tracing.rules.registry import register
 from tf_splitting.tracing.tracer import Signal, Tracer, count_positions, product
 
@@ -32,16 +32,15 @@ def _convolution(
     tracer: Tracer, layer: Any, given: Signal
 ) -> Signal | tuple[Signal, ...]:
     axis = channel_axis(layer)
-    x = tracer.along(given, axis)
+    x = readable(tracer, layer, given, axis)
     count = count_positions(tracer.output_shape, axis)
-    reason = refusal(tracer, layer, x)
-    if reason is None and layer.groups not in (1, x.width):
-        reason = (
+    if isinstance(x, Signal) and layer.groups not in (1, x.width):
+        x = (
             f"{tracer.call.path!r} is a convolution in {layer.groups} groups of "
             "several channels, which must stay equally wide"
         )
-    if reason is not None:
-        return tracer.opaque(reason, given, macs=product((count, *layer.kernel.shape)))
+    if isinstance(x, str):
+        return tracer.opaque(x, given, macs=product((count, *layer.kernel.shape)))
     if layer.groups == 1:
         u = tracer.linear(x, layer.kernel, _linear_part(layer), channel_axis=axis)
         return finish(tracer, layer, u)

@@ -9,7 +9,7 @@ from keras import ops
 
 from tf_splitting.tracing.keras_graph import with_mask
 from tf_splitting.tracing.rules.activations import add_bias, apply_activation
-from tf_splitting.tracing.rules.refusal import altered, refusal
+from tf_splitting.tracing.rules.refusal import altered, readable
 from tf_splitting.tracing.rules.registry import register
 from tf_splitting.tracing.tracer import Signal, Tracer, product
 
@@ -18,11 +18,10 @@ from tf_splitting.tracing.tracer import Signal, Tracer, product
 def _dense(
     tracer: Tracer, layer: keras.layers.Dense, given: Signal
 ) -> Signal | tuple[Signal, ...]:
-    x = tracer.along(given, -1)
-    reason = refusal(tracer, layer, x)
-    if reason is not None:
+    x = readable(tracer, layer, given, -1)
+    if isinstance(x, str):
         macs = product((given.shape[-1], *tracer.output_shape[1:]))
-        return tracer.opaque(reason, given, macs=macs)
+        return tracer.opaque(x, given, macs=macs)
     dtype = layer.compute_dtype
 
     def linear(x: Any, kernel: Any) -> Any:

@@ -10,7 +10,7 @@ from keras import ops
 
 from tf_splitting.tracing.rules.activations import add_bias, apply_activation
 from tf_splitting.tracing.rules.convolution import channel_axis
-from tf_splitting.tracing.rules.refusal import refusal
+from tf_splitting.tracing.rules.refusal import readable
 from tf_splitting.tracing.rules.registry import register
 from tf_splitting.tracing.tracer import Signal, Tracer, count_positions, product
 
@@ -20,11 +20,10 @@ def _depthwise(
     tracer: Tracer, layer: Any, given: Signal
 ) -> Signal | tuple[Signal, ...]:
     axis = channel_axis(layer)
-    x = tracer.along(given, axis)
+    x = readable(tracer, layer, given, axis)
     count = count_positions(tracer.output_shape, axis)
-    reason = refusal(tracer, layer, x)
-    if reason is not None:
-        return tracer.opaque(reason, given, macs=product((count, *layer.kernel.shape)))
+    if isinstance(x, str):
+        return tracer.opaque(x, given, macs=product((count, *layer.kernel.shape)))
     run = depthwise_part(layer, layer.kernel)
     z = tracer.channelwise(
         run,

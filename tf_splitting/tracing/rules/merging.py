@@ -62,7 +62,8 @@ def _aligned(tracer: Tracer, xs: tuple[Signal, ...]) -> list[Signal] | None:
         return list(xs)
     for axis in axes:
         if all(axis + len(x.shape) >= 1 for x in xs):
-            moved = [tracer.along(x, axis) for x in xs]
-            if None not in moved:
+            seen = [tracer.along(x, axis) for x in xs]
+            moved = [x for x in seen if x is not None]
+            if len(moved) == len(xs):
                 return moved
     return None

@@ -14,9 +14,12 @@ def altered(tracer: Tracer, layer: Any) -> str | None:
     return None
 
 
-def refusal(tracer: Tracer, layer: Any, x: Signal | None) -> str | None:
-    """The reason, if there is one; `x` is the input along the axis that is mixed."""
+def readable(tracer: Tracer, layer: Any, given: Signal, axis: int) -> Signal | str:
+    """The input along the axis that a layer mixes, or why it cannot be described."""
     reason = altered(tracer, layer)
-    if reason is None and x is None:
+    if reason is not None:
+        return reason
+    x = tracer.along(given, axis)
+    if x is None:
         return f"{tracer.call.path!r} mixes an axis that is not the channels"
-    return reason
+    return x

@@ -60,7 +60,7 @@ def describe(
         return tracer.opaque(reason, *inputs)
     if hasattr(operation, "trace_channels"):
         return operation.trace_channels(tracer, *inputs)
-    return rule_for(type(operation))(tracer, operation, *inputs)
+    return _RULES[type(operation)](tracer, operation, *inputs)
 
 
 def _refusal(tracer: Tracer, operation: Any) -> str | None:

@@ -46,10 +46,10 @@ def _reshape(
             tracer.config("target_shape", z, index=len(target) - 1)
         return z
     if x.axis == -1 and len(shape) == 2:
-        z = _to_vector(tracer, x)
-        if isinstance(z, Signal) and target[-1] != -1:
-            tracer.config("target_shape", z, index=0)
-        return z
+        vector = _to_vector(tracer, x)
+        if isinstance(vector, Signal) and target[-1] != -1:
+            tracer.config("target_shape", vector, index=0)
+        return vector
     return tracer.opaque(f"{tracer.call.path!r} folds channels into other axes", x)
 
 

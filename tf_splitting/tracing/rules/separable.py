@@ -10,7 +10,7 @@ from keras import ops
 
 from tf_splitting.tracing.rules.convolution import channel_axis, finish
 from tf_splitting.tracing.rules.depthwise import depthwise_part
-from tf_splitting.tracing.rules.refusal import refusal
+from tf_splitting.tracing.rules.refusal import readable
 from tf_splitting.tracing.rules.registry import register
 from tf_splitting.tracing.tracer import Signal, Tracer, count_positions, product
 
@@ -20,13 +20,12 @@ def _separable(
     tracer: Tracer, layer: Any, given: Signal
 ) -> Signal | tuple[Signal, ...]:
     axis = channel_axis(layer)
-    x = tracer.along(given, axis)
+    x = readable(tracer, layer, given, axis)
     count = count_positions(tracer.output_shape, axis)
-    reason = refusal(tracer, layer, x)
-    if reason is not None:
+    if isinstance(x, str):
         kernels = layer.depthwise_kernel, layer.pointwise_kernel
         entries = sum(math.prod(kernel.shape) for kernel in kernels)
-        return tracer.opaque(reason, given, macs=product((count, entries)))
+        return tracer.opaque(x, given, macs=product((count, entries)))
     dtype = layer.compute_dtype
     depthwise = depthwise_part(layer, layer.depthwise_kernel)
 

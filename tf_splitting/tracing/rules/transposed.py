@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from tf_splitting.tracing.rules.convolution import channel_axis, finish
-from tf_splitting.tracing.rules.refusal import refusal
+from tf_splitting.tracing.rules.refusal import readable
 from tf_splitting.tracing.rules.registry import register
 from tf_splitting.tracing.tracer import Signal, Tracer, count_positions, product
 
@@ -22,12 +22,11 @@ def _transposed(
     tracer: Tracer, layer: Any, given: Signal
 ) -> Signal | tuple[Signal, ...]:
     axis = channel_axis(layer)
-    x = tracer.along(given, axis)
+    x = readable(tracer, layer, given, axis)
     # The kernel is laid down once at every position of the input.
     count = count_positions(given.shape, axis)
-    reason = refusal(tracer, layer, x)
-    if reason is not None:
-        return tracer.opaque(reason, given, macs=product((count, *layer.kernel.shape)))
+    if isinstance(x, str):
+        return tracer.opaque(x, given, macs=product((count, *layer.kernel.shape)))
     dtype = layer.compute_dtype
 
     def linear(x: Any, kernel: Any) -> Any:
