@@ -1,4 +1,4 @@
-"""`benchmarks/accelerator.py`: what it writes, on a CPU and without TensorFlow."""
+"""`devices/accelerator.py`: what it writes, on a CPU and without TensorFlow."""
 
 import importlib
 import json
@@ -14,7 +14,7 @@ import keras
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPT = ROOT / "benchmarks" / "accelerator.py"
+SCRIPT = ROOT / "benchmarks" / "devices" / "accelerator.py"
 # What a machine with JAX and Keras need not have.
 HIDDEN = ("tensorflow", "tensorflow_datasets", "matplotlib")
 GROUP = {

@@ -177,7 +177,7 @@ def test_killed_jobs_end_as_those_left_alone():
         process = subprocess.run(
             [
                 sys.executable,
-                str(ROOT / "benchmarks" / "kill_harness.py"),
+                str(ROOT / "benchmarks" / "jobs" / "kill_harness.py"),
                 "--kills=2",
                 "--stops=1",
                 f"--output={output.name}",

@@ -7,7 +7,7 @@ share of the round: the README's main job (MobileNetV2 at 224 pixels, one epoch 
 images), and CIFAR-100 (MobileNetV1 at 32 pixels, 10 epochs of 50,000 images, of which
 one is run and counted ten times).
 
-    python benchmarks/round_overhead.py --data_dir=DIR [--jobs cifar100 main]
+    python benchmarks/growing/round_overhead.py --data_dir=DIR [--jobs cifar100 main]
 """
 
 from __future__ import annotations

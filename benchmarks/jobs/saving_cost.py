@@ -5,7 +5,7 @@ every save of its checkpoints: tracing, copying, hashing, writing and flushing t
 disk. The sum is compared with the seconds of the epochs, in which saves at their ends
 are not counted.
 
-    nice -n 10 python benchmarks/saving_cost.py [--train_limit=250 ...]
+    nice -n 10 python benchmarks/jobs/saving_cost.py [--train_limit=250 ...]
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from absl import flags
 from tf_splitting.jobs import Keeper
 from tf_splitting.support import format_table
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 MAIN_JOB = ("--model=mobilenet_v2", "--target_macs=0.2e9")
 
 

@@ -6,7 +6,7 @@ training step (a `fit` of some steps on arrays) and for a splitting product (inc
 and outgoing weights). Each mode runs in a process of its own, since devices are counted
 once; the processes take turns, and medians of their turns are compared.
 
-    python benchmarks/divided_overhead.py
+    python benchmarks/devices/divided_overhead.py
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 BATCH, STEPS, PRODUCTS = 64, 12, 3
 # Mode: backend, number of devices.
 MODES = {

@@ -14,7 +14,7 @@ count, of which the share of the device's peak of a product is taken.
 JAX computes with by default, which may round float32 (TF32 on GPUs, bfloat16 on TPUs),
 and at the highest.
 
-    python benchmarks/accelerator.py [--quick] [--rows v1-128-float32 lambda]
+    python benchmarks/devices/accelerator.py [--quick] [--rows v1-128-float32 lambda]
 
 JAX only; takes eight minutes at most. Rows for which no time was left are named.
 """

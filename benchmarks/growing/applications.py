@@ -6,7 +6,7 @@ every space that may grow, and compares the seconds with those of Keras' own
 are there, and what is in the file is not repeated, so the script can be stopped and
 started again; the page is made from the file.
 
-    python benchmarks/applications.py [--models ResNet50 VGG16] [--again]
+    python benchmarks/growing/applications.py [--models ResNet50 VGG16] [--again]
 """
 
 from __future__ import annotations
@@ -53,10 +53,11 @@ MOSTLY_FROZEN = 0.03
 INTRODUCTION = """\
 # Networks of keras.applications
 
-Made by `python benchmarks/applications.py`: every network at its default input size,
-with its classifier but for the softmax. A *space* is a set of channel axes that keep
-one width; inputs and outputs of a network are spaces that never grow. *MACs that grow*
-is the share of multiply-accumulates in layers that get wider with a growable space.
+Made by `python benchmarks/growing/applications.py`: every network at its default input
+size, with its classifier but for the softmax. A *space* is a set of channel axes that
+keep one width; inputs and outputs of a network are spaces that never grow. *MACs that
+grow* is the share of multiply-accumulates in layers that get wider with a growable
+space.
 
 `trace` and `split` are seconds for finding the spaces and for splitting one neuron in
 each that may grow; `clone` those of `keras.models.clone_model` and copying the weights.

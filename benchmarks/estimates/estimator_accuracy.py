@@ -11,7 +11,7 @@ measures what it has found: `lobpcg` with k passes meets `rmsprop` with k - 1.
 The reference is `Exact`, or, where a neuron has more weights than that, `Rayleigh`
 with --reference_passes; its residuals |Sv - λv|, relative to |λ|, are in the output.
 
-    python benchmarks/estimator_accuracy.py --data_dir=DIR [--networks v1_swish v2]
+    python benchmarks/estimates/estimator_accuracy.py --data_dir=DIR [--networks v2]
 """
 
 from __future__ import annotations
@@ -19,9 +19,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 from networks import add_flags, trained

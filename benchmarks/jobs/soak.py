@@ -5,7 +5,7 @@ read at the end of every epoch. Models and compiled functions of earlier rounds 
 be freed: what stays is reported in megabytes per round, and per epoch once the network
 has stopped growing.
 
-    python benchmarks/soak.py                      # KERAS_BACKEND=jax for the other one
+    python benchmarks/jobs/soak.py                 # KERAS_BACKEND=jax for the other one
 """
 
 from __future__ import annotations

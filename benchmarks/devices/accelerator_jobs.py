@@ -1,6 +1,6 @@
 """The part of `accelerator.py` that runs on the device, in a process of its own.
 
-    python benchmarks/accelerator_jobs.py {reference,measure} SETTINGS
+    python benchmarks/devices/accelerator_jobs.py {reference,measure} SETTINGS
 
 Settings are JSON. `reference` estimates λ of a small network and keeps it in a file;
 `measure` prints what it finds as it goes, each time a line of JSON behind `MARK`. What

@@ -13,7 +13,7 @@ Neurons that are predicted to gain less than 1e-4 of the largest |λ| are left o
 network's result is a line of a JSON-lines file, and steps in the file are not measured
 again, so the script can be stopped and started again.
 
-    python benchmarks/realised_gains.py --data_dir=DIR [--networks v1_swish vgg]
+    python benchmarks/estimates/realised_gains.py --data_dir=DIR [--networks vgg]
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import keras
 import numpy as np

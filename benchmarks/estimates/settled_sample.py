@@ -5,7 +5,7 @@ the plan stays, against the plan of one estimate on all the training images. Agr
 is the share of neurons that both plans split; worth is what the first plan gains by the
 scores of all images, as a share of what the second one does.
 
-    python benchmarks/settled_sample.py --data_dir=DIR [--networks v1_swish v2]
+    python benchmarks/estimates/settled_sample.py --data_dir=DIR [--networks v2]
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from networks import add_flags, trained
 

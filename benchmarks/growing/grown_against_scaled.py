@@ -12,7 +12,7 @@ Ways to spend the same number of epochs on a small MobileNetV1 of the same final
 Every run is appended to a JSON-lines file as soon as it is done, and runs that are in
 the file are not repeated, so the script can be stopped and started again.
 
-    python benchmarks/grown_against_scaled.py --data_dir=DIR
+    python benchmarks/growing/grown_against_scaled.py --data_dir=DIR
 
 `DIR` holds CIFAR-100 in TFDS format (or pass --download).
 """

@@ -16,7 +16,7 @@ Every run is appended to a JSON-lines file as soon as it is done, and runs that 
 the file are not repeated, so the script can be stopped and started again; the trained
 seed networks are kept for that.
 
-    python benchmarks/after_the_split.py --data_dir=DIR
+    python benchmarks/growing/after_the_split.py --data_dir=DIR
 
 `DIR` holds CIFAR-100 in TFDS format (or pass --download).
 """

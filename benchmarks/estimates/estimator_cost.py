@@ -12,7 +12,7 @@ the machine hits both; the table shows medians in units of the training step:
 Peak memory is that of further processes, each with one job and four times the batch,
 above the idle model's, and in units of the training's.
 
-    python benchmarks/estimator_cost.py [--networks cifar_v1 v1_96] [--repeats 15]
+    python benchmarks/estimates/estimator_cost.py [--networks cifar_v1] [--repeats 15]
 """
 
 from __future__ import annotations

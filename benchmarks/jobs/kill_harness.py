@@ -7,7 +7,7 @@ after job until there have been enough kills. Then likewise with SIGTERM and SIG
 which let it save first. Every job has to end with the weights, optimizer state and
 history of the one that was left alone, bit by bit.
 
-    python benchmarks/kill_harness.py --kills 100
+    python benchmarks/jobs/kill_harness.py --kills 100
 
 Exits with 1 if any job ended otherwise, or did not come back.
 """
@@ -30,7 +30,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 FLAGS = (
     "--target_macs=120e3",
     "--rounds=2",
