@@ -17,7 +17,8 @@ import _results
 import _workdir
 import keras
 from _events import EpochEvents
-from _program import UsageError, key_flags
+from _program import UsageError
+from absl.flags import FLAGS
 
 from flags import data as data_flags
 from flags import estimating, growing, job, program, training
@@ -208,14 +209,11 @@ def _growth() -> dict[str, Any]:
 
 def _given(arguments: type) -> dict[str, Any]:
     """The arguments that have a flag of their name, but for those left to `grow`."""
-    flags = {flag.name: flag.value for flag in key_flags()}
-    names = [field.name for field in fields(arguments) if field.name in flags]
+    values = FLAGS.flag_values_dict()
     # Images come in batches already.
-    return {
-        name: flags[name]
-        for name in names
-        if flags[name] is not None and name != data_flags.BATCH_SIZE.name
-    }
+    values.pop(data_flags.BATCH_SIZE.name)
+    names = [field.name for field in fields(arguments)]
+    return {name: values[name] for name in names if values.get(name) is not None}
 
 
 def _estimator() -> Estimator | None:

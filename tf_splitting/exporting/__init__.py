@@ -10,6 +10,7 @@ from tf_splitting.exporting.formats import (
     export_litert,
     export_saved_model,
     is_available,
+    load_litert,
     load_saved_model,
 )
 from tf_splitting.exporting.reporting import plot_growth, width_table
@@ -19,6 +20,7 @@ __all__ = [
     "export_litert",
     "export_saved_model",
     "is_available",
+    "load_litert",
     "load_saved_model",
     "plot_growth",
     "width_table",
