@@ -20,13 +20,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 from keras import layers
+from shared import add_data_flags, cifar100
 
 from tf_splitting import data, models
 from tf_splitting.support import appearing
 from tf_splitting.training import CosineDecay
 
 CACHE = Path(__file__).parent / "cache"
-IMAGES = 10_000
 EPOCHS = 8
 SHAPE = (32, 32, 3)
 STAGES = (8, 16, 32)
@@ -119,9 +119,8 @@ NETWORKS: dict[str, Callable[[int], keras.Model]] = {
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Those that say which networks, and how they are trained."""
-    parser.add_argument("--data_dir", help="directory of CIFAR-100 in TFDS format")
+    add_data_flags(parser)
     parser.add_argument("--networks", nargs="+", default=NETWORKS, choices=NETWORKS)
-    parser.add_argument("--images", type=int, default=IMAGES, help="to train on")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--cache", default=CACHE, help="keeps trained networks")
     parser.add_argument("--seed", type=int, default=0)
@@ -139,15 +138,7 @@ def trained(
         name: one of `NETWORKS`.
         arguments: values of the flags of `add_flags`.
     """
-    # All 100 labels; training images are cropped and flipped.
-    images = data.load(
-        "cifar100",
-        data_dir=arguments.data_dir,
-        batch_size=64,
-        augment=True,
-        seed=arguments.seed,
-        train_limit=arguments.images,
-    )
+    images = cifar100(arguments, arguments.seed)
     path = Path(arguments.cache) / (
         f"{name}_images{arguments.images}_epochs{arguments.epochs}"
         f"_seed{arguments.seed}.keras"
@@ -157,16 +148,21 @@ def trained(
         model = NETWORKS[name](images.classes)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(keras.optimizers.Adam(3e-3), loss, metrics=["accuracy"])
-        model.fit(
-            images.train,
-            epochs=arguments.epochs,
-            callbacks=[CosineDecay(arguments.epochs)],
-            shuffle=False,
-            verbose=2,
-        )
+        train(model, images, arguments.epochs)
         with appearing(path) as temporary:
             model.save(temporary)
     return keras.models.load_model(path), images
+
+
+def train(model: keras.Model, images: data.ImageData, epochs: int) -> None:
+    """Trains while the learning rate decays along a cosine."""
+    model.fit(
+        images.train,
+        epochs=epochs,
+        callbacks=[CosineDecay(epochs)],
+        shuffle=False,
+        verbose=2,
+    )
 
 
 def main() -> None:

@@ -43,9 +43,10 @@ if os.environ.setdefault("KERAS_BACKEND", "jax") != "jax":
         "benchmark measures the JAX backend only. Set it to 'jax', or unset it."
     )
 
-from accelerator_jobs import MARK
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tf_splitting.support import format_table, write_text_atomically
+from accelerator_jobs import MARK
+from shared import Runs, parser_of, print_table
 
 JOBS = Path(__file__).with_name("accelerator_jobs.py")
 LAMBDA = "lambda"
@@ -140,14 +141,13 @@ def peak_of(device: str, precision: str, highest: bool) -> tuple[float | None, s
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = parser_of(__doc__, "accelerator.jsonl")
     parser.add_argument("--quick", action="store_true", help="sizes for a CPU")
     parser.add_argument("--rows", nargs="+", help="default: all")
     parser.add_argument("--seconds", type=float, default=3.0, help="to time each job")
     parser.add_argument(
         "--total_seconds", type=float, default=450.0, help="for everything"
     )
-    parser.add_argument("--output", default="benchmarks/results/accelerator.jsonl")
     arguments = parser.parse_args()
     networks = QUICK if arguments.quick else NETWORKS
     names = [LAMBDA, *(f"{name}-{p}" for name in networks for p in PRECISIONS)]
@@ -374,7 +374,7 @@ def figures_of(
     return found
 
 
-def table(rows: list[dict[str, Any]]) -> str:
+def table(rows: list[dict[str, Any]]) -> list[tuple[str, ...]]:
     lines = [
         (
             "row",
@@ -411,7 +411,7 @@ def table(rows: list[dict[str, Any]]) -> str:
                     shown(job, "compile_seconds", "{:.1f}"),
                 )
             )
-    return format_table(lines)
+    return lines
 
 
 def shown(job: dict[str, Any], key: str, form: str, factor: float = 1.0) -> str:
@@ -419,9 +419,7 @@ def shown(job: dict[str, Any], key: str, form: str, factor: float = 1.0) -> str:
     return "" if value is None else form.format(factor * value)
 
 
-def lambda_table(compared: dict[str, Any]) -> str:
-    if told := compared.get("error") or compared.get("skipped"):
-        return f"λ against the CPU: {told}"
+def lambda_table(compared: dict[str, Any]) -> list[tuple[str, ...]]:
     kinds = {
         "lambda": "λ, own directions",
         "lambda_same_directions": "λ, the CPU's directions",
@@ -433,13 +431,7 @@ def lambda_table(compared: dict[str, Any]) -> str:
             found = compared[precision][key]
             largest, median = (f"{found[k]:.2g}" for k in ("largest", "median"))
             lines.append((words, precision, largest, median))
-    return format_table(lines)
-
-
-def append(path: Path, line: str) -> None:
-    """Adds a line to a file, wholly or not at all."""
-    before = path.read_text() if path.exists() else ""
-    write_text_atomically(path, before + line + "\n")
+    return lines
 
 
 def main() -> None:
@@ -466,7 +458,7 @@ def main() -> None:
         "rows": rows,
         "lambda": run.compared,
     }
-    append(Path(arguments.output), json.dumps(result, allow_nan=False))
+    Runs(arguments.output).add(result)
     versions = run.environment["versions"]
     print(
         f"\n{run.environment['device']}, JAX {versions['jax']}, "
@@ -475,9 +467,14 @@ def main() -> None:
     if peak_of(run.environment["device"], "float32", highest=False)[0] is None:
         print("Its peak FLOP/s are not known here: no shares of them.")
     if rows:
-        print(f"\n{table(rows)}")
+        print()
+        print_table(table(rows))
     if run.compared is not None:
-        print(f"\n{lambda_table(run.compared)}")
+        print()
+        if told := run.compared.get("error") or run.compared.get("skipped"):
+            print(f"λ against the CPU: {told}")
+        else:
+            print_table(lambda_table(run.compared))
     missing = [
         f"{row['row']}, {name}: {job['skipped']}"
         for row in rows

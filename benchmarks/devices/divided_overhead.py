@@ -23,6 +23,9 @@ from statistics import median
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from shared import Runs, parser_of, print_table
 
 ROOT = Path(__file__).resolve().parents[2]
 BATCH, STEPS, PRODUCTS = 64, 12, 3
@@ -36,9 +39,8 @@ MODES = {
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = parser_of(__doc__, "divided_overhead.jsonl")
     parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--output", default="benchmarks/results/divided_overhead.jsonl")
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -144,9 +146,6 @@ def main() -> None:
     for worker in workers.values():
         worker.stdin.close()
         worker.wait()
-
-    from tf_splitting.support import format_table
-
     rows = [("", "training step, ms", "product, ms", "ratio, step", "ratio, product")]
     result: dict[str, Any] = {"seconds": seconds, "batch": BATCH}
     for backend in ("TensorFlow", "JAX"):
@@ -159,9 +158,8 @@ def main() -> None:
         for mode, shown in ((one, ("", "")), (two, [f"{r:.2f}" for r in ratios])):
             times = [1e3 * median(turn[k] for turn in seconds[mode]) for k in range(2)]
             rows.append((mode, *(f"{t:.0f}" for t in times), *shown))
-    with open(arguments.output, "a") as file:
-        file.write(json.dumps(result) + "\n")
-    print(format_table(rows))
+    Runs(arguments.output).add(result)
+    print_table(rows)
 
 
 if __name__ == "__main__":

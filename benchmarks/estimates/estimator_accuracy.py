@@ -17,17 +17,16 @@ with --reference_passes; its residuals |Sv - λv|, relative to |λ|, are in the 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 from networks import add_flags, trained
+from shared import Runs, parser_of, print_table
 
 from tf_splitting import trace
 from tf_splitting.data import draw_sample
@@ -38,7 +37,6 @@ from tf_splitting.estimating import (
     Rayleigh,
     SplittingProblem,
 )
-from tf_splitting.support import format_table
 from tf_splitting.tracing import Neurons
 
 # Passes beyond those that an estimator is told to take.
@@ -47,16 +45,13 @@ NEGLIGIBLE = 1e-4  # of the largest |λ|
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = parser_of(__doc__, "estimator_accuracy.jsonl")
     add_flags(parser)
     parser.add_argument("--sample_size", type=int, default=2000)
     parser.add_argument("--batch_size", type=int, default=64)
     parser.add_argument("--passes", type=int, nargs="+", default=[1, 2, 3, 4, 5, 6, 8])
     parser.add_argument("--reference_passes", type=int, default=50)
     parser.add_argument("--outgoing", action="store_true")
-    parser.add_argument(
-        "--output", default="benchmarks/results/estimator_accuracy.jsonl"
-    )
     return parser.parse_args()
 
 
@@ -113,6 +108,7 @@ def spearman(a: np.ndarray, b: np.ndarray) -> float:
 
 def main() -> None:
     arguments = parse()
+    runs = Runs(arguments.output)
     columns = ("network", "solver", "image evaluations")
     rows = [(*columns, "median error", "median |cos|", "Spearman")]
     for name in arguments.networks:
@@ -139,25 +135,25 @@ def main() -> None:
                     settings.products(problem) * problem.sample.size // problem.batches
                 )
                 found = settings.solve(problem, seed=arguments.seed + 1)
-                entry: dict[str, Any] = {
-                    "network": name,
-                    "solver": method,
-                    "passes": passes,
-                    "evaluations": evaluations,
-                    "outgoing": arguments.outgoing,
-                    **compare(problem.neurons, exact, found),
-                    "neurons": int(there.sum()),
-                    "reference": repr(solver),
-                    "reference_residual": residual,
-                }
-                with open(arguments.output, "a") as file:
-                    file.write(json.dumps(entry) + "\n")
+                entry = runs.add(
+                    {
+                        "network": name,
+                        "solver": method,
+                        "passes": passes,
+                        "evaluations": evaluations,
+                        "outgoing": arguments.outgoing,
+                        **compare(problem.neurons, exact, found),
+                        "neurons": int(there.sum()),
+                        "reference": repr(solver),
+                        "reference_residual": residual,
+                    }
+                )
                 figures = [entry[key] for key in ("error", "cosine", "rank")]
                 rows.append(
                     (name, method, str(evaluations), *(f"{v:.3g}" for v in figures))
                 )
-                print(format_table([rows[0], rows[-1]]), flush=True)
-    print(f"\n{format_table(rows)}")
+                print_table([rows[0], rows[-1]])
+    print_table(rows, "All networks")
 
 
 if __name__ == "__main__":

@@ -26,17 +26,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import keras
 import numpy as np
+from shared import Runs, parser_of, print_table
 
 from tf_splitting import models, trace
 from tf_splitting.data import Batch, Sample
 from tf_splitting.estimating import DEFAULT_STEP, SplittingProblem
-from tf_splitting.support import format_table
 
 CLASSES = 10
 # Name: (model, keyword arguments, pixels, batch size).
@@ -53,10 +55,9 @@ MEMORY_BATCH = 4  # times that of the timing
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = parser_of(__doc__, "estimator_cost.jsonl")
     parser.add_argument("--networks", nargs="+", default=NETWORKS, choices=NETWORKS)
     parser.add_argument("--repeats", type=int, default=15)
-    parser.add_argument("--output", default="benchmarks/results/estimator_cost.jsonl")
     parser.add_argument("--child", choices=("time", *JOBS), help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -158,6 +159,7 @@ def main() -> None:
         (network,) = arguments.networks
         print(json.dumps(run_child(network, arguments.child, arguments.repeats)))
         return
+    runs = Runs(arguments.output)
     rows = [
         (
             "network",
@@ -174,11 +176,10 @@ def main() -> None:
         result["memory"] = {
             job: call_child(network, job, arguments.repeats)["memory"] for job in SMALL
         }
-        with open(arguments.output, "a") as file:
-            file.write(json.dumps({"network": network, **result}) + "\n")
+        runs.add({"network": network, **result})
         rows.append(row(network, result))
-        print(format_table([rows[0], rows[-1]]), flush=True)
-    print(f"\n{format_table(rows)}")
+        print_table([rows[0], rows[-1]])
+    print_table(rows, "All networks")
 
 
 if __name__ == "__main__":

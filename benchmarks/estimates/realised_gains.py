@@ -19,11 +19,10 @@ again, so the script can be stopped and started again.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +32,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import keras
 import numpy as np
 import tensorflow as tf
-from estimator_accuracy import spearman
+from estimator_accuracy import NEGLIGIBLE, spearman
 from networks import add_flags, trained
+from shared import Runs, parser_of, print_table
 
 import tf_splitting
 from tf_splitting.data import Batch, draw_sample
 from tf_splitting.estimating import DEFAULT_STEP
 from tf_splitting.rebuilding import Splitting
-from tf_splitting.support import format_table
 
-NEGLIGIBLE = 1e-4  # of the largest |λ|
 BATCH_SIZE = 250
 GROWTH = 1.5  # of MACs, when many neurons are split
 QUANTILES = (0.1, 0.5, 0.9)
@@ -50,7 +48,7 @@ Losses = Callable[[], float]
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = parser_of(__doc__, "realised_gains.jsonl")
     add_flags(parser)
     parser.add_argument("--sample_size", type=int, default=1000)
     parser.add_argument("--held_out", type=int, default=1000, help="test images")
@@ -58,7 +56,6 @@ def parse() -> argparse.Namespace:
         "--steps", type=float, nargs="+", default=[0.01, 0.03, 0.1, 0.3]
     )
     parser.add_argument("--neurons", type=int, help="at most so many of each space")
-    parser.add_argument("--output", default="benchmarks/results/realised_gains.jsonl")
     return parser.parse_args()
 
 
@@ -260,7 +257,7 @@ def rounded(rows: list[tuple[float, ...]]) -> list[list[float]]:
     return [[float(f"{value:.5g}") for value in row] for row in rows]
 
 
-def table(results: list[dict[str, Any]]) -> str:
+def table(results: Iterable[dict[str, Any]]) -> list[tuple[str, ...]]:
     """One line for each network, step of the estimate and step of the split."""
     columns = ("network", "estimated at", "split at", "loss on", "neurons")
     rows = [(*columns, "10 %", "median", "90 %", "in sum", "Spearman")]
@@ -290,10 +287,10 @@ def table(results: list[dict[str, Any]]) -> str:
                     f"{spearman(fallen, predicted):.3f}",
                 )
             )
-    return format_table(rows)
+    return rows
 
 
-def joint_table(results: list[dict[str, Any]]) -> str:
+def joint_table(results: Iterable[dict[str, Any]]) -> list[tuple[str, ...]]:
     """One line for each network and step: all neurons of a plan at once."""
     columns = ("network", "step", "neurons", "predicted fall", "realised", "ratio")
     rows = [(*columns, "held out", "ratio")]
@@ -304,32 +301,24 @@ def joint_table(results: list[dict[str, Any]]) -> str:
             for fall in (joint["sample"], joint["held out"]):
                 row += [f"{fall:.3g}", f"{fall / joint['predicted']:.3f}"]
             rows.append(tuple(row))
-    return format_table(rows)
+    return rows
+
+
+def print_tables(results: Iterable[dict[str, Any]]) -> None:
+    title = "Realised fall of the loss over predicted, neurons split one at a time"
+    print_table(table(results), title)
+    print_table(joint_table(results), "All neurons of a plan at once")
 
 
 def main() -> None:
     arguments = parse()
-    output = Path(arguments.output)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    lines = output.read_text().splitlines() if output.exists() else []
-    done = {
-        (result["network"], joint["step"])
-        for result in map(json.loads, lines)
-        for joint in result["joint"]
-    }
+    runs = Runs(arguments.output)
     for name in arguments.networks:
-        steps = [step for step in arguments.steps if (name, step) not in done]
-        if not steps:
-            continue
-        lines.append(json.dumps(measure(name, steps, arguments), ensure_ascii=False))
-        with output.open("a") as file:
-            file.write(lines[-1] + "\n")
-        result = [json.loads(lines[-1])]
-        print(f"{table(result)}\n\n{joint_table(result)}\n", flush=True)
-    results = list(map(json.loads, lines))
-    print("Realised fall of the loss over predicted, neurons split one at a time:\n")
-    print(f"{table(results)}\n\nAll neurons of a plan at once:\n")
-    print(joint_table(results))
+        known = runs.where(network=name)
+        done = {joint["step"] for result in known for joint in result["joint"]}
+        if steps := [step for step in arguments.steps if step not in done]:
+            print_tables([runs.add(measure(name, steps, arguments))])
+    print_tables(runs)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ scores of all images, as a share of what the second one does.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
@@ -22,20 +21,19 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from networks import add_flags, trained
+from shared import Runs, parser_of, print_table
 
 from tf_splitting import Rayleigh, SplitPlan, SplittingScores, count_macs, select, trace
 from tf_splitting.data import draw_sample
 from tf_splitting.estimating import Estimation
 from tf_splitting.methods import Round, Splitting, agreement
-from tf_splitting.support import format_table
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = parser_of(__doc__, "settled_sample.jsonl")
     add_flags(parser)
     parser.add_argument("--sample_size", type=int, default=8192)
     parser.add_argument("--growth", type=float, default=1.5, help="of MACs")
-    parser.add_argument("--output", default="benchmarks/results/settled_sample.jsonl")
     return parser.parse_args()
 
 
@@ -73,13 +71,12 @@ def gained(plan: SplitPlan, scores: SplittingScores) -> float:
 
 def main() -> None:
     arguments = parse()
+    runs = Runs(arguments.output)
     rows = [
         ("network", "images", "passes", "neurons split", "as with all images", "worth")
     ]
     for name in arguments.networks:
-        result = run(name, arguments)
-        with open(arguments.output, "a") as file:
-            file.write(json.dumps(result) + "\n")
+        result = runs.add(run(name, arguments))
         rows.append(
             (
                 name,
@@ -90,7 +87,7 @@ def main() -> None:
                 f"{result['worth']:.3f}",
             )
         )
-        print(format_table(rows), flush=True)
+        print_table(rows)
 
 
 if __name__ == "__main__":

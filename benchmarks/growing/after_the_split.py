@@ -24,10 +24,10 @@ seed networks are kept for that.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import statistics
+import sys
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,10 +35,19 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import keras
 import numpy as np
 from grown_against_scaled import conv_widths, seed_model
+from shared import (
+    Runs,
+    add_data_flags,
+    cifar100,
+    mean_and_spread,
+    parser_of,
+    print_table,
+)
 
 import tf_splitting
 from tf_splitting import Exact, Rayleigh, SplitPlan, data
@@ -48,7 +57,6 @@ from tf_splitting.growing import DESCENT, build_at
 from tf_splitting.methods import Proposal, Round, Splitting, Uniform
 from tf_splitting.rebuilding import FRESH
 from tf_splitting.rebuilding import Splitting as Rebuilding
-from tf_splitting.support import format_table
 from tf_splitting.tracing import Field, Neurons
 from tf_splitting.training import CosineDecay, measure, reestimate_batch_statistics
 
@@ -90,14 +98,11 @@ ARMS = {str(arm): arm for arm in (UNSPLIT, *STEP_ARMS, *PLAN_ARMS)}
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data_dir", help="directory of the TFDS data")
-    parser.add_argument("--download", action="store_true")
-    parser.add_argument("--output", default="benchmarks/results/after_the_split.jsonl")
+    parser = parser_of(__doc__, "after_the_split.jsonl")
+    add_data_flags(parser)
     parser.add_argument("--keep", default="runs/after_the_split", help="seed networks")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=ARMS)
-    parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--sample_size", type=int, default=DEFAULT_SAMPLE_SIZE)
     parser.add_argument("--ratio", type=float, default=2.0, help="by which MACs grow")
     parser.add_argument("--epochs", type=int, default=4, help="before the split")
@@ -117,14 +122,7 @@ class Start:
 
     @cached_property
     def images(self) -> data.ImageData:
-        return data.load(
-            "cifar100:coarse_label",
-            data_dir=self.arguments.data_dir,
-            download=self.arguments.download,
-            augment=True,
-            seed=self.seed,
-            train_limit=self.arguments.images,
-        )
+        return cifar100(self.arguments, self.seed, coarse=True)
 
     @cached_property
     def sample(self) -> Sample:
@@ -288,27 +286,25 @@ def difference(values: list[float], digits: int) -> str:
     return f"{statistics.mean(values):+.{digits}f} ± {error:.{digits}f}"
 
 
-def table(results: list[dict[str, Any]], arms: tuple[Arm, ...], reference: Arm) -> str:
+def table(runs: Runs, arms: tuple[Arm, ...], reference: Arm) -> list[tuple[str, ...]]:
     """Mean of each arm over the seeds, and its paired difference to the reference."""
-    runs = {(r["arm"], r["seed"]): r for r in results}
+    others = {r["seed"]: r for r in runs.where(arm=str(reference))}
     head = ("arm", "seeds", "accuracy, %", f"less {reference}", "loss", "difference")
     rows = [(*head, "at the split: loss", "accuracy", "MACs")]
     for arm in map(str, arms):
-        own = [r for r in results if r["arm"] == arm]
+        own = runs.where(arm=arm)
         if not own:
             continue
         pairs = [
-            (r, runs[str(reference), r["seed"]])
+            (r, others[r["seed"]])
             for r in own
-            if arm != str(reference) and (str(reference), r["seed"]) in runs
+            if arm != str(reference) and r["seed"] in others
         ]
-        accuracy = [100 * r["accuracy"] for r in own]
-        spread = statistics.stdev(accuracy) if len(own) > 1 else 0.0
         rows.append(
             (
                 arm,
                 str(len(own)),
-                f"{statistics.mean(accuracy):.2f} ± {spread:.2f}",
+                mean_and_spread([100 * r["accuracy"] for r in own]),
                 difference(
                     [100 * (r["accuracy"] - o["accuracy"]) for r, o in pairs], 2
                 ),
@@ -319,37 +315,27 @@ def table(results: list[dict[str, Any]], arms: tuple[Arm, ...], reference: Arm) 
                 f"{statistics.mean(r['macs'] for r in own) / 1e6:.2f} M",
             )
         )
-    return format_table(rows)
+    return rows
 
 
-def print_tables(results: list[dict[str, Any]]) -> None:
+def print_tables(runs: Runs) -> None:
     """Prints what the steps and sides are worth, and what the plans are."""
-    print("\nSteps and sides")
-    print(table(results, (UNSPLIT, *STEP_ARMS), STEP_ARMS[0]))
+    print_table(table(runs, (UNSPLIT, *STEP_ARMS), STEP_ARMS[0]), "Steps and sides")
     for step in PLAN_STEPS:
         arms = tuple(Arm(plan, "both", step) for plan in PLANS)
-        print(f"\nPlans, at step {step}")
-        print(table(results, arms, arms[0]))
+        print_table(table(runs, arms, arms[0]), f"Plans, at step {step}")
 
 
 def main() -> None:
     arguments = parse()
-    output = Path(arguments.output)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    results = []
-    if output.exists():
-        results = [json.loads(line) for line in output.read_text().splitlines()]
-    done = {(r["arm"], r["seed"]) for r in results}
+    runs = Runs(arguments.output)
     for seed in arguments.seeds:
         start = Start(arguments, seed)
         for arm in (ARMS[name] for name in arguments.arms):
-            if (str(arm), seed) in done:
-                continue
-            results.append(run(start, arm))
-            with output.open("a") as file:
-                file.write(json.dumps(results[-1]) + "\n")
-            print(f"seed {seed}, {arm}: {results[-1]['accuracy']:.4f}", flush=True)
-    print_tables(results)
+            if not runs.where(arm=str(arm), seed=seed):
+                added = runs.add(run(start, arm))
+                print(f"seed {seed}, {arm}: {added['accuracy']:.4f}", flush=True)
+    print_tables(runs)
 
 
 if __name__ == "__main__":

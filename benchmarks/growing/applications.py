@@ -14,10 +14,10 @@ from __future__ import annotations
 import argparse
 import gc
 import inspect
-import json
 import logging
 import os
 import re
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -25,8 +25,10 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import keras
+from shared import RESULTS, Runs
 
 import tf_splitting
 from tf_splitting.costs import growable_share
@@ -36,6 +38,7 @@ from tf_splitting.tracing import ChannelGraph
 # ConvNeXt's convolutions are compiled anew for every shape, which TensorFlow warns of.
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "architectures.md"
 BUILDERS = dict(inspect.getmembers(keras.applications, inspect.isfunction))
 COLUMNS = (
     "network",
@@ -69,10 +72,10 @@ The ratio is (trace + split) / clone, each the best of {repeats} runs in one pro
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", default=BUILDERS, choices=BUILDERS)
-    parser.add_argument("--again", action="store_true", help="replace what is known")
+    parser.add_argument("--again", action="store_true", help="also what is known")
     parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--results", default="benchmarks/results/applications.jsonl")
-    parser.add_argument("--page", default="docs/architectures.md")
+    parser.add_argument("--results", default=RESULTS / "applications.jsonl")
+    parser.add_argument("--page", default=PAGE)
     return parser.parse_args()
 
 
@@ -181,20 +184,16 @@ def page(results: list[dict]) -> str:
 
 def main() -> None:
     arguments = parse()
-    file = Path(arguments.results)
-    lines = file.read_text().splitlines() if file.exists() else []
-    results = {r["model"]: r for r in map(json.loads, lines)}
+    runs = Runs(arguments.results)
     for name in arguments.models:
-        if name in results and not arguments.again:
-            continue
-        results[name] = measure(name, arguments.repeats)
-        keras.utils.clear_session()
-        results = {n: results[n] for n in BUILDERS if n in results}
-        write_text_atomically(
-            file, "".join(f"{json.dumps(r)}\n" for r in results.values())
-        )
-        print(" | ".join(row(results[name])), flush=True)
-    write_text_atomically(arguments.page, page(list(results.values())))
+        if arguments.again or not runs.where(model=name):
+            result = runs.add(measure(name, arguments.repeats))
+            print(" | ".join(row(result)), flush=True)
+            keras.utils.clear_session()
+    # Of those measured again the last.
+    known = {run["model"]: run for run in runs}
+    results = [known[name] for name in BUILDERS if name in known]
+    write_text_atomically(arguments.page, page(results))
     print(f"\n{arguments.page}: {len(results)} of {len(BUILDERS)} networks")
 
 

@@ -20,21 +20,29 @@ the file are not repeated, so the script can be stopped and started again.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import keras
 from keras import layers
+from networks import train
+from shared import (
+    Runs,
+    add_data_flags,
+    cifar100,
+    mean_and_spread,
+    parser_of,
+    print_table,
+)
 
 import tf_splitting
 from tf_splitting import data
-from tf_splitting.support import format_table
-from tf_splitting.training import CosineDecay
 
 CLASSES = 20
 SEED_WIDTHS = (8, 8, 12, 16, 24, 24, 32, 32)
@@ -51,14 +59,11 @@ ARMS = (*GROWN, "width", "found")
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data_dir", help="directory of the TFDS data")
-    parser.add_argument("--download", action="store_true")
-    parser.add_argument("--output", default="benchmarks/results/grown_vs_scaled.jsonl")
+    parser = parser_of(__doc__, "grown_vs_scaled.jsonl")
+    add_data_flags(parser)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--arms", nargs="+", default=ARMS, choices=ARMS)
     parser.add_argument("--target_macs", type=float, default=1.5e6)
-    parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--epochs", type=int, default=12, help="of every run, in all")
     parser.add_argument("--round_epochs", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=2)
@@ -146,38 +151,20 @@ def train_from_scratch(
     widths: list[int],
 ) -> tuple[keras.Model, dict]:
     model = seed_model(arguments, seed, widths)
-    model.fit(
-        images.train,
-        epochs=arguments.epochs,
-        callbacks=[CosineDecay(arguments.epochs)],
-        shuffle=False,
-        verbose=2,
-    )
+    train(model, images, arguments.epochs)
     macs = tf_splitting.count_macs(model)
     return model, {"compute": macs * arguments.epochs * images.train_size}
 
 
-def run(arguments: argparse.Namespace, seed: int, arm: str, done: list[dict]) -> dict:
-    images = data.load(
-        "cifar100:coarse_label",
-        data_dir=arguments.data_dir,
-        download=arguments.download,
-        batch_size=64,
-        augment=True,
-        seed=seed,
-        train_limit=arguments.images,
-    )
+def run(arguments: argparse.Namespace, seed: int, arm: str, runs: Runs) -> dict:
+    images = cifar100(arguments, seed, coarse=True)
     if arm in GROWN:
         model, facts = train_grown(arguments, images, seed, arm)
     else:
         widths = (
             scaled_widths(arguments)
             if arm == "width"
-            else next(
-                r["widths"]
-                for r in done
-                if (r["seed"], r["arm"]) == (seed, "splitting")
-            )
+            else runs.where(seed=seed, arm="splitting")[0]["widths"]
         )
         model, facts = train_from_scratch(arguments, images, seed, widths)
     measured = model.evaluate(images.test, verbose=0, return_dict=True)
@@ -193,44 +180,33 @@ def run(arguments: argparse.Namespace, seed: int, arm: str, done: list[dict]) ->
     }
 
 
-def table(results: list[dict]) -> str:
-    """Mean and spread of each arm, as text."""
+def table(runs: Runs) -> list[tuple[str, ...]]:
+    """Mean and spread of each arm."""
     rows = [("run", "seeds", "test accuracy", "MACs", "params", "training compute")]
     for arm in ARMS:
-        runs = [r for r in results if r["arm"] == arm]
-        if not runs:
-            continue
-        accuracy = [100 * r["accuracy"] for r in runs]
-        spread = statistics.stdev(accuracy) if len(runs) > 1 else 0.0
-        rows.append(
-            (
-                arm,
-                str(len(runs)),
-                f"{statistics.mean(accuracy):.2f} ± {spread:.2f}",
-                f"{statistics.mean(r['macs'] for r in runs) / 1e6:.2f} M",
-                f"{statistics.mean(r['params'] for r in runs) / 1e3:.0f} k",
-                f"{statistics.mean(r['compute'] for r in runs) / 1e12:.3f} T",
+        if own := runs.where(arm=arm):
+            rows.append(
+                (
+                    arm,
+                    str(len(own)),
+                    mean_and_spread([100 * r["accuracy"] for r in own]),
+                    f"{statistics.mean(r['macs'] for r in own) / 1e6:.2f} M",
+                    f"{statistics.mean(r['params'] for r in own) / 1e3:.0f} k",
+                    f"{statistics.mean(r['compute'] for r in own) / 1e12:.3f} T",
+                )
             )
-        )
-    return format_table(rows)
+    return rows
 
 
 def main() -> None:
     arguments = parse()
-    output = Path(arguments.output)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    results = []
-    if output.exists():
-        results = [json.loads(line) for line in output.read_text().splitlines()]
+    runs = Runs(arguments.output)
     for seed in arguments.seeds:
         for arm in (arm for arm in ARMS if arm in arguments.arms):
-            if any((r["seed"], r["arm"]) == (seed, arm) for r in results):
-                continue
-            print(f"--- seed {seed}, {arm}", flush=True)
-            results.append(run(arguments, seed, arm, results))
-            with output.open("a") as file:
-                file.write(json.dumps(results[-1]) + "\n")
-    print(table(results))
+            if not runs.where(seed=seed, arm=arm):
+                print(f"--- seed {seed}, {arm}", flush=True)
+                runs.add(run(arguments, seed, arm, runs))
+    print_table(table(runs))
 
 
 if __name__ == "__main__":

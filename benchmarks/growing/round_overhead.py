@@ -13,22 +13,24 @@ one is run and counted ten times).
 from __future__ import annotations
 
 import argparse
-import json
 import os
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import keras
+from shared import Runs, parser_of, print_table
 
 from tf_splitting import Rayleigh, count_macs, data, models, trace
 from tf_splitting.data import draw_sample
 from tf_splitting.growing import MEASURED, build_at
 from tf_splitting.methods import Round, Splitting
 from tf_splitting.rebuilding import Splitting as Rebuilding
-from tf_splitting.support import format_table
 from tf_splitting.training import measure, reestimate_batch_statistics
 
 
@@ -57,11 +59,10 @@ JOBS = {
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = parser_of(__doc__, "round_overhead.jsonl")
     parser.add_argument("--data_dir", help="directory of CIFAR-100 in TFDS format")
     parser.add_argument("--jobs", nargs="+", default=JOBS, choices=JOBS)
     parser.add_argument("--growth", type=float, default=2.0, help="of MACs")
-    parser.add_argument("--output", default="benchmarks/results/round_overhead.jsonl")
     return parser.parse_args()
 
 
@@ -150,7 +151,7 @@ def run(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def table(results: list[dict[str, Any]]) -> str:
+def table(results: list[dict[str, Any]]) -> list[tuple[str, ...]]:
     names = list(results[0]["seconds"])
     rows = [("job", "training, s", *names, "all", "share", "images", "passes")]
     for result in results:
@@ -166,17 +167,15 @@ def table(results: list[dict[str, Any]]) -> str:
                 str(result["passes"]),
             )
         )
-    return format_table(rows)
+    return rows
 
 
 def main() -> None:
     arguments = parse()
-    results = []
+    runs, results = Runs(arguments.output), []
     for job in arguments.jobs:
-        results.append(run(job, arguments))
-        with open(arguments.output, "a") as file:
-            file.write(json.dumps(results[-1]) + "\n")
-        print(table(results), flush=True)
+        results.append(runs.add(run(job, arguments)))
+        print_table(table(results))
 
 
 if __name__ == "__main__":

@@ -27,8 +27,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 import h5py
 import numpy as np
+from shared import Runs, parser_of
 
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = (
@@ -86,11 +89,10 @@ STOPPED, INTERRUPTED = 75, 130
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = parser_of(__doc__, "kill_harness.jsonl")
     parser.add_argument("--kills", type=int, default=100, help="with SIGKILL, at least")
     parser.add_argument("--stops", type=int, default=20, help="SIGTERM and SIGINT")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", default="benchmarks/results/kill_harness.jsonl")
     return parser.parse_args()
 
 
@@ -284,7 +286,7 @@ def run(
 
 def main() -> None:
     arguments = parse()
-    failed = 0
+    runs, failed = Runs(arguments.output), 0
     with tempfile.TemporaryDirectory() as folder:
         harness = Harness(Path(folder), random.Random(arguments.seed))
         losses = " ".join(f"{loss:.4f}" for loss in harness.losses)
@@ -299,16 +301,16 @@ def main() -> None:
             print(f"{title}: {places.total()} in {len(jobs)} jobs, {same} the same")
             for place, count in places.most_common():
                 print(f"  {count:3d} {place}")
-            record = {
-                "what": title,
-                "stopped": places.total(),
-                "jobs": len(jobs),
-                "same": same,
-                "places": dict(places),
-                "losses": harness.losses,
-            }
-            with open(arguments.output, "a") as file:
-                file.write(json.dumps(record) + "\n")
+            runs.add(
+                {
+                    "what": title,
+                    "stopped": places.total(),
+                    "jobs": len(jobs),
+                    "same": same,
+                    "places": dict(places),
+                    "losses": harness.losses,
+                }
+            )
     sys.exit(1 if failed else 0)
 
 

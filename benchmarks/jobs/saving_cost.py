@@ -22,22 +22,22 @@ from statistics import median
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from absl import flags
+from shared import Runs, parser_of, print_table
 
 from tf_splitting.jobs import Keeper
-from tf_splitting.support import format_table
 
 ROOT = Path(__file__).resolve().parents[2]
 MAIN_JOB = ("--model=mobilenet_v2", "--target_macs=0.2e9")
 
 
 def parse() -> tuple[argparse.Namespace, list[str]]:
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0],
-        epilog="Other flags are those of tools/grow.py, behind those of the main job.",
+    parser = parser_of(__doc__, "saving_cost.jsonl")
+    parser.epilog = (
+        "Other flags are those of tools/grow.py, behind those of the main job."
     )
-    parser.add_argument("--output", default="benchmarks/results/saving_cost.jsonl")
     return parser.parse_known_args()
 
 
@@ -83,24 +83,21 @@ def main() -> None:
         "macs": history["epochs"][-1]["macs"],
         "accuracy": history["epochs"][-1]["val_accuracy"],
     }
-    with open(arguments.output, "a") as file:
-        file.write(json.dumps(result) + "\n")
+    Runs(arguments.output).add(result)
     seconds = [save["seconds"] for save in saves]
-    print(
-        format_table(
-            [
-                ("", ""),
-                ("training", f"{training:.0f} s, {len(history['epochs'])} epochs"),
-                ("saving", f"{saving:.2f} s, {len(saves)} saves"),
-                ("a save, median", f"{median(seconds):.2f} s"),
-                ("a save, longest", f"{max(seconds):.2f} s"),
-                ("the last one", f"{saves[-1]['megabytes']:.1f} MB"),
-                ("saving / training", f"{saving / training:.2%}"),
-                ("neurons split", f"{sum(result['added'])}"),
-                ("MACs", f"{result['macs'] / 1e9:.3f} G"),
-                ("test accuracy", f"{result['accuracy']:.2%}"),
-            ]
-        )
+    print_table(
+        [
+            ("", ""),
+            ("training", f"{training:.0f} s, {len(history['epochs'])} epochs"),
+            ("saving", f"{saving:.2f} s, {len(saves)} saves"),
+            ("a save, median", f"{median(seconds):.2f} s"),
+            ("a save, longest", f"{max(seconds):.2f} s"),
+            ("the last one", f"{saves[-1]['megabytes']:.1f} MB"),
+            ("saving / training", f"{saving / training:.2%}"),
+            ("neurons split", f"{sum(result['added'])}"),
+            ("MACs", f"{result['macs'] / 1e9:.3f} G"),
+            ("test accuracy", f"{result['accuracy']:.2%}"),
+        ]
     )
 
 

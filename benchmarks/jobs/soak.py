@@ -12,27 +12,27 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 import os
+import sys
 import tempfile
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import keras
 import numpy as np
 from keras import layers
+from shared import Runs, parser_of, print_table
 
 import tf_splitting
-from tf_splitting.support import format_table
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = parser_of(__doc__, "soak.jsonl")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--final_epochs", type=int, default=40)
     parser.add_argument("--growth", type=float, default=1.15, help="per round")
-    parser.add_argument("--output", default="benchmarks/results/soak.jsonl")
     return parser.parse_args()
 
 
@@ -105,19 +105,16 @@ def main() -> None:
         "per_round": slope(growing[rounds // 4 :]),
         "per_epoch": slope(final[len(final) // 4 :]),
     }
-    with open(arguments.output, "a") as file:
-        file.write(json.dumps(result) + "\n")
-    print(
-        format_table(
-            [
-                ("", "MB"),
-                ("after round 1", f"{growing[0]:.0f}"),
-                (f"after round {rounds}", f"{growing[-1]:.0f}"),
-                ("growth per round", f"{result['per_round']:.2f}"),
-                ("at the end", f"{final[-1]:.0f}"),
-                ("growth per epoch, at constant size", f"{result['per_epoch']:.2f}"),
-            ]
-        )
+    Runs(arguments.output).add(result)
+    print_table(
+        [
+            ("", "MB"),
+            ("after round 1", f"{growing[0]:.0f}"),
+            (f"after round {rounds}", f"{growing[-1]:.0f}"),
+            ("growth per round", f"{result['per_round']:.2f}"),
+            ("at the end", f"{final[-1]:.0f}"),
+            ("growth per epoch, at constant size", f"{result['per_epoch']:.2f}"),
+        ]
     )
 
 
