@@ -43,11 +43,15 @@ except LockedError as error:
 
 # The child must not keep the lock when its parent is killed.
 FORK = """
+reading, writing = os.pipe()
 with lock(directory):
     child = os.fork()
     if child == 0:
+        # It runs: what a fork does in the child is done.
+        os.write(writing, b"x")
         sys.stdin.read()
         os._exit(0)
+    os.read(reading, 1)
     print(child, flush=True)
     signal = __import__("signal")
     os.kill(os.getpid(), signal.SIGKILL)
