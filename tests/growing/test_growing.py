@@ -530,3 +530,29 @@ def test_a_baseline_trains_as_the_last_phase():
     assert [epoch["epoch"] for epoch in history.epochs] == [1, 2, 3]
     assert history.epochs[-1]["loss"] < history.epochs[0]["loss"]
     assert float(model.optimizer.learning_rate) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize("method", ["splitting", "uniform"])
+def test_one_large_step(method):
+    """A round may grow spaces by any ratio where neurons are added fresh."""
+    model, history = nets.ready("dense"), GrowthHistory()
+    before = trace(model).widths
+    target = 6 * count_macs(model)
+    grown = grow(
+        model,
+        nets.data(model, count=64),
+        target_macs=target,
+        rounds=1,
+        max_growth=10,
+        epochs=1,
+        final_epochs=0,
+        method=method,
+        history=history,
+        verbose=0,
+    )
+    assert len(history.rounds) == 1
+    assert 0.9 * target < count_macs(grown) <= target
+    ratios = [w / before[s] for s, w in trace(grown).widths.items()]
+    assert 2 < max(ratios) <= 10
+    record = history.rounds[0]
+    assert record.after["loss"] == pytest.approx(record.before["loss"], rel=1e-5)

@@ -1,5 +1,7 @@
 """What every growth method must do. A new one is one row in SETTINGS."""
 
+from dataclasses import replace
+
 import nets
 import numpy as np
 import pytest
@@ -40,6 +42,21 @@ def test_the_budget_is_used_and_never_exceeded(name, net):
 
 
 @each
+@pytest.mark.parametrize(("fresh", "growth", "most"), [(True, 5, 5), (False, 5, 2)])
+def test_a_fresh_neuron_has_brothers_and_a_copy_none(name, fresh, growth, most):
+    round_ = replace(context(target=8, max_growth=growth), fresh=fresh)
+    plan = propose(name, round_).plan
+    widths = plan.widths(round_.graph)
+    ratios = [widths[s.name] / s.width for s in round_.graph.growable]
+    assert max(ratios) <= most
+    assert min(ratios) > (2 if fresh else 1)
+    grown = split(round_.model, plan, epsilon="fresh" if fresh else 0.1)
+    macs = count_macs(grown)
+    assert macs <= round_.selection["target_macs"]
+    assert not fresh or macs > 0.85 * round_.selection["target_macs"]
+
+
+@each
 def test_limits_on_widths_are_kept(name):
     round_ = context(target=10, max_widths={"first": 5}, width_multiple=3)
     widths = propose(name, round_).plan.widths(round_.graph)
@@ -67,6 +84,7 @@ def test_scores_are_those_the_plan_was_chosen_by(name):
     for space, indices in plan.splits.items():
         gain = scores[space].gain
         assert gain.shape == (plan.made_for[space],)
+        assert scores[space].parents is None
         # No neuron is passed over for one of its space that gains less.
         left = np.setdiff1d(np.arange(len(gain)), indices)
         if len(indices) and len(left):

@@ -10,6 +10,7 @@ from tf_splitting import SplitPlan, count_macs, select, split, trace
 from tf_splitting.costs.registry import COSTS
 from tf_splitting.errors import BudgetError, PlanError
 from tf_splitting.estimating.scores import SpaceScores
+from tf_splitting.selecting import gain_of
 
 MODELS = ("dense", "depthwise", "residual", "concatenate", "flatten")
 
@@ -171,3 +172,29 @@ def test_arguments_out_of_range():
     scores["first"] = scores["second"]
     with pytest.raises(PlanError, match=r"hold 6 neurons for space 'first'.*has 4"):
         select(scores, graph, target_macs=99)
+
+
+def test_a_parent_of_several_is_taken_as_often_as_it_gains():
+    graph = trace(nets.dense())
+    first = SpaceScores(np.zeros(4), np.array([3.0, 1.0, 0.1, -1.0]), {}, {})
+    second = SpaceScores(np.zeros(6), np.zeros(6), {}, {})
+    scores = {"first": first.repeated(3), "second": second}
+    # Twice and thrice the same parent for a half and a third of its gain.
+    expected = [3.0, 1.0, 0.1, -1.0, 1.5, 0.5, 0.05, -0.5, 1.0, 1 / 3, 0.1 / 3, -1 / 3]
+    np.testing.assert_allclose(scores["first"].gain, expected)
+    # Room for four: gains 3, 1.5, and one each of both parents.
+    plan = select(scores, graph, target_macs=1e9, max_growth=2.0)
+    assert plan.splits == {"first": [0, 0, 0, 1]}
+    assert gain_of(plan, scores) == pytest.approx(3 + 1.5 + 1 + 1)
+    plan = select(scores, graph, target_macs=1e9, max_growth=100)
+    assert plan.splits == {"first": [0, 0, 0, 1, 1, 1, 2, 2, 2]}
+
+
+@pytest.mark.parametrize(
+    "parents", [np.zeros(3, int), np.zeros(8), [0] * 8, np.full(8, 4), np.full(8, -1)]
+)
+def test_parents_that_are_none_are_refused(parents):
+    graph = trace(nets.dense())
+    scores = {"first": SpaceScores(np.zeros(4), np.ones(8), {}, {}, parents=parents)}
+    with pytest.raises(PlanError, match=r"'first'"):
+        select(scores, graph, target_macs=1e9)

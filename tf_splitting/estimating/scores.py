@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,10 @@ class SpaceScores:
             else None. Rows are the neuron's slices in the order in which the
             graph lists kernels, each slice flattened.
 
+        parents: of scores of new neurons, the neuron that each candidate is a child of,
+            `[candidates]`; `gain` is then `[candidates]` too. None: candidate i is
+            neuron i, once.
+
     Together the incoming and outgoing parts of a neuron are one unit vector; each is
     in units of the norm of the weight slice it changes.
     """
@@ -57,6 +61,23 @@ class SpaceScores:
     residual: np.ndarray | None = None
     standard_error: np.ndarray | None = None
     matrices: np.ndarray | None = None
+    parents: np.ndarray | None = None
+
+    def repeated(self, times: int) -> SpaceScores:
+        """Scores of new neurons, of which a neuron may be the parent of several.
+
+        Nobody says what a second child of one parent gains. Each is taken to gain its
+        share of what the first would: the k-th one 1/k of it.
+
+        Args:
+            times: how many children a neuron may have.
+        """
+        shares = 1 / np.arange(1, times + 1)
+        return replace(
+            self,
+            gain=np.outer(shares, self.gain).reshape(-1),
+            parents=np.tile(np.arange(len(self.gain)), times),
+        )
 
 
 @dataclass(frozen=True)
@@ -91,6 +112,11 @@ class SplittingScores(Mapping[str, SpaceScores]):
 
     def __len__(self) -> int:
         return len(self.spaces)
+
+    def repeated(self, times: int) -> SplittingScores:
+        """The same with a neuron the parent of several, see `SpaceScores.repeated`."""
+        spaces = {name: each.repeated(times) for name, each in self.spaces.items()}
+        return replace(self, spaces=spaces)
 
     def __str__(self) -> str:
         rows = [("space", "width", "lowest index", "median index", "summed gain")]

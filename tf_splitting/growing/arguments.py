@@ -200,7 +200,8 @@ class GrowArguments(JobArguments):
         target_cost: what the result may cost at most, in the units of `cost`.
         width_multiple: spaces grow to multiples of this only.
         max_widths: largest width of every space, or of spaces by name.
-        max_growth: largest ratio of a space's widths in one round, up to 2.
+        max_growth: largest ratio of a space's widths in one round: up to 2 where
+            neurons are copied, of any size (up to 64) where they are added fresh.
         sample_size: most examples that neurons are measured on; the `"splitting"`
             method takes as many of them as it needs to settle its plan. Default:
             8,192, fewer if they would take more than 512 MB.

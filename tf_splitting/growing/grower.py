@@ -15,6 +15,7 @@ from tf_splitting.growing.step_size import build_at
 from tf_splitting.jobs import JobState
 from tf_splitting.methods import Proposal, Round
 from tf_splitting.rebuilding import FRESH, Splitting
+from tf_splitting.selecting import gain_of
 from tf_splitting.support import format_count, format_seconds, format_table
 from tf_splitting.tracing import trace
 from tf_splitting.training import (
@@ -70,6 +71,7 @@ class Grower:
                 {**wanted.selection, "target_macs": target},
                 wanted.seed + number,
                 wanted.verbose,
+                fresh=wanted.epsilon == FRESH,
             )
         )
         state.estimating = time.perf_counter() - start
@@ -116,7 +118,7 @@ class Grower:
             after=after,
             examples=None if scores is None else scores.examples,
             passes=None if scores is None else scores.passes,
-            predicted_gain=_predicted_gain(proposal),
+            predicted_gain=None if scores is None else gain_of(proposal.plan, scores),
             seconds={
                 "training": trained,
                 "estimating": state.estimating,
@@ -149,17 +151,6 @@ class Grower:
                 "the model's config.",
                 model,
             )
-
-
-def _predicted_gain(proposal: Proposal) -> float | None:
-    if proposal.scores is None:
-        return None
-    return float(
-        sum(
-            proposal.scores[space].gain[indices].sum()
-            for space, indices in proposal.plan.splits.items()
-        )
-    )
 
 
 def round_table(record: RoundRecord, rounds: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -11,6 +12,9 @@ from tf_splitting.data import Sample
 from tf_splitting.estimating import SplittingScores
 from tf_splitting.selecting import SplitPlan
 from tf_splitting.tracing import ChannelGraph
+
+# No space grows by more in a round, however large `max_growth` is.
+MOST_GROWTH = 64
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,8 @@ class Round:
         selection: keyword arguments for `select`: budget, cost, limits.
         seed: differs from round to round.
         verbose: 0 is silent.
+        fresh: whether neurons are added fresh, so that one may be the parent of
+            several.
     """
 
     model: keras.Model
@@ -31,6 +37,13 @@ class Round:
     selection: dict[str, Any]
     seed: int
     verbose: int
+    fresh: bool = False
+
+    @property
+    def children(self) -> int:
+        """Most new neurons that one neuron may be the parent of."""
+        growth = self.selection.get("max_growth", 2.0)
+        return max(1, math.ceil(min(growth, MOST_GROWTH) - 1)) if self.fresh else 1
 
 
 class Proposal(NamedTuple):

@@ -69,6 +69,8 @@ class Splitting:
         while True:
             size = min(size, sample.size)
             scores = estimation.scores(sample.part(0, size), context.seed)
+            if context.children > 1:
+                scores = scores.repeated(context.children)
             plan = select(scores, context.graph, **context.selection)
             settled = False
             if before is not None:

@@ -21,14 +21,20 @@ class Uniform:
     def propose(self, context: Round) -> Proposal:
         """Fills the budget space by space, the least grown one first."""
         generator = np.random.default_rng(context.seed)
-        # Gains that fall with the share of the space already split make the greedy
-        # selection, at unit price, keep all spaces level.
+        # Gains that fall with what the space has grown by make the greedy selection,
+        # at unit price, keep all spaces level.
         scores = {}
         for space in context.graph.growable:
-            order = generator.permutation(space.width)
-            level = 1 - (order + generator.random()) / (space.width + 1)
+            parents = np.concatenate(
+                [generator.permutation(space.width) for _ in range(context.children)]
+            )
+            grown = (np.arange(len(parents)) + generator.random()) / space.width
+            level = 1 / (1 + grown)
             nothing: dict[str, np.ndarray] = {}
-            scores[space.name] = SpaceScores(-level, level, nothing, nothing)
+            index = np.zeros(space.width)
+            scores[space.name] = SpaceScores(
+                index, level, nothing, nothing, parents=parents
+            )
         limits = {**context.selection, "cost": _neurons}
         return Proposal(select(scores, context.graph, **limits), None)
 

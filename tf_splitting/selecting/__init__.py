@@ -6,6 +6,6 @@ Imports from: estimating, costs, tracing, support.
 """
 
 from tf_splitting.selecting.plan import SplitPlan
-from tf_splitting.selecting.selection import select
+from tf_splitting.selecting.selection import gain_of, select
 
-__all__ = ["SplitPlan", "select"]
+__all__ = ["SplitPlan", "gain_of", "select"]

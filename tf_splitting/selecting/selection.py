@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,7 +32,8 @@ def select(
     """Chooses neurons to split, greedily by gain per marginal cost.
 
     MACs are bilinear in neighbouring widths, so costs are recomputed after every
-    choice. Every neuron is split at most once, and only if its gain is positive.
+    choice. Every candidate is taken at most once, and only if its gain is positive:
+    each neuron, unless the scores say otherwise (`SpaceScores.parents`).
 
     Args:
         scores: gains by space, from `estimate`.
@@ -41,8 +44,8 @@ def select(
         target_cost: what the grown model may cost at most, in the units of `cost`.
         width_multiple: spaces grow to multiples of this only.
         max_widths: largest width of every space, or of spaces by name.
-        max_growth: largest ratio of a space's new width to its old, above 1; more than
-            2 is as good as 2.
+        max_growth: largest ratio of a space's new width to its old, above 1; where
+            every neuron is a candidate once, more than 2 is as good as 2.
 
     Returns:
         A `SplitPlan`, empty if nothing gains or fits.
@@ -73,7 +76,10 @@ def select(
     ledgers = [_Ledger(graph, c, target) for c, target in budgets]
     candidates = {
         space.name: _Candidates(
-            space, _gains(scores, space), int(width_multiple), limits[space.name]
+            scores[space.name],
+            _gains(scores, space),
+            int(width_multiple),
+            limits[space.name],
         )
         for space in graph.growable
         if space.name in scores and limits[space.name] > space.width
@@ -131,9 +137,9 @@ def check_limits(
     """
     whole("width_multiple", width_multiple, at_least=1, error=PlanError)
     growth = number("max_growth", max_growth, above=1, finite=False, error=PlanError)
-    # No neuron is split twice.
-    growth = min(growth, 2.0)
-    limits = {s.name: math.floor(s.width * growth) for s in graph.growable}
+    limits = {
+        s.name: math.floor(min(s.width * growth, sys.maxsize)) for s in graph.growable
+    }
     if not isinstance(max_widths, Mapping):
         top = whole("max_widths", max_widths, at_least=1, or_none=True, error=PlanError)
         return {
@@ -147,11 +153,13 @@ def check_limits(
 
 
 class _Candidates:
-    """The neurons of one space in the order in which they will be split."""
+    """What one space may grow by, in the order in which it will be taken."""
 
     def __init__(
-        self, space: ChannelSpace, gain: np.ndarray, multiple: int, limit: int
+        self, scores: SpaceScores, gain: np.ndarray, multiple: int, limit: int
     ) -> None:
+        parents = getattr(scores, "parents", None)
+        self._parents = np.arange(len(gain)) if parents is None else parents
         order = np.argsort(-gain, kind="stable")
         self._order = [int(i) for i in order if gain[i] > 0]
         self._gain = gain
@@ -168,9 +176,10 @@ class _Candidates:
         return count, float(self._gain[left[:count]].sum())
 
     def take(self, count: int) -> None:
-        """Splits the next `count` neurons."""
+        """Takes the next `count` candidates."""
         start = len(self.taken)
-        self.taken += self._order[start : start + count]
+        chosen = self._order[start : start + count]
+        self.taken += [int(parent) for parent in self._parents[chosen]]
 
 
 class _Ledger:
@@ -228,16 +237,49 @@ def _price(cost: Cost, graph: ChannelGraph, widths: Mapping[str, int]) -> float:
 
 
 def _gains(scores: Mapping[str, SpaceScores], space: ChannelSpace) -> np.ndarray:
-    """The gains of a space's neurons, `[width]`."""
+    """The gains of a space's candidates, `[candidates]`."""
     gain: Any = getattr(scores[space.name], "gain", None)
     is_numbers = isinstance(gain, np.ndarray) and gain.dtype.kind in "iuf"
     if not is_numbers or gain.ndim != 1 or not np.isfinite(gain).all():
         name = f"scores[{space.name!r}].gain"
         hint = "Run estimate() on this model."
         raise refused(name, gain, "an array of finite numbers", hint, PlanError)
-    if len(gain) != space.width:
+    parents = getattr(scores[space.name], "parents", None)
+    if parents is not None:
+        _check_parents(parents, len(gain), space)
+    elif len(gain) != space.width:
         raise PlanError(
             f"The scores hold {len(gain)} neurons for space {space.name!r}, but it has "
             f"{space.width}. Run estimate() on this model."
         )
     return gain
+
+
+def _check_parents(parents: Any, count: int, space: ChannelSpace) -> None:
+    """Raises unless every candidate of a space is the child of one of its neurons.
+
+    Raises:
+        PlanError: one is not.
+    """
+    is_indices = isinstance(parents, np.ndarray) and parents.dtype.kind in "iu"
+    if not is_indices or parents.shape != (count,) or not count:
+        expected = f"an array of {count} neuron indices, one for each gain"
+        name = f"scores[{space.name!r}].parents"
+        raise refused(name, parents, expected, error=PlanError)
+    if parents.min() < 0 or parents.max() >= space.width:
+        raise PlanError(
+            f"The scores hold candidates of neurons {parents.min()} to {parents.max()} "
+            f"of space {space.name!r}, which has {space.width} neurons, numbered from "
+            "0. Score this model."
+        )
+
+
+def gain_of(plan: SplitPlan, scores: Mapping[str, SpaceScores]) -> float:
+    """Sum of the gains of what a plan takes, the best candidates of each parent."""
+    total = 0.0
+    for space, indices in plan.splits.items():
+        gain, parents = scores[space].gain, scores[space].parents
+        parents = np.arange(len(gain)) if parents is None else parents
+        for parent, count in Counter(indices).items():
+            total += float(np.sort(gain[parents == parent])[::-1][:count].sum())
+    return total
