@@ -8,7 +8,7 @@ from typing import Any
 from absl import flags
 
 
-class _ChoiceParser(flags.ArgumentParser):
+class _ChoiceParser(flags.ArgumentParser[str]):
     def __init__(self, choices: Sequence[str]) -> None:
         self._choices = tuple(choices)
         self.syntactic_help = f"<{'|'.join(self._choices)}>"
@@ -25,7 +25,7 @@ class _ChoiceParser(flags.ArgumentParser):
         return "choice"
 
 
-class _NumberParser(flags.ArgumentParser):
+class _NumberParser(flags.ArgumentParser[str | float]):
     """A finite number within bounds, or one of some words."""
 
     def __init__(
@@ -61,7 +61,7 @@ class _NumberParser(flags.ArgumentParser):
         return "number or word" if self._words else "float"
 
 
-class _TextParser(flags.ArgumentParser):
+class _TextParser(flags.ArgumentParser[str]):
     syntactic_help = "text"
 
     def parse(self, argument: str) -> str:

@@ -22,7 +22,7 @@ class ReadAhead:
         """Takes a function of the index that may run in several threads at once."""
         self._make = make
         self._length = length
-        self._coming: dict[int, Future] = {}
+        self._coming: dict[int, Future[Any]] = {}
         self._last = -1
         self._threads: ThreadPoolExecutor | None = None
         self._lock = Lock()
@@ -38,7 +38,7 @@ class ReadAhead:
             }
         return self._make(index) if ready is None else ready.result()
 
-    def _start(self, index: int) -> Future:
+    def _start(self, index: int) -> Future[Any]:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(AHEAD, "read-ahead")
         return self._threads.submit(self._make, index)

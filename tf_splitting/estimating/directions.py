@@ -42,8 +42,8 @@ def check_directions(name: str, given: Any) -> dict[str, Any]:
         for side in ("incoming", "outgoing"):
             where = f"{name}[{space!r}].{side}"
             expected = "a mapping from kernel names to arrays"
-            given = getattr(directions, side, None)
-            arrays = instance(where, given, Mapping, expected, error=PlanError)
+            held = getattr(directions, side, None)
+            arrays = instance(where, held, Mapping, expected, error=PlanError)
             for kernel, array in arrays.items():
                 is_array = isinstance(array, np.ndarray) and array.dtype.kind in "biuf"
                 if not is_array or not np.isfinite(array).all():

@@ -204,7 +204,9 @@ class SplittingScores(Mapping[str, SpaceScores]):
         return cls.from_arrays(arrays)
 
 
-def slices(neurons: Neurons, field: Field, space: str) -> tuple[dict, dict]:
+def slices(
+    neurons: Neurons, field: Field, space: str
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """A space's part of a field, as `(incoming, outgoing)` by kernel name."""
     parts: dict[str, dict[str, np.ndarray]] = {"produced": {}, "consumed": {}}
     for slot, values in zip(neurons.slots, field, strict=True):
@@ -251,5 +253,5 @@ def assemble(
 def _where(
     graph: ChannelGraph, weight: str, role: Role, space: str
 ) -> tuple[int, np.ndarray]:
-    axis, layout = graph.weight(weight).layout_of(role)
+    axis, layout = graph.weight(weight).layout(role)
     return axis, lay.positions(layout, graph.widths, space)

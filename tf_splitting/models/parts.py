@@ -11,7 +11,7 @@ from tf_splitting.errors import ModelError
 from tf_splitting.models.lookup import unknown_name
 from tf_splitting.support import number, refused, truth, whole
 
-Activation = str | Callable
+Activation = str | Callable[..., Any]
 
 # keras.applications' epsilon, kept so that loaded weights compute the same function.
 BN_EPSILON = 1e-3

@@ -15,7 +15,7 @@ from tf_splitting.errors import BudgetError, PlanError
 from tf_splitting.estimating import SpaceScores
 from tf_splitting.selecting.plan import SplitPlan, check_graph
 from tf_splitting.support import instance, number, refused, whole
-from tf_splitting.tracing import ChannelGraph, ChannelSpace
+from tf_splitting.tracing import ChannelGraph, ChannelSpace, Term
 
 
 def select(
@@ -197,7 +197,7 @@ class _Ledger:
         self._graph = graph
         self._cost = cost
         self._names = set(graph.widths)
-        self._terms: dict[str, list] = {}
+        self._terms: dict[str, list[Term]] = {}
         self._neighbours: dict[str, set[str]] = {}
         if isinstance(cost, TermCost):
             self._index(cost)

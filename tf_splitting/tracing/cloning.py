@@ -76,7 +76,9 @@ def clone(
     return new, remade
 
 
-def remake_layer(layer: Any, changes: dict[str, Any], kind: type) -> Any:
+def remake_layer(
+    layer: Any, changes: dict[str, Any], kind: type[keras.layers.Layer]
+) -> Any:
     """A new layer of class `kind` and the old one's config, some entries changed."""
     if isinstance(layer, keras.layers.Lambda):
         # Its config holds marshalled code, without the globals that the code uses.
@@ -98,8 +100,7 @@ def remake_layer(layer: Any, changes: dict[str, Any], kind: type) -> Any:
         for key in config
         if inspect.isfunction(getattr(layer, key, None))
     }
-    made_of: Any = kind
-    return made_of.from_config({**config, **functions, **changes})
+    return kind.from_config({**config, **functions, **changes})
 
 
 def _remake_operation(operation: keras.Operation) -> keras.Operation:
@@ -111,7 +112,9 @@ def _remake_operation(operation: keras.Operation) -> keras.Operation:
         return operation
 
 
-def variable_pairs(model: keras.Model, remade: Mapping[int, Any]) -> list:
+def variable_pairs(
+    model: keras.Model, remade: Mapping[int, Any]
+) -> list[tuple[Any, Any]]:
     """(old, new) variables of all layers that hold any, after a `clone`."""
     layers = {id(layer): layer for layer in leaf_layers(model)}
     return [
@@ -122,11 +125,10 @@ def variable_pairs(model: keras.Model, remade: Mapping[int, Any]) -> list:
     ]
 
 
-def _constructor(old: keras.Model, base: type) -> type:
+def _constructor(old: keras.Model, base: type[keras.Model]) -> type[keras.Model]:
     """The class of a model if it can be made as its base class is, else the base."""
-    kind: Any = type(old)
-    plain: Any = base
-    if kind.__init__ is plain.__init__:
+    kind = type(old)
+    if kind.__init__ is base.__init__:
         return kind
     parameters = inspect.signature(kind.__init__).parameters.values()
     anything = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}

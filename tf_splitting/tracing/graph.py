@@ -82,18 +82,9 @@ class WeightUse:
     variable: Any
     axes: tuple[AxisUse, ...]
 
-    def layout(self, role: Role) -> tuple[int, Layout] | None:
-        """`(axis, layout)` of the axis in this role, or None."""
-        for use in self.axes:
-            if use.role == role:
-                return use.axis, use.layout
-        return None
-
-    def layout_of(self, role: Role) -> tuple[int, Layout]:
+    def layout(self, role: Role) -> tuple[int, Layout]:
         """`(axis, layout)` of the axis that is known to be in this role."""
-        found = self.layout(role)
-        assert found is not None, (self.name, role)
-        return found
+        return next((use.axis, use.layout) for use in self.axes if use.role == role)
 
 
 @dataclass(frozen=True)

@@ -121,6 +121,7 @@ class JaxCalculus:
         self, function: Callable[[Any], Any], x: Any, *, has_aux: bool = False
     ) -> tuple[Any, ...]:
         """`(value, pull)`; of a function that returns a pair, with its second part."""
+        # Its types know `has_aux` as a literal only.
         vjp: Any = jax.vjp
         value, pull, *aux = vjp(function, x, has_aux=has_aux)
         return value, *aux, lambda upstream: pull(upstream)[0]

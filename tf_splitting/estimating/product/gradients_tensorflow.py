@@ -155,11 +155,10 @@ def _attached(t: Any, curve: Curve, slopes: dict[int, Any], index: int) -> Any:
             slopes[index] = curve.slope()
         return upstream * slopes[index]
 
-    @tf.custom_gradient
     def attached(t: Any) -> Any:
         return tf.identity(curve.value), backward
 
-    return attached(t)
+    return tf.custom_gradient(attached)(t)
 
 
 def _constant(value: Any) -> Callable[[], Any]:

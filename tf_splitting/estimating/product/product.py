@@ -210,17 +210,17 @@ class _Model:
         sums: dict[str, Any] = {}
         for i in tails.readers:
             step, source = steps[i], steps[i].inputs[0]
-            kernel = ops.convert_to_tensor(self._kernels[step.kernel_name].value)
+            name = step.kernel_name
+            kernel = ops.convert_to_tensor(self._kernels[name].value)
             bend = (above[source] + below[source] - 2 * values[source]) / epsilon**2
             change = kernel * self._kernel_gradient(step, bend, kernel, found[i])
-            if step.kernel in self._outgoing:
-                tangent = tangents[self._outgoing[step.kernel_name]]
+            if name in self._outgoing:
+                tangent = tangents[self._outgoing[name]]
                 slope = (above[source] - below[source]) / epsilon
                 moved = self._kernel_gradient(step, slope, kernel, found[i])
                 change += tangent * moved
-            axis, _ = self._graph.weight(step.kernel_name).layout_of(CONSUMED)
+            axis, _ = self._graph.weight(name).layout(CONSUMED)
             others = [k for k in range(len(change.shape)) if k != axis]
-            name = step.kernel_name
             sums[name] = sums.get(name, 0) + ops.sum(change, others)
         return self._calculus.combined(sums)
 
