@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 
@@ -39,10 +40,12 @@ class Saving(keras.callbacks.Callback):
         self._placement = placement
         self._looks = Looks(placement)
 
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._saved = self._state.batch
 
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         done = batch + 1
         due = self._steps is not None and done - self._saved >= self._steps
         asked = self._looks.due() and to_stop(self._placement) is not None
@@ -55,7 +58,7 @@ class Saving(keras.callbacks.Callback):
         self._state.spent = self._recorder.spent
         self._save(self.model)
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._state.epoch = epoch + 1
         self._state.batch = 0
         self._state.spent = 0.0

@@ -22,7 +22,9 @@ from tf_splitting.training.schedule import Schedule
 class StopOnNonFinite(keras.callbacks.Callback):
     """Raises as soon as the running loss is NaN or infinite."""
 
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         loss = (logs or {}).get("loss")
         if loss is not None and not math.isfinite(loss):
             raise NonFiniteLossError(
@@ -58,17 +60,17 @@ class Recorder(keras.callbacks.Callback):
         """Seconds spent in the epoch that runs, those before a resume too."""
         return time.perf_counter() - self._start
 
-    def on_train_begin(self, logs: dict | None = None) -> None:
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._first = True
         if self._pace is None and self._history.epochs:
             last = self._history.epochs[-1]
             self._pace = last["seconds"] / last["macs"]
 
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._start = time.perf_counter() - self.spent_before
         self.spent_before = 0.0
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         seconds = self.spent
         logs = {name: float(value) for name, value in (logs or {}).items()}
         self._history.epochs.append(
@@ -137,7 +139,7 @@ class PhaseCallbacks(keras.callbacks.CallbackList):
         )
         self._feed = feed
         self._metrics = metrics
-        self._logs: dict | None = None
+        self._logs: dict[str, Any] | None = None
         self.first_batch = 0
 
     def begin(self) -> None:
@@ -148,22 +150,26 @@ class PhaseCallbacks(keras.callbacks.CallbackList):
         """Training ends."""
         super().on_train_end(self._logs)
 
-    def on_train_begin(self, logs: dict | None = None) -> None:
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         pass
 
-    def on_train_end(self, logs: dict | None = None) -> None:
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self._logs = logs or self._logs
 
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._feed.begin(epoch)
         if self.first_batch and self._metrics:
             set_values(self.model.metrics_variables, self._metrics)
         super().on_epoch_begin(epoch, logs)
 
-    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+    def on_train_batch_begin(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         super().on_train_batch_begin(batch + self.first_batch, logs)
 
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         super().on_train_batch_end(batch + self.first_batch, logs)
 
 

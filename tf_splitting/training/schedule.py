@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -95,21 +96,23 @@ class CosineDecay(keras.callbacks.Callback):
         self._peak = 0.0 if peak is None else peak
         self._done = 0
 
-    def on_train_begin(self, logs: dict | None = None) -> None:
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self._given is None:
             self._given = float(np.asarray(self.model.optimizer.learning_rate))
             self._peak = self._given
 
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._done = epoch - self._first_epoch
 
-    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+    def on_train_batch_begin(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         within = batch / self.params["steps"] if self.params.get("steps") else 0.0
         passed = min((self._done + within) / self._epochs, 1.0)
         rate = self._peak * 0.5 * (1 + math.cos(math.pi * passed))
         self.model.optimizer.learning_rate = rate
 
-    def on_train_end(self, logs: dict | None = None) -> None:
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.model.optimizer.learning_rate = self._peak
 
 
