@@ -53,6 +53,13 @@ CARRIED_SCALES = define_choice(
     "Normalization, bias, PReLU and LayerScale of fresh neurons: their parents' or the "
     "initial values.",
 )
+OPTIMIZER_STATE = define_choice(
+    "optimizer_state",
+    "carry",
+    ("carry", "old", "reset"),
+    "After a split: carry the optimizer's state over, that of old neurons only, or "
+    "reset it.",
+)
 MAX_WIDTH = flags.DEFINE_integer(
     "max_width", None, "Largest width of any layer that grows.", lower_bound=1
 )

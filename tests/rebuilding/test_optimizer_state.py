@@ -19,6 +19,7 @@ import pytest
 from keras import layers, optimizers
 
 from tf_splitting import SplitPlan, split
+from tf_splitting.errors import UnknownNameError
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -193,3 +194,76 @@ def test_state_of_frozen_layers_and_unsplit_models():
     same = split(model, SplitPlan(), epsilon=0.0)
     for a, b in zip(model.optimizer.variables, same.optimizer.variables, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def trained(optimizer):
+    model = build(optimizer)
+    model.fit(*nets.data(model), epochs=2, verbose=0)
+    return model
+
+
+def moments(model):
+    """Slots by the path of the variable they belong to and their own name."""
+    slots = [v for v in model.optimizer.variables if v.ndim]
+    return {v.path: v.numpy() for v in slots}
+
+
+OPTIMIZERS = {"adam": SCALE_FREE["adam"], "adagrad": SCALE_FREE["adagrad"]}
+
+
+@pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_state_of_old_neurons_only(make):
+    model = trained(make())
+    carried = split(model, PLAN, epsilon="fresh")
+    old = split(model, PLAN, epsilon="fresh", optimizer_state="old")
+    fresh = make()
+    fresh.build(carried.trainable_variables)
+    at_first = {v.path: v.numpy() for v in fresh.variables if v.ndim}
+    assert moments(old).keys() == moments(carried).keys()
+    assert old.optimizer.iterations.numpy() == model.optimizer.iterations.numpy() > 0
+    entries = 0
+    for path, value in moments(old).items():
+        # The added ones lie behind the others, on each axis.
+        mask = np.zeros(value.shape, bool)
+        if "conv" in path or "bn" in path:
+            mask[..., 3:] = True
+        if "hidden" in path:
+            mask[..., 4:] = True
+        if "hidden_kernel" in path:
+            mask[np.arange(16) % 4 == 3] = True
+        if "logits_kernel" in path:
+            mask[4:] = True
+        (initial,) = {float(a.flat[0]) for a in at_first.values()}
+        np.testing.assert_array_equal(value[mask], initial, path)
+        np.testing.assert_array_equal(value[~mask], moments(carried)[path][~mask], path)
+        entries += mask.sum()
+    assert entries > 50
+
+
+@pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_reset_state_is_that_of_an_optimizer_of_its_own(make):
+    model = trained(make())
+    grown = split(model, PLAN, epsilon="fresh", optimizer_state="reset")
+    anew = split(model, PLAN, epsilon="fresh")
+    anew.compile(make(), anew.loss, run_eagerly=True)
+    anew.optimizer.build(anew.trainable_variables)
+    assert grown.optimizer.iterations.numpy() == 0
+    x, y = nets.data(model)
+    for each in (grown, anew):
+        each.train_on_batch(x, y)
+    for a, b in zip(grown.get_weights(), anew.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+def test_a_schedule_goes_on_where_it_was():
+    rate = optimizers.schedules.ExponentialDecay(0.1, 10, 0.5)
+    model = trained(optimizers.Adam(rate))
+    grown = split(model, PLAN, epsilon="fresh", optimizer_state="reset")
+    steps = model.optimizer.iterations.numpy()
+    assert grown.optimizer.iterations.numpy() == steps > 0
+    assert not any(value.any() for value in moments(grown).values())
+
+
+def test_unknown_states_are_refused():
+    with pytest.raises(UnknownNameError, match=r"optimizer_state.*'reset'"):
+        split(build("sgd"), PLAN, optimizer_state="rest")

@@ -16,7 +16,14 @@ from tf_splitting.errors import DataError, SplittingError
 from tf_splitting.estimating import Estimator
 from tf_splitting.growing.step_size import check_epsilon
 from tf_splitting.methods import METHODS, Method, Splitting
-from tf_splitting.rebuilding import FRESH, FreshStart, Start, check_start
+from tf_splitting.rebuilding import (
+    FRESH,
+    OPTIMIZER_STATES,
+    FreshStart,
+    OptimizerState,
+    Start,
+    check_start,
+)
 from tf_splitting.support import arguments as given
 from tf_splitting.training import GrowthHistory
 
@@ -192,6 +199,8 @@ class GrowArguments(JobArguments):
             way to its consumers: "copy" takes its parent's kernels (depthwise, grouped,
             separable) and scales (normalization, bias, PReLU, LayerScale); "draw"
             makes random kernels of the same norm, and takes scales' initial values.
+        optimizer_state: after a split: "carry" it over; carry that of "old" neurons
+            only; or "reset" it.
         estimator: `Rayleigh(...)` (the default), `Exact()`, or one of your own.
         method: `"splitting"`, `"uniform"` (random neurons: the baseline), or an
             object with the protocol of `tf_splitting.methods.Method`.
@@ -218,6 +227,7 @@ class GrowArguments(JobArguments):
     epsilon: float | str = DEFAULT_EPSILON
     carried_kernels: Start = "copy"
     carried_scales: Start = "copy"
+    optimizer_state: OptimizerState = "carry"
     estimator: Estimator | None = None
     method: str | Method = "splitting"
     cost: str | Cost = "macs"
@@ -237,6 +247,7 @@ class GrowArguments(JobArguments):
         given.truth("verify", self.verify)
         check_epsilon(self.epsilon)
         check_start(self.start, self.epsilon)
+        given.one_of("optimizer_state", self.optimizer_state, OPTIMIZER_STATES)
         self.chosen_method()
 
     @property

@@ -94,6 +94,7 @@ class Grower:
             seed=wanted.seed + number,
             fresh=wanted.epsilon == FRESH,
             start=wanted.start,
+            optimizer_state=wanted.optimizer_state,
             verify=self.sample.batches[0].x if wanted.verify else None,
             split_untrainable=wanted.split_untrainable,
         )

@@ -24,6 +24,7 @@ from tf_splitting.jobs import ESTIMATED, JobState, Keeper, Saving
 from tf_splitting.methods import Proposal
 from tf_splitting.support import (
     Placement,
+    has_own_schedule,
     in_a_line,
     raise_if_requested,
 )
@@ -36,7 +37,6 @@ from tf_splitting.training import (
     Schedule,
     StopOnNonFinite,
     Watched,
-    has_own_schedule,
     measure,
     run_epochs,
 )

@@ -7,6 +7,7 @@ Imports from: selecting, estimating, costs, tracing, support.
 
 from tf_splitting.rebuilding.fresh import STARTS, FreshStart, Start
 from tf_splitting.rebuilding.growth import Growth, moved, offsets
+from tf_splitting.rebuilding.optimizer_state import OPTIMIZER_STATES, OptimizerState
 from tf_splitting.rebuilding.splitting import (
     FRESH,
     Splitting,
@@ -18,9 +19,11 @@ from tf_splitting.rebuilding.splitting import (
 
 __all__ = [
     "FRESH",
+    "OPTIMIZER_STATES",
     "STARTS",
     "FreshStart",
     "Growth",
+    "OptimizerState",
     "Splitting",
     "Start",
     "check_start",

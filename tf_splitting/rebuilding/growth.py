@@ -119,6 +119,17 @@ class Growth:
             for block in layout
         )
 
+    def among_old(self, weight: WeightUse) -> np.ndarray:
+        """Which entries of a grown weight no added neuron takes part in."""
+        old = {
+            space: np.arange(len(gather)) < self.widths[space]
+            for space, gather in self.gathers.items()
+        }
+        among = np.ones((1,) * len(weight.variable.shape), bool)
+        for use in weight.axes:
+            among = among & self.along(weight, use.axis, old)
+        return among
+
     def gradient_like(
         self, value: np.ndarray, weight: WeightUse, degree: int
     ) -> np.ndarray:

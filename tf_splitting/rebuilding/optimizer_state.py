@@ -8,6 +8,9 @@ copied, a second moment by m². After one step of the grown model:
         of copies of the neuron it belongs to;
     Adam and other scale-free methods: an entry's update is its parent's.
 
+State may also be carried for the neurons that were there only, or reset: moments that
+describe another network hold back one whose learning rate starts anew.
+
 Which slot belongs to which variable is found by building a twin optimizer on variables
 with recognisable names: Keras names a slot after its variable, and slots come in an
 order that depends on the list of variables only.
@@ -18,14 +21,14 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
 
 from tf_splitting.errors import SplittingWarning
 from tf_splitting.rebuilding.growth import Growth
-from tf_splitting.support import fresh_optimizer
+from tf_splitting.support import fresh_optimizer, has_own_schedule
 from tf_splitting.tracing import WeightUse
 
 _ADAM = {"momentum": 1, "velocity": 2, "velocity_hat": 2}
@@ -45,11 +48,16 @@ _DEGREES: dict[type, dict[str, int]] = {
 _PROBE = re.compile(r"probe(\d+)x_(\w+)$")
 
 
+OptimizerState = Literal["carry", "old", "reset"]
+OPTIMIZER_STATES = ("carry", "old", "reset")
+
+
 def carry_optimizer_state(
     old: keras.Model,
     new: keras.Model,
     growth: Growth,
     weights: Mapping[int, WeightUse],
+    state: OptimizerState = "carry",
 ) -> None:
     """Builds the grown model's optimizer and fills in the grown state.
 
@@ -58,6 +66,10 @@ def carry_optimizer_state(
         new: the grown model, compiled alike; its variables are in the same order.
         growth: the plan.
         weights: uses of the old model's variables, by `id` of the variable.
+        state: "carry" all of it; that of "old" neurons only, so that slots of added
+            ones begin anew, where they read and where they are read; or "reset" it: as
+            if no step had been taken, but for the steps that a `LearningRateSchedule`
+            counts.
 
     Slots of optimizers that are not listed here start at their initial value again,
     with a warning that names them.
@@ -65,6 +77,10 @@ def carry_optimizer_state(
     if not old.optimizer.built:
         return
     new.optimizer.build(new.trainable_variables)
+    if state == "reset":
+        if has_own_schedule(old.optimizer):
+            new.optimizer.iterations.assign(old.optimizer.iterations)
+        return
     owners = _slot_owners(old.optimizer, old.trainable_variables)
     inner = getattr(old.optimizer, "inner_optimizer", old.optimizer)
     degrees = _DEGREES.get(type(inner), {})
@@ -84,10 +100,11 @@ def carry_optimizer_state(
             target.assign(source)
         elif slot == "average":
             target.assign(growth.weight(source.numpy(), weight))
-        elif slot == "gradient_accumulator":
-            target.assign(growth.gradient_like(source.numpy(), weight, 1))
-        elif slot in degrees:
-            value = growth.gradient_like(source.numpy(), weight, degrees[slot])
+        elif slot == "gradient_accumulator" or slot in degrees:
+            degree = degrees.get(slot, 1)
+            value = growth.gradient_like(source.numpy(), weight, degree)
+            if state == "old":
+                value = np.where(growth.among_old(weight), value, target.numpy())
             target.assign(value)
         elif growth.new_widths == growth.widths:
             target.assign(source)

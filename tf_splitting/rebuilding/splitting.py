@@ -19,13 +19,18 @@ from tf_splitting.estimating import (
 )
 from tf_splitting.rebuilding.fresh import FreshStart, Start, fresh_offsets
 from tf_splitting.rebuilding.growth import Growth, Offset, moved, offsets
-from tf_splitting.rebuilding.optimizer_state import carry_optimizer_state
+from tf_splitting.rebuilding.optimizer_state import (
+    OPTIMIZER_STATES,
+    OptimizerState,
+    carry_optimizer_state,
+)
 from tf_splitting.rebuilding.verification import check_function, check_widths
 from tf_splitting.selecting import SplitPlan
 from tf_splitting.support import (
     copy_compile_settings,
     instance,
     number,
+    one_of,
     scope_of,
     whole,
 )
@@ -57,6 +62,7 @@ def split(
     split_untrainable: bool = False,
     carried_kernels: Start = "copy",
     carried_scales: Start = "copy",
+    optimizer_state: OptimizerState = "carry",
 ) -> keras.Model:
     """Splits neurons: a grown model that starts out as (nearly) the same function.
 
@@ -85,6 +91,8 @@ def split(
             kernels; "draw" makes random ones of the same norm.
         carried_scales: "copy" takes its parent's normalization, bias, PReLU and
             LayerScale; "draw" takes their initial values.
+        optimizer_state: of a compiled model: "carry" it over, scaled as a split scales
+            gradients; carry that of "old" neurons only; or "reset" it.
 
     Returns:
         A model of the same structure with the same layer names, layer classes and
@@ -110,6 +118,7 @@ def split(
     fresh = isinstance(epsilon, str)
     start = FreshStart(carried_kernels, carried_scales)
     check_start(start, epsilon)
+    one_of("optimizer_state", optimizer_state, OPTIMIZER_STATES)
     splitting = Splitting(
         model,
         plan,
@@ -117,6 +126,7 @@ def split(
         seed=seed,
         fresh=fresh,
         start=start,
+        optimizer_state=optimizer_state,
         verify=verify,
         split_untrainable=split_untrainable,
     )
@@ -180,6 +190,7 @@ class Splitting:
         seed: int = 0,
         fresh: bool = False,
         start: FreshStart = FreshStart(),  # noqa: B008  (it cannot change)
+        optimizer_state: OptimizerState = "carry",
         verify: Any = None,
         split_untrainable: bool = False,
         class_of: Callable[[type], type] = lambda kind: kind,
@@ -189,6 +200,7 @@ class Splitting:
         self._pairs: list[tuple[Any, Any]] = []
         self._fresh = fresh
         self._start = start
+        self._optimizer_state = optimizer_state
         self._verify = verify
         self._split_untrainable = split_untrainable
         self.graph = trace(model, split_untrainable=split_untrainable)
@@ -248,7 +260,9 @@ class Splitting:
         if self.model.compiled:
             copy_compile_settings(self.model, new)
             uses = {id(weight.variable): weight for weight in self.graph.weights}
-            carry_optimizer_state(self.model, new, self.growth, uses)
+            carry_optimizer_state(
+                self.model, new, self.growth, uses, self._optimizer_state
+            )
         return new
 
     def _check(self, new: keras.Model) -> None:

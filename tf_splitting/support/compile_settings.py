@@ -45,6 +45,12 @@ def fresh_optimizer(optimizer: keras.Optimizer) -> keras.Optimizer:
     return type(optimizer).from_config(optimizer.get_config())
 
 
+def has_own_schedule(optimizer: keras.Optimizer) -> bool:
+    """Whether the optimizer follows a `LearningRateSchedule` of its user's."""
+    config = optimizer.get_config()["learning_rate"]
+    return not isinstance(config, (int, float))
+
+
 def _fresh_metrics(metrics: Any) -> Any:
     if isinstance(metrics, dict):
         return {key: _fresh_metrics(value) for key, value in metrics.items()}

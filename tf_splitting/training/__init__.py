@@ -21,7 +21,6 @@ from tf_splitting.training.measuring import measure
 from tf_splitting.training.schedule import (
     CosineDecay,
     Schedule,
-    has_own_schedule,
     plan_rounds,
 )
 
@@ -40,7 +39,6 @@ __all__ = [
     "check_data",
     "check_loss",
     "divide",
-    "has_own_schedule",
     "measure",
     "plan_rounds",
     "reestimate_batch_statistics",

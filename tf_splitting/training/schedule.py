@@ -114,9 +114,3 @@ class CosineDecay(keras.callbacks.Callback):
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.model.optimizer.learning_rate = self._peak
-
-
-def has_own_schedule(optimizer: keras.Optimizer) -> bool:
-    """Whether the optimizer follows a `LearningRateSchedule` of its user's."""
-    config = optimizer.get_config()["learning_rate"]
-    return not isinstance(config, (int, float))
