@@ -1,5 +1,6 @@
 """Settings of the whole suite: quiet TensorFlow, fixed seeds, float64, `--slow`."""
 
+import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -11,6 +12,11 @@ import keras
 import pytest
 
 from tf_splitting.growing.freeing import free_old_functions
+
+# The frameworks' own objects, a million, are there for good: what looks for garbage
+# need not go through them after every test file.
+gc.collect()
+gc.freeze()
 
 
 def pytest_addoption(parser):

@@ -263,9 +263,13 @@ FUNCTIONS = {
             "seed": SEED,
             "verify": only(None),
             "split_untrainable": is_truth,
+            "carried_kernels": junk.nothing,
+            "carried_scales": junk.nothing,
+            "optimizer_state": junk.nothing,
         },
         (
             {"epsilon": "fresh", "seed": np.int64(3), "verify": np.zeros((2, 5))},
+            {"epsilon": "fresh", "carried_scales": "draw", "optimizer_state": "old"},
             {"epsilon": np.float32(0.1), "scores": scores(), "split_untrainable": 1},
         ),
     ),

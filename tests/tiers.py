@@ -8,3 +8,8 @@ def marks(case, always, slow):
     if case in always:
         return ()
     return pytest.mark.slow if case in slow else pytest.mark.exhaustive
+
+
+def some(cases, always):
+    """Cases as parameters: some run always, the rest are slow."""
+    return [pytest.param(case, marks=marks(case, always, [*cases])) for case in cases]

@@ -9,6 +9,7 @@ import keras
 import nets
 import numpy as np
 import pytest
+import tiers
 
 from tf_splitting import Exact, SplitPlan, estimate, split
 
@@ -26,7 +27,13 @@ def exact(model, data, outgoing=True):
     )
 
 
-@pytest.mark.parametrize("name", [*nets.ALL, "two_outputs"])
+@pytest.mark.parametrize(
+    "name",
+    tiers.some(
+        [*nets.ALL, "two_outputs"],
+        ["dense", "residual", "bottleneck", "squeeze_excite", "nested", "two_outputs"],
+    ),
+)
 def test_eigenvectors_and_random_directions(name):
     build = nets.ALL.get(name, nets.two_outputs)
     model = nets.compiled(nets.randomized(build()))

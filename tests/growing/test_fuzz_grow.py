@@ -116,6 +116,7 @@ FUNCTIONS = {
             "epsilon": number(above=0),
             "carried_kernels": junk.nothing,
             "carried_scales": junk.nothing,
+            "optimizer_state": junk.nothing,
             "estimator": only(None),
             "method": junk.nothing,
             "cost": is_function,

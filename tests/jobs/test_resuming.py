@@ -425,6 +425,7 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path):
     assert f"last good checkpoint is {store.last}" in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_readable_without_this_package(tmp_path):
     job(examples(), tmp_path)
     newest = sorted(tmp_path.glob("checkpoint-*"))[-1]

@@ -26,9 +26,8 @@ from tf_splitting.jobs.checkpoints.store import CheckpointStore
 RESULTS = ("history.json", "grown.keras", "growth.png", "saved_model")
 
 
-@pytest.mark.parametrize(
-    "name", ["SIGTERM", pytest.param("SIGINT", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
 def test_a_signal_stops_a_job_that_goes_on_with_the_same_command(
     name, small_file, tmp_path
 ):
@@ -149,6 +148,7 @@ def too_small_for(path):
     return 9 * max(file.stat().st_size for file in files) // 10
 
 
+@pytest.mark.slow
 def test_each_result_is_whole_or_absent(job, monkeypatch, tmp_path):
     _, done = job
     monkeypatch.setattr(sys, "path", [str(ROOT / "tools"), str(ROOT), *sys.path])
