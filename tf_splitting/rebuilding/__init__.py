@@ -2,7 +2,7 @@
 
 In: a model, a `SplitPlan`, directions.
 Out: a grown model, checked against its plan.
-Imports from: selecting, estimating, costs, tracing, support.
+Imports from: selecting, estimating, tracing, support.
 """
 
 from tf_splitting.rebuilding.fresh import STARTS, FreshStart, Start
