@@ -25,8 +25,9 @@ ROUNDS = flags.DEFINE_integer(
 METHOD = define_choice(
     "method",
     "splitting",
-    ("splitting", "uniform"),
-    "splitting chooses neurons by their splitting indices; uniform, the baseline, "
+    ("splitting", "candidates", "uniform"),
+    "splitting chooses neurons by their splitting indices; candidates scores random "
+    "fresh neurons by the gradient at their outgoing weights; uniform, the baseline, "
     "takes random ones of every layer.",
 )
 EPSILON = define_number(

@@ -220,6 +220,12 @@ FUNCTIONS = {
         {"outgoing": is_truth, "max_dimension": whole(1)},
         ({"outgoing": False, "max_dimension": np.int64(5)},),
     ),
+    "methods.Candidates": Function(
+        methods.Candidates,
+        dict,
+        {"share": number(above=0), "norm": junk.nothing, "examples": whole(1)},
+        ({"share": np.float32(2), "norm": "squares", "examples": np.int64(64)},),
+    ),
     "methods.Splitting": Function(
         methods.Splitting,
         dict,
@@ -276,7 +282,12 @@ FUNCTIONS = {
     "SplitPlan": Function(
         ts.SplitPlan,
         lambda: {"splits": {"first": [0]}},
-        {"splits": is_splits, "directions": EMPTY, "made_for": is_made_for},
+        {
+            "splits": is_splits,
+            "directions": EMPTY,
+            "made_for": is_made_for,
+            "candidates": EMPTY,
+        },
         (
             {"splits": {"first": np.array([0, 1]), "second": range(2)}},
             {"splits": {"first": {3}}, "made_for": {"first": np.int64(4)}},

@@ -8,10 +8,11 @@ import pytest
 
 from tf_splitting import count_macs, split, trace
 from tf_splitting.data import draw_sample
+from tf_splitting.errors import SplittingError
 from tf_splitting.methods import METHODS, Round
 
 # What to make it with, so that it is quick on the examples of these tests.
-SETTINGS = {"splitting": {"first_sample": 64}, "uniform": {}}
+SETTINGS = {"candidates": {}, "splitting": {"first_sample": 64}, "uniform": {}}
 each = pytest.mark.parametrize("name", SETTINGS)
 
 
@@ -22,7 +23,13 @@ def context(net="dense", target=1.5, seed=0, **limits):
     return Round(model, trace(model), sample, selection, seed, 0)
 
 
+# Those that score fresh neurons, and refuse to choose among copies.
+FRESH_ONLY = {"candidates"}
+
+
 def propose(name, round_):
+    if name in FRESH_ONLY:
+        round_ = replace(round_, fresh=True)
     return METHODS[name](**SETTINGS[name]).propose(round_)
 
 
@@ -45,6 +52,10 @@ def test_the_budget_is_used_and_never_exceeded(name, net):
 @pytest.mark.parametrize(("fresh", "growth", "most"), [(True, 5, 5), (False, 5, 2)])
 def test_a_fresh_neuron_has_brothers_and_a_copy_none(name, fresh, growth, most):
     round_ = replace(context(target=8, max_growth=growth), fresh=fresh)
+    if name in FRESH_ONLY and not fresh:
+        with pytest.raises(SplittingError, match="fresh"):
+            METHODS[name](**SETTINGS[name]).propose(round_)
+        return
     plan = propose(name, round_).plan
     widths = plan.widths(round_.graph)
     ratios = [widths[s.name] / s.width for s in round_.graph.growable]
@@ -83,8 +94,13 @@ def test_scores_are_those_the_plan_was_chosen_by(name):
         return
     for space, indices in plan.splits.items():
         gain = scores[space].gain
-        assert gain.shape == (plan.made_for[space],)
-        assert scores[space].parents is None
+        if space in plan.candidates:
+            parents = scores[space].parents
+            assert parents.shape == gain.shape
+            assert [parents[n] for n in plan.candidates[space]] == indices
+            indices = plan.candidates[space]
+        else:
+            assert gain.shape == (plan.made_for[space],)
         # No neuron is passed over for one of its space that gains less.
         left = np.setdiff1d(np.arange(len(gain)), indices)
         if len(indices) and len(left):

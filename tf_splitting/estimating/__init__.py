@@ -18,6 +18,7 @@ from tf_splitting.estimating.estimation import (
 from tf_splitting.estimating.estimators.base import Eigenpairs, Estimator
 from tf_splitting.estimating.estimators.exact import Exact
 from tf_splitting.estimating.estimators.rayleigh import Rayleigh
+from tf_splitting.estimating.outgoing import NORMS, Norm, outgoing_gains
 from tf_splitting.estimating.precision import in_float32
 from tf_splitting.estimating.problem import SplittingProblem, flat_inputs
 from tf_splitting.estimating.scores import (
@@ -31,11 +32,13 @@ from tf_splitting.estimating.targets import check_labels, check_targets
 __all__ = [
     "DEFAULT_SAMPLE_SIZE",
     "DEFAULT_STEP",
+    "NORMS",
     "Directions",
     "Eigenpairs",
     "Estimation",
     "Estimator",
     "Exact",
+    "Norm",
     "Rayleigh",
     "SpaceScores",
     "SplittingProblem",
@@ -50,5 +53,6 @@ __all__ = [
     "estimate",
     "flat_inputs",
     "in_float32",
+    "outgoing_gains",
     "slices",
 ]

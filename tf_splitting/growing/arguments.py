@@ -15,7 +15,7 @@ from tf_splitting.data import is_arrays, whole_of
 from tf_splitting.errors import DataError, SplittingError
 from tf_splitting.estimating import Estimator
 from tf_splitting.growing.step_size import check_epsilon
-from tf_splitting.methods import METHODS, Method, Splitting
+from tf_splitting.methods import METHODS, Candidates, Method, Splitting
 from tf_splitting.rebuilding import (
     FRESH,
     OPTIMIZER_STATES,
@@ -202,8 +202,10 @@ class GrowArguments(JobArguments):
         optimizer_state: after a split: "carry" it over; carry that of "old" neurons
             only; or "reset" it.
         estimator: `Rayleigh(...)` (the default), `Exact()`, or one of your own.
-        method: `"splitting"`, `"uniform"` (random neurons: the baseline), or an
-            object with the protocol of `tf_splitting.methods.Method`.
+        method: `"splitting"` (by splitting indices), `"candidates"` (random fresh
+            neurons, scored by the gradient at their outgoing weights), `"uniform"`
+            (random neurons: the baseline), or an object with the protocol of
+            `tf_splitting.methods.Method`.
         cost: what gains are divided by: `"macs"`, `"params"`, or a function
             `cost(graph, widths) -> float`.
         target_cost: what the result may cost at most, in the units of `cost`.
@@ -247,8 +249,8 @@ class GrowArguments(JobArguments):
         given.truth("verify", self.verify)
         check_epsilon(self.epsilon)
         check_start(self.start, self.epsilon)
+        self._check_method()
         given.one_of("optimizer_state", self.optimizer_state, OPTIMIZER_STATES)
-        self.chosen_method()
 
     @property
     def start(self) -> FreshStart:
@@ -276,6 +278,20 @@ class GrowArguments(JobArguments):
         if self.sample_size is not None:
             return {"size": self.sample_size, "most_bytes": None}
         return {"size": MOST_EXAMPLES, "most_bytes": MOST_BYTES}
+
+    def _check_method(self) -> None:
+        """Raises unless there is a method, and it works with this step.
+
+        Raises:
+            SplittingError: there is none, or it scores fresh neurons and others are
+                to be added.
+        """
+        if isinstance(self.chosen_method(), Candidates) and self.epsilon != FRESH:
+            raise SplittingError(
+                f"Got method 'candidates' with epsilon={self.epsilon!r}; expected "
+                "epsilon='fresh', the default: it scores fresh neurons. Copies are "
+                "scored by the method 'splitting'."
+            )
 
     def chosen_method(self) -> Method:
         """The method, with the estimator if one was given.

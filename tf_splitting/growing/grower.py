@@ -72,6 +72,8 @@ class Grower:
                 wanted.seed + number,
                 wanted.verbose,
                 fresh=wanted.epsilon == FRESH,
+                start=wanted.start,
+                split_untrainable=wanted.split_untrainable,
             )
         )
         state.estimating = time.perf_counter() - start

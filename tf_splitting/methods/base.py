@@ -10,6 +10,7 @@ import keras
 
 from tf_splitting.data import Sample
 from tf_splitting.estimating import SplittingScores
+from tf_splitting.rebuilding import FreshStart
 from tf_splitting.selecting import SplitPlan
 from tf_splitting.tracing import ChannelGraph
 
@@ -29,6 +30,8 @@ class Round:
         verbose: 0 is silent.
         fresh: whether neurons are added fresh, so that one may be the parent of
             several.
+        start: what a fresh neuron carries along.
+        split_untrainable: as `graph` was traced.
     """
 
     model: keras.Model
@@ -38,6 +41,8 @@ class Round:
     seed: int
     verbose: int
     fresh: bool = False
+    start: FreshStart = FreshStart()  # noqa: RUF009  (it cannot change)
+    split_untrainable: bool = False
 
     @property
     def children(self) -> int:

@@ -5,10 +5,15 @@ computes. Its incoming weights are random. What it carries along on the way to i
 consumers is of two kinds, kernels (depthwise, grouped, separable) and scales
 (normalization, bias, PReLU, LayerScale), and each is either its parent's or drawn anew:
 a kernel at random, with the norm of its parent's; a scale at its initial value.
+
+A fresh neuron that is a candidate (`SplitPlan.candidates`) is drawn from the seed and
+its number alone, and reads the old neurons only: it is what it was when it was scored,
+whichever others are added beside it.
 """
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +22,7 @@ import numpy as np
 from tf_splitting.rebuilding.growth import Growth, Offset
 from tf_splitting.support import one_of
 from tf_splitting.tracing import AxisUse, Neurons, WeightUse, as_numpy
+from tf_splitting.tracing import layout as lay
 
 Start = Literal["copy", "draw"]
 STARTS = ("copy", "draw")
@@ -52,6 +58,7 @@ def fresh_offsets(
     neurons: Neurons,
     generator: np.random.Generator,
     start: FreshStart,
+    seed: int,
 ) -> dict[str, list[Offset]]:
     """What turns copies into fresh neurons, by weight name.
 
@@ -60,6 +67,7 @@ def fresh_offsets(
         neurons: the model's neurons.
         generator: source of the new weights.
         start: where what they carry along comes from.
+        seed: of candidates.
 
     Added to a kernel, it gives every new neuron random incoming weights of its
     parent's norm, over all inputs, new ones included.
@@ -73,12 +81,13 @@ def fresh_offsets(
         if len(where):
             parents = growth.sources(weight, slot.axis)[where]
             norms = np.take(slot.broadcast(norm), parents, slot.axis)
-            offset = _random(growth, weight, slot.axis, where, norms, generator)
+            draw = _Draw(growth, weight, slot.axis, generator, seed)
+            offset = draw.replacing(where, norms)
             found.setdefault(slot.weight, []).append(offset)
     if start.draws:
         for weight in neurons.graph.weights:
             for use in weight.axes:
-                own = _carried(growth, weight, use, generator, start)
+                own = _carried(growth, weight, use, generator, start, seed)
                 if own is not None:
                     found.setdefault(weight.name, []).append(own)
     return found
@@ -90,6 +99,7 @@ def _carried(
     use: AxisUse,
     generator: np.random.Generator,
     start: FreshStart,
+    seed: int,
 ) -> Offset | None:
     """What makes a carried weight the new neurons' own, if it is to be."""
     if use.carried is None:
@@ -102,7 +112,8 @@ def _carried(
             return None
         parents = growth.sources(weight, use.axis)[where]
         norms = np.take(_norms(weight, use.axis), parents, use.axis)
-        return _random(growth, weight, use.axis, where, norms, generator)
+        draw = _Draw(growth, weight, use.axis, generator, seed)
+        return draw.replacing(where, norms)
     initial = use.carried.initial
     if start.scales == "copy" or initial is None:
         return None
@@ -111,20 +122,60 @@ def _carried(
     return Offset(use.axis, where, np.asarray(value, base.dtype) - base)
 
 
-def _random(
-    growth: Growth,
-    weight: WeightUse,
-    axis: int,
-    where: np.ndarray,
-    norms: np.ndarray,
-    generator: np.random.Generator,
-) -> Offset:
-    """What replaces slices of a grown weight by random ones of these norms."""
-    base = growth.weight(as_numpy(weight.variable), weight, {axis: where})
-    drawn = generator.standard_normal(base.shape)
-    others = tuple(i for i in range(base.ndim) if i != axis)
-    drawn /= np.sqrt(np.square(drawn).sum(others, keepdims=True))
-    return Offset(axis, where, norms * drawn - base)
+@dataclass(frozen=True)
+class _Draw:
+    """Random slices along an axis of a grown weight."""
+
+    growth: Growth
+    weight: WeightUse
+    axis: int
+    generator: np.random.Generator
+    seed: int
+
+    def replacing(self, where: np.ndarray, norms: np.ndarray) -> Offset:
+        """What replaces the slices at these positions by random ones of these norms."""
+        growth, weight, axis = self.growth, self.weight, self.axis
+        base = growth.weight(as_numpy(weight.variable), weight, {axis: where})
+        drawn = self.generator.standard_normal(base.shape)
+        numbers = growth.along(weight, axis, growth.numbers).reshape(-1)[where]
+        for place in np.flatnonzero(numbers >= 0):
+            before = np.count_nonzero(numbers[:place] == numbers[place])
+            index = lay.at(drawn.ndim, axis, np.array([place]))
+            drawn[index] = self._candidate(int(numbers[place]), int(before))
+        others = tuple(i for i in range(base.ndim) if i != axis)
+        drawn /= np.sqrt(np.square(drawn).sum(others, keepdims=True))
+        return Offset(axis, where, norms * drawn - base)
+
+    def _candidate(self, number: int, occurrence: int) -> np.ndarray:
+        """A slice that its number alone decides: zero but for what was there before.
+
+        Args:
+            number: of the candidate.
+            occurrence: of its slices on this axis.
+        """
+        name = zlib.crc32(self.weight.name.encode())
+        generator = np.random.default_rng(
+            [self.seed, name, self.axis, number, occurrence]
+        )
+        old = [
+            np.arange(1)
+            if axis == self.axis
+            else self.growth.old_positions(self.weight, axis)
+            for axis in range(len(self.weight.variable.shape))
+        ]
+        lengths = [
+            1 if axis == self.axis else self._length(axis) for axis in range(len(old))
+        ]
+        values = np.zeros(lengths)
+        values[np.ix_(*old)] = generator.standard_normal([len(each) for each in old])
+        return values
+
+    def _length(self, axis: int) -> int:
+        """Length of an axis of the grown weight."""
+        for use in self.weight.axes:
+            if use.axis == axis:
+                return lay.size(use.layout, self.growth.new_widths)
+        return self.weight.variable.shape[axis]
 
 
 def _norms(weight: WeightUse, axis: int) -> np.ndarray:

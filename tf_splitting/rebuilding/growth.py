@@ -31,17 +31,19 @@ class Growth:
         gathers: old neuron of every new one, `[new width]`.
         shares: share of that neuron's outgoing weight that the new one gets.
         signs: the coefficient c_k of each copy, 0 where nothing was split.
+        numbers: of the candidate that each new neuron is; -1 where it is none.
     """
 
     widths: dict[str, int]
     gathers: dict[str, np.ndarray]
     shares: dict[str, np.ndarray]
     signs: dict[str, np.ndarray]
+    numbers: dict[str, np.ndarray]
 
     @classmethod
     def of(cls, graph: ChannelGraph, plan: SplitPlan, *, fresh: bool = False) -> Growth:
         """Works out a plan that fits the graph; `fresh` neurons in place of copies."""
-        gathers, shares, signs = {}, {}, {}
+        gathers, shares, signs, numbers = {}, {}, {}, {}
         for space in graph.spaces:
             added = np.asarray(plan.splits.get(space.name, []), np.int64)
             gather = np.concatenate([np.arange(space.width), added])
@@ -52,7 +54,9 @@ class Growth:
             else:
                 shares[space.name] = 1 / counts[gather]
             signs[space.name] = _signs(gather, counts)
-        return cls(graph.widths, gathers, shares, signs)
+            numbers[space.name] = np.full(len(gather), -1)
+            numbers[space.name][space.width :] = plan.candidates.get(space.name, -1)
+        return cls(graph.widths, gathers, shares, signs, numbers)
 
     @property
     def new_widths(self) -> dict[str, int]:
@@ -129,6 +133,16 @@ class Growth:
         for use in weight.axes:
             among = among & self.along(weight, use.axis, old)
         return among
+
+    def old_positions(self, weight: WeightUse, axis: int) -> np.ndarray:
+        """Positions of an axis of the new weight that were there before, in order."""
+        if axis not in {use.axis for use in weight.axes}:
+            return np.arange(weight.variable.shape[axis])
+        old = {
+            space: np.arange(len(gather)) < self.widths[space]
+            for space, gather in self.gathers.items()
+        }
+        return np.flatnonzero(self.along(weight, axis, old))
 
     def gradient_like(
         self, value: np.ndarray, weight: WeightUse, degree: int

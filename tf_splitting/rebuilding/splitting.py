@@ -222,7 +222,9 @@ class Splitting:
         neurons = self._neurons
         if self._fresh:
             generator = np.random.default_rng(self._seed)
-            return fresh_offsets(self.growth, neurons, generator, self._start)
+            return fresh_offsets(
+                self.growth, neurons, generator, self._start, self._seed
+            )
         directions = _directions(neurons, self._known, self._splits, self._seed)
         return offsets(self.growth, neurons, directions)
 

@@ -39,6 +39,9 @@ class SplitPlan:
         directions: space name to the directions to split along; usually empty, the
             scores hold them. `with_directions` makes a plan that can be applied
             without its scores.
+        candidates: space name to the numbers of the candidates that were chosen, one
+            for each index: a fresh neuron of a number is drawn the same whichever
+            others are, so that what is added is what was scored. Usually empty.
         made_for: space name to the width that the space must have for the plan to
             apply. `select` fills in those of all spaces that may grow; a handwritten
             plan may leave it empty. Plans that split the same neurons are equal
@@ -58,12 +61,14 @@ class SplitPlan:
     splits: dict[str, list[int]]
     directions: dict[str, Directions] = field(compare=False, repr=False)
     made_for: dict[str, int] = field(compare=False, repr=False)
+    candidates: dict[str, list[int]] = field(compare=False, repr=False)
 
     def __init__(
         self,
         splits: Mapping[str, Iterable[int]] | None = None,
         directions: Mapping[str, Directions] | None = None,
         made_for: Mapping[str, int] | None = None,
+        candidates: Mapping[str, Iterable[int]] | None = None,
     ) -> None:
         expected = "a mapping from space names to lists of neuron indices"
         hint = 'Pass one, such as {"conv1": [0, 3]}.'
@@ -80,6 +85,20 @@ class SplitPlan:
             space: whole(f"made_for[{space!r}]", width, at_least=1, error=PlanError)
             for space, width in by_space("made_for", made_for, expected).items()
         }
+
+        expected = "a mapping from space names to lists of candidate numbers"
+        self.candidates = {
+            space: _as_indices(space, numbers, "candidates")
+            for space, numbers in by_space("candidates", candidates, expected).items()
+        }
+        for space, numbers in self.candidates.items():
+            indices = self.splits.get(space, [])
+            if len(numbers) != len(indices) or len({*numbers}) != len(numbers):
+                raise PlanError(
+                    f"Got candidates[{space!r}]={numbers}; expected {len(indices)} "
+                    "numbers, one for each index of the space, each another. Leave it "
+                    "out to have neurons drawn anyhow."
+                )
 
     def __len__(self) -> int:
         """Number of neurons that are added."""
@@ -112,6 +131,7 @@ class SplitPlan:
                 if indices and space in scores
             },
             self.made_for,
+            self.candidates,
         )
 
     def widths(self, graph: ChannelGraph) -> dict[str, int]:
@@ -164,6 +184,8 @@ class SplitPlan:
         data: dict[str, Any] = {"format": _FORMAT, "splits": self.splits}
         if self.made_for:
             data["made_for"] = self.made_for
+        if self.candidates:
+            data["candidates"] = self.candidates
         if self.directions:
             data["directions"] = {
                 space: {
@@ -212,7 +234,9 @@ class SplitPlan:
                 'Expected "directions" to hold, by space, "incoming" and "outgoing" '
                 f"arrays by kernel name; {error}. Leave it out to do without."
             ) from error
-        return cls(data["splits"], directions, data.get("made_for"))
+        return cls(
+            data["splits"], directions, data.get("made_for"), data.get("candidates")
+        )
 
     def save(self, path: str | Path) -> None:
         """Writes the plan as JSON; the file appears whole or not at all.
@@ -260,9 +284,9 @@ def check_graph(graph: ChannelGraph) -> None:
     instance("graph", graph, ChannelGraph, expected, hint, error=PlanError)
 
 
-def _as_indices(space: str, indices: Any) -> list[int]:
+def _as_indices(space: str, indices: Any, what: str = "splits") -> list[int]:
     """Neuron indices as a list of ints."""
-    name = f"splits[{space!r}]"
+    name = f"{what}[{space!r}]"
     scalar = isinstance(indices, np.ndarray) and indices.ndim == 0
     if scalar or not isinstance(indices, Iterable):
         hint = "Pass one, such as [0, 3]."

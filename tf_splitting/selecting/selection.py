@@ -114,9 +114,11 @@ def select(
             touched |= ledger.neighbours(best)
         for name in touched & ratios.keys():
             ratios[name] = ratio(name)
+    chosen = {name: c for name, c in candidates.items() if c.taken}
     return SplitPlan(
-        {name: sorted(c.taken) for name, c in candidates.items() if c.taken},
+        {name: c.parents for name, c in chosen.items()},
         made_for={space.name: space.width for space in graph.growable},
+        candidates={name: c.numbers for name, c in chosen.items() if c.numbered},
     )
 
 
@@ -159,6 +161,7 @@ class _Candidates:
         self, scores: SpaceScores, gain: np.ndarray, multiple: int, limit: int
     ) -> None:
         parents = getattr(scores, "parents", None)
+        self.numbered = parents is not None
         self._parents = np.arange(len(gain)) if parents is None else parents
         order = np.argsort(-gain, kind="stable")
         self._order = [int(i) for i in order if gain[i] > 0]
@@ -178,8 +181,17 @@ class _Candidates:
     def take(self, count: int) -> None:
         """Takes the next `count` candidates."""
         start = len(self.taken)
-        chosen = self._order[start : start + count]
-        self.taken += [int(parent) for parent in self._parents[chosen]]
+        self.taken += self._order[start : start + count]
+
+    @property
+    def numbers(self) -> list[int]:
+        """The candidates taken, by their parents."""
+        return sorted(self.taken, key=lambda number: (self._parents[number], number))
+
+    @property
+    def parents(self) -> list[int]:
+        """Parents of the candidates taken, in their order."""
+        return [int(self._parents[number]) for number in self.numbers]
 
 
 class _Ledger:
