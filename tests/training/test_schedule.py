@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from tf_splitting.errors import SplittingError
-from tf_splitting.training.schedule import CosineDecay, has_own_schedule, plan_rounds
+from tf_splitting.support import has_own_schedule
+from tf_splitting.training.schedule import CosineDecay, plan_rounds
 
 PHASES = {"growth": 2.0, "epochs": 2, "final_epochs": 5}
 
