@@ -6,6 +6,7 @@ call with nothing replaced has to pass, or the errors could be about something e
 """
 
 import functools
+import inspect
 import math
 
 import junk
@@ -159,6 +160,9 @@ FUNCTIONS = {
     ),
     "count_params": Function(
         ts.count_params, lambda: {"model": model()}, {"model": junk.nothing}
+    ),
+    "macs_per_layer": Function(
+        ts.macs_per_layer, lambda: {"model": model()}, {"model": junk.nothing}
     ),
     "params_per_layer": Function(
         ts.params_per_layer, lambda: {"model": model()}, {"model": junk.nothing}
@@ -417,6 +421,20 @@ def test_right_values_are_taken(name):
     function.call(**function.valid())
     for changes in function.others:
         function.call(**{**function.valid(), **changes})
+
+
+# What the tests of these names call, in runs without `--slow` too.
+ELSEWHERE = {
+    "grow": "test_fuzz_grow",
+    "train": "test_fuzz_grow",
+    "request_stop": "test_resuming",
+    "stop_on_signals": "test_signals",
+}
+
+
+def test_every_public_function_is_among_them():
+    functions = {n for n in ts.__all__ if inspect.isfunction(getattr(ts, n))}
+    assert functions == (functions & FUNCTIONS.keys()) | ELSEWHERE.keys()
 
 
 def test_there_are_enough_of_them():

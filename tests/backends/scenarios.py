@@ -1,6 +1,6 @@
 """What every public function does, as arrays, on whatever backend this process has.
 
-    KERAS_BACKEND=jax python tests/backends/scenarios.py results.npz FOLDER
+    KERAS_BACKEND=jax python tests/backends/scenarios.py results.npz FOLDER [NAME ...]
 
 A row of the contract is a function of this file, named after what it calls; it returns
 arrays by name. Weights come from NumPy, as initializers draw other numbers on other
@@ -169,7 +169,8 @@ def grown(folder, **options):
             **options,
         },
     )
-    return {"epochs": np.array(len(history.epochs)), **weights(result)}
+    counts = {"epochs": len(history.epochs), "macs": tf_splitting.count_macs(result)}
+    return {**{k: np.array(v) for k, v in counts.items()}, **weights(result)}
 
 
 @row
@@ -224,6 +225,11 @@ def stop_on_signals(folder):
         return {"within": np.array(True)}
 
 
+def short_job(folder):
+    """The whole way in one round."""
+    return grown(folder, rounds=1, final_epochs=1)
+
+
 def resumed(folder):
     """Goes on with the job that the other backend has stopped."""
     with warnings.catch_warnings(record=True) as caught:
@@ -253,5 +259,6 @@ def results_of(functions, folder):
 
 
 if __name__ == "__main__":
-    file, folder = map(Path, sys.argv[1:])
-    np.savez(file, **results_of([*ROWS.values(), resumed, read], folder))
+    file, folder, *names = sys.argv[1:]
+    functions = map(globals().get, names or [*ROWS, "resumed", "read"])
+    np.savez(file, **results_of(functions, Path(folder)))

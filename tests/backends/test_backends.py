@@ -27,8 +27,16 @@ def results(tmp_path_factory):
     """`(TensorFlow's, JAX's)` arrays by `row|key`."""
     folder = tmp_path_factory.mktemp("backends")
     here = scenarios.results_of(scenarios.ROWS.values(), folder)
+    there = on_jax(folder)
+    here |= scenarios.results_of([scenarios.resumed, scenarios.read], folder)
+    return here, there
+
+
+def on_jax(folder, *names):
+    """Arrays by `row|key`, from a process that cannot import TensorFlow."""
+    file = folder / "jax.npz"
     run = subprocess.run(
-        [sys.executable, WITHOUT, scenarios.__file__, folder / "jax.npz", folder],
+        [sys.executable, WITHOUT, scenarios.__file__, file, folder, *names],
         env={
             **os.environ,
             "KERAS_BACKEND": "jax",
@@ -40,9 +48,8 @@ def results(tmp_path_factory):
         text=True,
     )
     assert run.returncode == 0, run.stderr
-    here |= scenarios.results_of([scenarios.resumed, scenarios.read], folder)
-    with np.load(folder / "jax.npz") as there:
-        return here, dict(there)
+    with np.load(file) as found:
+        return dict(found)
 
 
 def row_of(results, name):
@@ -67,6 +74,15 @@ def test_every_public_function_has_a_row():
         if inspect.isfunction(getattr(tf_splitting, name))
     }
     assert functions <= scenarios.ROWS.keys()
+
+
+def test_a_job_on_jax_alone_ends_as_on_tensorflow(tmp_path):
+    """The quick one of these; the rows of the contract are slow."""
+    here = scenarios.results_of([scenarios.short_job], tmp_path)
+    there = on_jax(tmp_path, "short_job")
+    for key, (one, other) in row_of((here, there), "short_job").items():
+        assert_near(one, other, TOLERANCES["grow"], key)
+    assert 1_800 < there["short_job|macs"] <= 2_000
 
 
 @pytest.mark.slow

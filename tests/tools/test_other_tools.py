@@ -30,20 +30,15 @@ def test_both_files_of_a_job_evaluate_alike(run_tool, job):
     assert len(re.findall(r"ms per image at batch size (1|16) ", folder.stdout)) == 2
 
 
-def test_inspect_shows_spaces_reasons_and_indices(run_tool, small_file):
-    process = run_tool(
-        "inspect_model",
-        f"--model={small_file}",
-        "--scores",
-        "--sample_size=16",
-        "--passes=1",
-        *TINY,
-    )
-    assert process.returncode == 0, process.stderr
-    assert "frozen because" in process.stdout
-    assert "2 of 4 spaces may grow" in process.stdout
-    assert "lowest index" in process.stdout
-    assert "on 16 images" in process.stdout
+def test_inspect_shows_spaces_reasons_and_indices(run_here, small_file, capsys):
+    limits = dict(flag.lstrip("-").split("=") for flag in TINY)
+    options = {"scores": True, "sample_size": 16, "passes": 1, **limits}
+    run_here("inspect_model", model=small_file, **options)
+    shown = capsys.readouterr().out
+    assert "frozen because" in shown
+    assert "2 of 4 spaces may grow" in shown
+    assert "lowest index" in shown
+    assert "on 16 images" in shown
 
 
 def test_inspect_takes_keras_applications(run_here, capsys):

@@ -25,7 +25,7 @@ from tf_splitting.tracing.rules.stock import (
     StochasticDepth,
 )
 
-pytestmark = pytest.mark.usefixtures("float64")
+pytestmark = pytest.mark.usefixtures("float64_throughout")
 
 
 def chain(inputs, *calls):
@@ -296,13 +296,23 @@ ROWS = {
 }
 
 
-@pytest.fixture(params=ROWS)
-def row(request):
+@pytest.fixture(scope="module", params=ROWS)
+def built(request, float64_throughout):
+    """A row's model, traced, for all checks of the row."""
     build, growable = ROWS[request.param]
+    keras.utils.set_random_seed(0)
     model = nets.compiled(nets.randomized(build()))
     return SimpleNamespace(
         name=request.param, model=model, graph=trace(model), growable=growable.split()
     )
+
+
+@pytest.fixture
+def row(built):
+    """The same with its own weights, which training mode moves."""
+    weights = built.model.get_weights()
+    yield built
+    built.model.set_weights(weights)
 
 
 def test_growable_spaces(row):
