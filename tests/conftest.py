@@ -62,7 +62,7 @@ def fresh_session():
     from tf_splitting.growing.freeing import free_old_functions
 
     yield
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     # What a process holds, it looks through for garbage again and again.
     free_old_functions()
 

@@ -6,6 +6,7 @@ import nets
 import numpy as np
 import pytest
 import tensorflow as tf
+import tiers
 
 from tf_splitting import Exact, Rayleigh, SplitPlan, estimate, split, trace
 from tf_splitting.errors import DataError, ModelError, NonFiniteLossError
@@ -20,6 +21,15 @@ ESTIMATORS = {
     "rmsprop": Rayleigh(solver="rmsprop", passes=2),
 }
 each = pytest.mark.parametrize("estimator", ESTIMATORS.values(), ids=ESTIMATORS)
+# Where it makes no difference which weights are in a direction.
+QUICK = {"exact", "lobpcg", "rmsprop"}
+each_kind = pytest.mark.parametrize(
+    "estimator",
+    [
+        pytest.param(estimator, id=name, marks=tiers.marks(name, QUICK, ESTIMATORS))
+        for name, estimator in ESTIMATORS.items()
+    ],
+)
 
 
 def scored(model, data, estimator, **options):
@@ -61,7 +71,7 @@ def test_the_index_is_the_quotient_of_its_direction(estimator, float64):
     np.testing.assert_allclose(found, quotients, rtol=1e-5, atol=1e-9)
 
 
-@each
+@each_kind
 def test_the_seed_decides(estimator):
     model = nets.ready("dense")
     data = nets.data(model, count=40)
@@ -74,7 +84,7 @@ def test_the_seed_decides(estimator):
     assert not np.array_equal(indices(1), indices(2))
 
 
-@each
+@each_kind
 def test_sample_weights_count(estimator, float64):
     """Examples of weight zero might as well have other labels."""
     model = nets.ready("dense")
@@ -90,7 +100,7 @@ def test_sample_weights_count(estimator, float64):
         assert np.abs(a - plain[space].splitting_index).max() > 1e-6
 
 
-@each
+@each_kind
 def test_a_given_loss_replaces_the_compiled_one(estimator):
     model = nets.ready("dense")
     data = nets.data(model)
@@ -106,7 +116,7 @@ def test_a_given_loss_replaces_the_compiled_one(estimator):
         )
 
 
-@each
+@each_kind
 def test_batches_make_no_difference(estimator, float64):
     if getattr(estimator, "solver", "") == "rmsprop":
         pytest.skip("it takes a step per batch")
