@@ -38,7 +38,7 @@ QUICK = (
     "Xception",
 )
 
-DEFAULT = ("EfficientNetB0", "MobileNetV2", "MobileNetV3Small")
+DEFAULT = ("MobileNetV2", "MobileNetV3Small")
 
 
 def cases():

@@ -102,6 +102,7 @@ def test_a_second_signal_ends_a_job_at_once(small_file, tmp_path):
     assert (workdir / "grown.keras").exists()
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite(run_tool, small_file, tmp_path):
     workdir = tmp_path / "out"
     # Its weights are finite after the first step, and no longer after the second.
