@@ -7,7 +7,8 @@ from flags.parsers import define_choice, define_number
 GROW = flags.DEFINE_bool(
     "grow",
     True,
-    "--nogrow trains the model as it is for --final_epochs: the baselines' jobs.",
+    "--nogrow trains the model as it is, for --final_epochs or --training_epochs: the "
+    "baselines' jobs.",
 )
 TARGET_MACS = define_number(
     "target_macs",

@@ -24,6 +24,21 @@ LEARNING_RATE = define_number(
 WEIGHT_DECAY = define_number(
     "weight_decay", 0.0, "Decoupled weight decay of the optimizer.", at_least=0
 )
+TRAINING_EPOCHS = define_number(
+    "training_epochs",
+    None,
+    "Training compute of the whole job, as epochs of a model of --target_macs; "
+    "estimates count at what they cost. It takes the place of --epochs and "
+    "--final_epochs. With --nogrow, epochs of the model as it is.",
+    above=0,
+)
+GROWING_SHARE = define_number(
+    "growing_share",
+    0.3,
+    "Share of --training_epochs that is spent before the last split.",
+    at_least=0,
+    at_most=0.99,
+)
 EPOCHS = flags.DEFINE_integer("epochs", 1, "Epochs before each split.", lower_bound=0)
 FINAL_EPOCHS = flags.DEFINE_integer(
     "final_epochs",

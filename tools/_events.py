@@ -23,6 +23,8 @@ from tf_splitting import GrowthHistory, count_macs, count_params
 class EpochEvents(keras.callbacks.Callback):
     """Writes loss, metrics, MACs, parameters, learning rate and round of every epoch.
 
+    And the training compute spent so far, in MACs times images, and the seconds.
+
     One object lives through the whole job: `fit` runs once per round, each time with
     another model. A full disk does not end the job: what it does not take is written
     with a later epoch.
@@ -52,6 +54,8 @@ class EpochEvents(keras.callbacks.Callback):
             **self._cost,
             "learning_rate": float(np.asarray(self.model.optimizer.learning_rate)),
             "round": len(self._history.rounds),
+            "compute": self._history.compute,
+            "seconds": self._history.seconds,
         }
         values = [
             Summary.Value(tag=name, simple_value=float(value))

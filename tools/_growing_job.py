@@ -120,7 +120,7 @@ def _run_in(
         raise
     if chief:
         _write(grown, images, history, folder)
-    _results.report(grown, images, before, folder)
+    _results.report(grown, images, before, history, folder)
 
 
 def _write(
@@ -192,7 +192,9 @@ def _train(
         "history": history,
     }
     if not growing.GROW.value:
-        given = {**_given(TrainArguments), "epochs": training.FINAL_EPOCHS.value}
+        given = _given(TrainArguments)
+        if training.TRAINING_EPOCHS.value is None:
+            given["epochs"] = training.FINAL_EPOCHS.value
         return train(model, images, **given, **common)
     return grow(model, images, **_growth(), **common)
 
@@ -212,6 +214,11 @@ def _given(arguments: type) -> dict[str, Any]:
     values = FLAGS.flag_values_dict()
     # Images come in batches already.
     values.pop(data_flags.BATCH_SIZE.name)
+    if training.TRAINING_EPOCHS.value is not None:
+        # Of these two the flags have defaults; both given is one too many.
+        for flag in (training.EPOCHS, training.FINAL_EPOCHS):
+            if not flag.present:
+                values.pop(flag.name)
     names = [field.name for field in fields(arguments)]
     return {name: values[name] for name in names if values.get(name) is not None}
 

@@ -18,7 +18,13 @@ from tf_splitting.exporting import (
     width_table,
 )
 from tf_splitting.models import read_model
-from tf_splitting.support import alone, appearing, format_count, placement_of
+from tf_splitting.support import (
+    alone,
+    appearing,
+    format_count,
+    format_seconds,
+    placement_of,
+)
 from tf_splitting.training import divide
 
 # Images that a SavedModel is compared on with the Keras model.
@@ -61,9 +67,10 @@ def report(
     grown: keras.Model,
     images: ImageData,
     before: Mapping[str, int],
+    history: GrowthHistory,
     folder: Path,
 ) -> None:
-    """Prints the widths, the test result, the cost, and where everything is.
+    """Prints the widths, the test result, what it costs and has cost, and the files.
 
     Every process takes part in the test, and the first one prints.
     """
@@ -77,6 +84,12 @@ def report(
     print(
         f"cost: {format_count(count_macs(grown))} MACs, "
         f"{format_count(count_params(grown))} params"
+    )
+    passed = history.compute / count_macs(grown)
+    print(
+        f"training: {format_count(history.compute)} MACs x images, as "
+        f"{passed / images.train_size:.2f} epochs of this model; "
+        f"{format_seconds(history.seconds)}"
     )
     names = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
     print(f"in {folder}: {', '.join(names)}")

@@ -111,8 +111,11 @@ FUNCTIONS = {
             "target_macs": number(above=MACS),
             "rounds": whole(1, None),
             "growth": number(above=1),
-            "epochs": whole(0),
-            "final_epochs": whole(0),
+            # Epochs are given: both is one too many.
+            "training_epochs": only(None),
+            "growing_share": number(0, below=1),
+            "epochs": whole(0, None),
+            "final_epochs": whole(0, None),
             "epsilon": number(above=0),
             "carried_kernels": junk.nothing,
             "carried_scales": junk.nothing,
@@ -149,6 +152,12 @@ FUNCTIONS = {
                 "class_weight": {0: 2.0},
                 "history": ts.GrowthHistory(),
             },
+            {
+                "epochs": None,
+                "final_epochs": None,
+                "training_epochs": np.float32(1.5),
+                "growing_share": np.float64(0.5),
+            },
         ),
     ),
     "train": Function(
@@ -159,7 +168,7 @@ FUNCTIONS = {
             "epochs": 1,
             "verbose": 0,
         },
-        {**JOB, "epochs": whole(1)},
+        {**JOB, "epochs": whole(1), "training_epochs": only(None)},
     ),
     "data.load": Function(
         ts.data.load,

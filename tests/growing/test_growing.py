@@ -493,6 +493,95 @@ def test_epochs_of_fewer_steps_go_on_through_arrays():
     assert not np.array_equal(once, again)
 
 
+@pytest.fixture(scope="module")
+def compute_job():
+    """A job that is laid out by compute, with estimates."""
+    keras.utils.set_random_seed(0)
+    model = seed_model(widths=(24, 24))
+    target, history, watch = 4 * count_macs(model), GrowthHistory(), Watch()
+    grown = grow(
+        model,
+        classes(),
+        target_macs=target,
+        rounds=2,
+        training_epochs=40,
+        growing_share=0.25,
+        batch_size=4,
+        callbacks=[watch],
+        method="candidates",
+        history=history,
+        verbose=0,
+    )
+    return model, grown, target, history, watch
+
+
+def test_compute_is_what_was_asked_for(compute_job):
+    _, grown, target, history, _ = compute_job
+    budget = 40 * 96 * target
+    assert 0.98 * budget < history.compute <= budget
+    trained = [record.compute["training"] for record in history.rounds]
+    assert sum(trained) == pytest.approx(0.25 * budget, rel=0.05)
+    # 24 steps of 4 images are an epoch; counted one by one as in any job.
+    for epoch in history.epochs:
+        assert epoch["images"] <= 96
+        assert epoch["compute"] == epoch["images"] * epoch["macs"]
+    assert history.epochs[-1]["macs"] == count_macs(grown)
+    assert [e["epoch"] for e in history.epochs] == [*range(1, len(history.epochs) + 1)]
+
+
+def test_estimates_count_and_the_history_adds_up(compute_job, tmp_path):
+    history = compute_job[3]
+    estimated = [record.compute["estimating"] for record in history.rounds]
+    assert all(value > 0 for value in estimated)
+    training = sum(epoch["compute"] for epoch in history.epochs)
+    assert history.compute == pytest.approx(training + sum(estimated))
+    again = GrowthHistory()
+    again.fill(json.loads(history.to_json()))
+    assert again == history
+
+
+def test_only_the_last_phase_of_a_compute_job_decays(compute_job):
+    _, _, _, history, watch = compute_job
+    steps = [round(epoch["images"] / 4) for epoch in history.epochs]
+    final = sum(
+        n for n, e in zip(steps, history.epochs, strict=True) if e["round"] == 2
+    )
+    np.testing.assert_allclose(watch.rates[:-final], 0.05)
+    expected = 0.025 * (1 + np.cos(np.pi * np.arange(final) / final))
+    np.testing.assert_allclose(watch.rates[-final:], expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["epochs", "final_epochs"])
+def test_compute_or_epochs(name):
+    with pytest.raises(SplittingError, match=f"training_epochs=3 and {name}=1"):
+        grow(seed_model(), classes(), target_macs=1e4, training_epochs=3, **{name: 1})
+
+
+def test_training_takes_epochs_or_compute():
+    for options in ({}, {"epochs": 1, "training_epochs": 1.0}):
+        with pytest.raises(SplittingError, match="epochs and training_epochs"):
+            tf_splitting.train(seed_model(), classes(), **options)
+    history, model = GrowthHistory(), seed_model()
+    tf_splitting.train(
+        model,
+        classes(),
+        training_epochs=1.5,
+        batch_size=16,
+        history=history,
+        verbose=0,
+    )
+    assert [epoch["images"] for epoch in history.epochs] == [48, 48, 48]
+    assert history.compute == 1.5 * 96 * count_macs(model)
+
+
+def test_compute_needs_data_whose_length_is_known(fits):
+    stream = tf.data.Dataset.from_tensor_slices(classes()).batch(16)
+    unknown = stream.filter(lambda x, y: True)
+    with pytest.raises(DataError, match="training_epochs=2 with a _FilterDataset"):
+        grow(seed_model(), unknown, target_macs=200, training_epochs=2)
+    assert not fits
+
+
 def test_validation_split_is_that_of_fit():
     model = seed_model()
     history = GrowthHistory()

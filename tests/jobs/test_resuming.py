@@ -174,6 +174,23 @@ def test_killed_again_and_again_it_ends_the_same(kind, tmp_path):
     assert_same(job(SETS[kind](), tmp_path, model=model_for(kind)), uninterrupted)
 
 
+COMPUTE = {"epochs": None, "final_epochs": None, "training_epochs": 4.3}
+
+
+@pytest.mark.parametrize("kind", tiered(SETS, "arrays", ["sequence", "stream"])[:-1])
+def test_a_job_laid_out_by_compute_goes_on_too(kind, tmp_path):
+    compute = {**COMPUTE, "method": "candidates" if kind == "arrays" else "uniform"}
+    uninterrupted = job(SETS[kind](), model=model_for(kind), **compute)
+    lengths = [epoch["images"] for epoch in uninterrupted[1].epochs]
+    assert len(set(lengths)) > 1
+    for at in (3, 7, 12):
+        with pytest.raises(KillError):
+            job(SETS[kind](), tmp_path, [KillAt(at)], model_for(kind), **compute)
+    assert_same(
+        job(SETS[kind](), tmp_path, model=model_for(kind), **compute), uninterrupted
+    )
+
+
 @pytest.mark.slow
 def test_without_steps_epochs_are_what_is_saved(tmp_path):
     uninterrupted = job(examples())

@@ -89,7 +89,7 @@ def test_the_seed_decides(name):
 
 @each
 def test_scores_are_those_the_plan_was_chosen_by(name):
-    plan, scores = propose(name, context())
+    plan, scores, _ = propose(name, context())
     if scores is None:
         return
     for space, indices in plan.splits.items():

@@ -68,7 +68,12 @@ def test_tensorboard_events_hold_all_scalars(job):
                 assert value.WhichOneof("value") == "simple_value"
                 found.setdefault(value.tag, {})[event.step] = value.simple_value
     usual = {"accuracy", "loss", "val_accuracy", "val_loss"}
-    assert found.keys() == usual | {"macs", "params", "learning_rate", "round"}
+    cost = {"macs", "params", "compute", "seconds"}
+    assert found.keys() == usual | cost | {"learning_rate", "round"}
+    history = tf_splitting.GrowthHistory()
+    history.fill(json.loads((workdir / "history.json").read_text()))
+    np.testing.assert_allclose(found["compute"][3], history.compute, rtol=1e-6)
+    np.testing.assert_allclose(found["seconds"][3], history.seconds, rtol=1e-6)
     assert found["round"] == {1: 0, 2: 1, 3: 2}
     assert found["macs"][1] < found["macs"][2] < found["macs"][3] <= TARGET
 
@@ -135,6 +140,41 @@ def test_a_finished_job_says_so_again_and_another_is_refused(job, run_tool, smal
     assert other.returncode == 2
     assert "--epochs=1 then, --epochs=2 now" in other.stderr
     assert "--target_macs=120000.0 then, --target_macs=110000.0 now" in other.stderr
+
+
+@pytest.mark.slow
+def test_a_budget_of_compute(run_tool, small_file, tmp_path):
+    def run(*flags):
+        workdir = tmp_path / flags[0]
+        job = (f"--model={small_file}", f"--workdir={workdir}", "--target_macs=120e3")
+        process = run_tool(
+            "grow", *job, *TINY, "--method=candidates", "--noexport", *flags
+        )
+        return process, workdir
+
+    grown, workdir = run("--training_epochs=8", "--rounds=1")
+    assert grown.returncode == 0, grown.stderr
+    (line,) = [
+        each for each in grown.stdout.splitlines() if each.startswith("training: ")
+    ]
+    history = tf_splitting.GrowthHistory()
+    history.fill(json.loads((workdir / "history.json").read_text()))
+    epochs = history.compute / history.epochs[-1]["macs"] / 64
+    assert 7.5 < epochs <= 8
+    assert f"as {epochs:.2f} epochs of this model" in line
+    assert "/8 epochs" in grown.stdout
+
+    alone, workdir = run("--nogrow", "--training_epochs=2.5")
+    assert alone.returncode == 0, alone.stderr
+    images = sum(
+        epoch["images"]
+        for epoch in json.loads((workdir / "history.json").read_text())["epochs"]
+    )
+    assert images == 2.5 * 64
+
+    both, _ = run("--training_epochs=2", "--final_epochs=1")
+    assert both.returncode == 2
+    assert "training_epochs=2.0 and final_epochs=1" in both.stderr
 
 
 @pytest.mark.slow

@@ -162,6 +162,11 @@ class Estimation:
             jit_compile=jit_compile,
         )
 
+    @property
+    def passes(self) -> int:
+        """How often the estimator goes over its sample, at most."""
+        return -(-self._estimator.products(self._problem) // self._problem.batches)
+
     def scores(self, sample: Sample, seed: int) -> SplittingScores:
         """Finds directions on a sample and measures what they are worth.
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _TRAIN, _VALIDATION, _GREY = "#8fb8de", "#0b4f8a", "#8a8a8a"
-_NOT_METRICS = {"epoch", "round", "macs", "seconds"}
+_NOT_METRICS = {"epoch", "round", "macs", "seconds", "images", "compute"}
 
 
 def width_table(before: Mapping[str, int], after: Mapping[str, int]) -> str:

@@ -34,6 +34,10 @@ DEFAULT_EPSILON = FRESH
 # Of the estimation sample, if the user does not say how large it may be.
 MOST_EXAMPLES = 8192
 MOST_BYTES = 2**29
+# Where no compute is laid out.
+EPOCHS, FINAL_EPOCHS = 1, 4
+# Of the training compute, before the last split.
+GROWING_SHARE = 0.3
 
 # Passed on to `fit`, which has these defaults.
 OF_FIT = {
@@ -171,13 +175,22 @@ class TrainArguments(JobArguments):
 
     Args:
         epochs: how many, while the learning rate decays to zero.
+        training_epochs: the same, but any number above zero: as much compute as a
+            `grow` with so many has in all.
     """
 
-    epochs: int
+    epochs: int | None = None
+    training_epochs: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        given.whole("epochs", self.epochs, at_least=1)
+        given.whole("epochs", self.epochs, at_least=1, or_none=True)
+        _check_training_epochs(self.training_epochs)
+        if (self.epochs is None) == (self.training_epochs is None):
+            got = "neither" if self.epochs is None else "both"
+            raise SplittingError(
+                f"Got {got} of epochs and training_epochs; expected one of them."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,8 +202,12 @@ class GrowArguments(JobArguments):
         rounds: number of splits; default: as many as `growth` asks for. Rounds are
             added if spaces cannot grow fast enough to reach the target in these.
         growth: ratio by which the MACs grow in a round, if `rounds` is not given.
-        epochs: epochs before each split.
-        final_epochs: epochs after the last split.
+        training_epochs: training compute of the whole job, as epochs of a model of
+            `target_macs`; estimates count at what they cost, and take a tenth of it
+            at most. Smaller models get more epochs for it.
+        growing_share: share of `training_epochs` that is spent before the last split.
+        epochs, final_epochs: in place of `training_epochs`, epochs before each split
+            (1 if neither is given), and after the last one (4).
         epsilon: `"fresh"`: added neurons start at random incoming weights and zero
             outgoing ones; or a number: copies move by this relative step along the
             splitting directions; or `"descent"`: by the largest step of a ladder that
@@ -224,8 +241,10 @@ class GrowArguments(JobArguments):
     target_macs: float
     rounds: int | None = None
     growth: float = 2.0
-    epochs: int = 1
-    final_epochs: int = 4
+    training_epochs: float | None = None
+    growing_share: float = GROWING_SHARE
+    epochs: int | None = None
+    final_epochs: int | None = None
     epsilon: float | str = DEFAULT_EPSILON
     carried_kernels: Start = "copy"
     carried_scales: Start = "copy"
@@ -245,6 +264,7 @@ class GrowArguments(JobArguments):
         super().__post_init__()
         given.whole("sample_size", self.sample_size, at_least=1, or_none=True)
         given.number("target_macs", self.target_macs, above=0)
+        self._check_length()
         given.truth("split_untrainable", self.split_untrainable)
         given.truth("verify", self.verify)
         check_epsilon(self.epsilon)
@@ -268,6 +288,7 @@ class GrowArguments(JobArguments):
         """What makes a job what it is: compared when it resumes."""
         return {
             **super().configuration,
+            **self.lengths,
             "target_macs": float(self.target_macs),
             "method": self.chosen_method(),
         }
@@ -278,6 +299,37 @@ class GrowArguments(JobArguments):
         if self.sample_size is not None:
             return {"size": self.sample_size, "most_bytes": None}
         return {"size": MOST_EXAMPLES, "most_bytes": MOST_BYTES}
+
+    @property
+    def lengths(self) -> dict[str, Any]:
+        """`epochs` and `final_epochs` as they count: None where compute is laid out."""
+        if self.training_epochs is not None:
+            return {"epochs": None, "final_epochs": None}
+        return {
+            "epochs": EPOCHS if self.epochs is None else self.epochs,
+            "final_epochs": FINAL_EPOCHS
+            if self.final_epochs is None
+            else self.final_epochs,
+        }
+
+    def _check_length(self) -> None:
+        """Raises unless the job's length is said in one way.
+
+        Raises:
+            SplittingError: it is said in two, or a number is out of range.
+        """
+        _check_training_epochs(self.training_epochs)
+        given.number("growing_share", self.growing_share, at_least=0, below=1)
+        for name in ("epochs", "final_epochs"):
+            value = getattr(self, name)
+            given.whole(name, value, at_least=0, or_none=True)
+            if value is not None and self.training_epochs is not None:
+                raise SplittingError(
+                    f"Got training_epochs={self.training_epochs!r} and {name}={value}; "
+                    "expected the one or the other. training_epochs lays out how long "
+                    f"to stay at each size; leave {name} out, or give epochs and "
+                    "final_epochs only."
+                )
 
     def _check_method(self) -> None:
         """Raises unless there is a method, and it works with this step.
@@ -315,6 +367,11 @@ class GrowArguments(JobArguments):
                 raise SplittingError(f"Method {method!r} takes no estimator.")
             return Splitting(estimator=estimator)
         return METHODS[method]()
+
+
+def _check_training_epochs(value: float | None) -> None:
+    if value is not None:
+        given.number("training_epochs", value, above=0)
 
 
 def _check_validation(data: Any) -> None:

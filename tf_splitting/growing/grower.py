@@ -52,8 +52,12 @@ class Grower:
         stopped = self.history.stopped is not None
         return stopped or count_macs(model) >= REACHED * self.arguments.target_macs
 
-    def propose(self, model: keras.Model, state: JobState) -> Proposal:
-        """Decides what to split. The state learns what was measured on the way."""
+    def propose(self, model: keras.Model, state: JobState, compute: float) -> Proposal:
+        """Decides what to split. The state learns what was measured on the way.
+
+        Args:
+            compute: most that it may take, in MACs of training steps times images.
+        """
         start = time.perf_counter()
         wanted, number = self.arguments, state.round + 1
         # Short rounds leave moving statistics behind the weights. Both sides of the
@@ -74,9 +78,11 @@ class Grower:
                 fresh=wanted.epsilon == FRESH,
                 start=wanted.start,
                 split_untrainable=wanted.split_untrainable,
+                compute=compute,
             )
         )
         state.estimating = time.perf_counter() - start
+        state.estimated = proposal.compute
         return proposal
 
     def split(
@@ -105,11 +111,7 @@ class Grower:
         grown, step, after = build_at(
             splitting, wanted.epsilon, measured, before["loss"]
         )
-        trained = sum(
-            epoch["seconds"]
-            for epoch in self.history.epochs
-            if epoch["round"] == state.round
-        )
+        epochs = [e for e in self.history.epochs if e["round"] == state.round]
         record = RoundRecord(
             round=number,
             macs=count_macs(grown),
@@ -123,15 +125,19 @@ class Grower:
             passes=None if scores is None else scores.passes,
             predicted_gain=None if scores is None else gain_of(proposal.plan, scores),
             seconds={
-                "training": trained,
+                "training": sum(epoch["seconds"] for epoch in epochs),
                 "estimating": state.estimating,
                 "rebuilding": time.perf_counter() - start,
+            },
+            compute={
+                "training": sum(epoch.get("compute", 0.0) for epoch in epochs),
+                "estimating": state.estimated,
             },
         )
         self._check_budget(record, model)
         self.history.rounds.append(record)
         if wanted.verbose:
-            rounds = max(number, self.schedule.rounds)
+            rounds = max(number, len(self.schedule.targets))
             print(round_table(record, rounds), flush=True)
         return grown
 

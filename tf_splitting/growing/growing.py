@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from tf_splitting.costs import count_macs
 from tf_splitting.growing.arguments import GrowArguments, TrainArguments
 from tf_splitting.growing.checks import (
     check_budget,
@@ -16,18 +17,24 @@ from tf_splitting.growing.preparing import run_job
 from tf_splitting.growing.takes import takes
 from tf_splitting.layers import is_splittable, to_plain
 from tf_splitting.tracing import trace
-from tf_splitting.training import Schedule, plan_rounds
+from tf_splitting.training import (
+    ComputeSchedule,
+    EpochSchedule,
+    Schedule,
+    round_targets,
+)
 
 
 @takes(GrowArguments)
 def grow(model: keras.Model, dataset: Any, arguments: GrowArguments) -> keras.Model:
     """Trains a model and grows it until its compute budget is used.
 
-    Every round trains for `epochs` at a constant learning rate, measures what each
-    neuron would gain by being split, splits the ones that gain most per cost, and
-    rebuilds the model around them. After the last split the model trains for
-    `final_epochs` while the learning rate decays to zero along half a cosine; an
-    optimizer that follows a `LearningRateSchedule` keeps its own schedule throughout.
+    Every round trains at a constant learning rate, measures what each neuron would gain
+    by being split, splits the ones that gain most per cost, and rebuilds the model
+    around them. After the last split the model trains while the learning rate decays to
+    zero along half a cosine; an optimizer that follows a `LearningRateSchedule` keeps
+    its own schedule throughout. `training_epochs` says how much compute all of that
+    may take.
 
     Args:
         model: a compiled Functional or Sequential model. It is trained in place until
@@ -35,7 +42,8 @@ def grow(model: keras.Model, dataset: Any, arguments: GrowArguments) -> keras.Mo
         dataset: what `model.fit` takes: `(x, y)` or `(x, y, sample_weight)` arrays,
             a `tf.data.Dataset`, a `keras.utils.PyDataset`; or an `ImageData`. Arrays
             and PyDatasets are shuffled unless `shuffle=False`; the order of an epoch is
-            a function of the seed and its number.
+            a function of the seed and its number. For `training_epochs` it has to be
+            known how many batches there are.
         {arguments}
 
     Returns:
@@ -67,14 +75,17 @@ def grow(model: keras.Model, dataset: Any, arguments: GrowArguments) -> keras.Mo
     graph = trace(model, split_untrainable=arguments.split_untrainable)
     macs = check_budget(model, graph, arguments.target_macs, arguments.selection)
     warn_if_little_grows(graph)
-    schedule = plan_rounds(
+    targets = round_targets(
         macs,
         arguments.target_macs,
         rounds=arguments.rounds,
         growth=arguments.growth,
-        epochs=arguments.epochs,
-        final_epochs=arguments.final_epochs,
     )
+    schedule: Schedule = EpochSchedule(targets, **arguments.lengths)
+    if arguments.training_epochs is not None:
+        schedule = ComputeSchedule(
+            targets, macs, arguments.training_epochs, arguments.growing_share
+        )
     grown = run_job(model, dataset, arguments, schedule)
     return to_plain(grown) if is_splittable(grown) else grown
 
@@ -101,4 +112,10 @@ def train(model: keras.Model, dataset: Any, arguments: TrainArguments) -> keras.
         >>> tf_splitting.train(model, (x, y), epochs=10, checkpoint_dir="baseline")
     """
     check_compiled(model)
-    return run_job(model, dataset, arguments, Schedule((), 0, arguments.epochs))
+    schedule: Schedule
+    if arguments.epochs is not None:
+        schedule = EpochSchedule((), 0, arguments.epochs)
+    else:
+        macs = count_macs(model)
+        schedule = ComputeSchedule((macs,), macs, arguments.training_epochs or 0, 0)
+    return run_job(model, dataset, arguments, schedule)

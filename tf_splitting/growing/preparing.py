@@ -16,6 +16,7 @@ from tf_splitting.growing.rounds import Job
 from tf_splitting.jobs import Keeper, describe_model, describe_training, lock, plain
 from tf_splitting.support import Placement, placement_of
 from tf_splitting.training import (
+    ComputeSchedule,
     Feed,
     GrowthHistory,
     Schedule,
@@ -49,6 +50,13 @@ def run_job(
         shuffle=fit.pop("shuffle", True),
         steps=fit.pop("steps_per_epoch", None),
     )
+    if isinstance(schedule, ComputeSchedule) and feed.total is None:
+        raise DataError(
+            f"Got training_epochs={schedule.training_epochs:g} with a "
+            f"{type(dataset).__name__} of which nobody knows how many batches an epoch "
+            "has. Give steps_per_epoch, or epochs and final_epochs in place of "
+            "training_epochs."
+        )
     if feed.last_batch is not None:
         placement.rows(feed.last_batch)
     fit["validation_data"] = divide(

@@ -41,11 +41,6 @@ from tf_splitting.training import (
     run_epochs,
 )
 
-# A model within this share of its target counts as having reached it.
-REACHED = 0.97
-# Examples that losses around a split and batch statistics are measured on.
-MEASURED = 1024
-
 
 @dataclass
 class Job:
@@ -76,8 +71,16 @@ class Job:
     recorder: Recorder = field(init=False)
 
     def __post_init__(self) -> None:
-        verbose = self.arguments.verbose
-        self.recorder = Recorder(self.history, self.schedule, verbose=verbose)
+        # A stream that does not say is taken to hold full batches.
+        rows = self.feed.rows or self.sample.batches[0].size
+        self.recorder = Recorder(
+            self.history,
+            self.schedule,
+            rows=rows,
+            steps=self.feed.steps,
+            verbose=self.arguments.verbose,
+        )
+        self._steps = self.feed.steps
 
     def run(self, model: keras.Model) -> keras.Model:
         """Trains and grows the model, from where the job was saved if it was.
@@ -144,7 +147,9 @@ class Job:
     def _propose(self, model: keras.Model, grower: Grower) -> Proposal:
         raise_if_requested(self.placement, self._saved)
         try:
-            return grower.propose(model, self.state)
+            images = self.recorder.images_per_pass
+            compute = self.schedule.estimating * images
+            return grower.propose(model, self.state, compute)
         except Interrupted as stop:
             # Raised in the middle of a pass, where nobody knows of checkpoints.
             raise Interrupted(stop.reason, self._saved) from None
@@ -170,19 +175,25 @@ class Job:
         self, model: keras.Model, metrics: list[np.ndarray], *, final: bool
     ) -> None:
         """Trains the phase's epochs that are left."""
-        state, schedule = self.state, self.schedule
-        length = schedule.final_epochs if final else schedule.epochs
-        if not length:
+        state, recorder = self.state, self.recorder
+        recorder.round, recorder.final = state.round, final
+        recorder.macs = count_macs(model)
+        recorder.spent_before = state.spent
+        recorder.estimated = state.estimated
+        if state.length is None:
+            state.length, state.steps = self.schedule.phase(
+                recorder.progress(state.epoch), self._steps
+            )
+        if not state.length:
             return
-        last = state.epoch if state.ended else state.first_epoch + length
-        self.recorder.round, self.recorder.final = state.round, final
-        self.recorder.macs = count_macs(model)
-        self.recorder.spent_before = state.spent
+        if state.steps is not None:
+            self.feed.lay(state.first_epoch, state.position, state.steps)
+        last = state.epoch if state.ended else state.first_epoch + state.length
         callbacks = [StopOnNonFinite(), self.recorder]
         if final and not has_own_schedule(model.optimizer):
             if state.peak is None:
                 state.peak = float(np.asarray(model.optimizer.learning_rate))
-            callbacks.append(CosineDecay(length, state.first_epoch, state.peak))
+            callbacks.append(CosineDecay(state.length, state.first_epoch, state.peak))
         # The user's come last, so that they see the rate of the batch they are told
         # of; what saves comes behind them, to save what they have done.
         callbacks += self.arguments.callbacks or []

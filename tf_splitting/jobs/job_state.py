@@ -17,10 +17,15 @@ class JobState:
         epoch: epochs that are done, counted through the job.
         batch: batches of the epoch that runs that are done.
         first_epoch: number of the phase's first epoch.
+        position: batches that were trained on before it, where phases are laid out in
+            batches.
+        length: epochs of the phase, once it has begun.
+        steps: batches in each of them; None: as many as the data has.
         ended: whether a callback has ended the phase early.
         peak: learning rate that the final phase decays from, once it has begun.
         spent: seconds spent in the epoch that runs.
         estimating: seconds that the proposal took.
+        estimated: training compute that it took, if no round's record has it.
         before: loss and metrics on the sample before the split that is proposed.
     """
 
@@ -29,12 +34,23 @@ class JobState:
     epoch: int = 0
     batch: int = 0
     first_epoch: int = 0
+    position: int = 0
+    length: int | None = None
+    steps: int | None = None
     ended: bool = False
     peak: float | None = None
     spent: float = 0.0
     estimating: float = 0.0
+    estimated: float = 0.0
     before: dict[str, float] | None = None
 
     def next_phase(self, split: bool) -> JobState:
         """The state at the start of the phase that follows."""
-        return JobState(self.round + split, epoch=self.epoch, first_epoch=self.epoch)
+        return JobState(
+            self.round + split,
+            epoch=self.epoch,
+            first_epoch=self.epoch,
+            position=self.position
+            + (self.epoch - self.first_epoch) * (self.steps or 0),
+            estimated=0.0 if split else self.estimated,
+        )

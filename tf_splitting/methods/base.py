@@ -32,6 +32,8 @@ class Round:
             several.
         start: what a fresh neuron carries along.
         split_untrainable: as `graph` was traced.
+        compute: most that scoring may take, in multiply-accumulates of training steps
+            times images. One batch is looked at in any case.
     """
 
     model: keras.Model
@@ -43,6 +45,15 @@ class Round:
     fresh: bool = False
     start: FreshStart = FreshStart()  # noqa: RUF009  (it cannot change)
     split_untrainable: bool = False
+    compute: float = math.inf
+
+    def affordable(self, cost: float) -> float:
+        """How many examples may be scored; each counts as often as it is.
+
+        Args:
+            cost: of one, in the units of `compute`.
+        """
+        return max(self.compute / cost, self.sample.batches[0].size)
 
     @property
     def children(self) -> int:
@@ -52,10 +63,17 @@ class Round:
 
 
 class Proposal(NamedTuple):
-    """A plan, and the directions to split along (None: random unit vectors)."""
+    """What a method would split.
+
+    Attributes:
+        plan: the neurons.
+        scores: hold the directions to split along; None: random unit vectors.
+        compute: what finding them took, in multiply-accumulates of training steps.
+    """
 
     plan: SplitPlan
     scores: SplittingScores | None
+    compute: float = 0.0
 
 
 class Method(Protocol):

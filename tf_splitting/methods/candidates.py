@@ -22,6 +22,7 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
+from tf_splitting.costs import count_macs
 from tf_splitting.errors import SplittingError
 from tf_splitting.estimating import (
     Norm,
@@ -38,6 +39,8 @@ from tf_splitting.support import Bar, number, one_of, whole
 from tf_splitting.tracing import trace
 from tf_splitting.training import reestimate_batch_statistics
 
+# What scoring costs, in training steps of the widened model over the same images.
+PASS_COST = 0.7
 _NORMS = ("auto", "absolute", "squares")
 
 
@@ -81,7 +84,6 @@ class Candidates:
                 "epsilon='fresh', the default. Copies are scored by 'splitting'."
             )
         check_growable(context.graph)
-        sample = context.sample.part(0, self.examples)
         parents = self._parents(context)
         numbers = {space: range(len(each)) for space, each in parents.items()}
         wide = Splitting(
@@ -92,6 +94,9 @@ class Candidates:
             start=context.start,
             split_untrainable=context.split_untrainable,
         ).build(1.0)
+        cost = PASS_COST * count_macs(wide)
+        affordable = min(self.examples, context.affordable(cost), context.sample.size)
+        sample = context.sample.part(0, int(affordable))
         # What a candidate is normalized by has to be its own.
         reestimate_batch_statistics(wide, sample)
         precise = in_float32(wide)
@@ -124,7 +129,8 @@ class Candidates:
             estimator=repr(self),
             passes=1,
         )
-        return Proposal(select(scores, context.graph, **context.selection), scores)
+        plan = select(scores, context.graph, **context.selection)
+        return Proposal(plan, scores, cost * sample.size)
 
     def _parents(self, context: Round) -> dict[str, np.ndarray]:
         """The neuron that each candidate of a space is a child of."""

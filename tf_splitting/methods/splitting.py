@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from tf_splitting.costs import count_macs
 from tf_splitting.estimating import (
     DEFAULT_STEP,
     Estimation,
@@ -22,6 +23,10 @@ from tf_splitting.estimating import (
 from tf_splitting.methods.base import Proposal, Round
 from tf_splitting.selecting import SplitPlan, select
 from tf_splitting.support import number, whole
+
+# What a pass of the estimator costs, in training steps over the same images: the mean
+# of both sides in docs/estimates.md, "What a product costs".
+PASS_COST = 0.83
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class Splitting:
 
     def propose(self, context: Round) -> Proposal:
         """Chooses the neurons with the highest gain per marginal cost."""
-        sample, size = context.sample, self.first_sample
+        sample = context.sample
         estimation = Estimation(
             context.model,
             context.graph,
@@ -65,10 +70,14 @@ class Splitting:
             jit_compile=self.jit_compile,
             verbose=context.verbose,
         )
-        before = None
+        # One pass more measures what the directions are worth.
+        cost = PASS_COST * count_macs(context.model) * (estimation.passes + 1)
+        affordable = context.affordable(cost)
+        size = int(min(self.first_sample, sample.size, affordable))
+        before, used = None, 0
         while True:
-            size = min(size, sample.size)
             scores = estimation.scores(sample.part(0, size), context.seed)
+            used += size
             if context.children > 1:
                 scores = scores.repeated(context.children)
             plan = select(scores, context.graph, **context.selection)
@@ -78,9 +87,10 @@ class Splitting:
                 settled = alike >= self.agreement
                 if context.verbose:
                     print(f"{alike:.0%} of the plan stays with twice the examples")
-            if settled or size == sample.size:
-                return Proposal(plan, scores)
-            before, size = plan, 2 * size
+            larger = min(2 * size, sample.size)
+            if settled or size == sample.size or used + larger > affordable:
+                return Proposal(plan, scores, cost * used)
+            before, size = plan, larger
 
 
 def agreement(one: SplitPlan, other: SplitPlan) -> float:

@@ -18,17 +18,23 @@ from tf_splitting.training.epochs import (
 from tf_splitting.training.feeds import Feed, as_feed, set_validation_aside
 from tf_splitting.training.history import GrowthHistory, RoundRecord
 from tf_splitting.training.measuring import measure
+from tf_splitting.training.rates import CosineDecay
 from tf_splitting.training.schedule import (
-    CosineDecay,
+    ComputeSchedule,
+    EpochSchedule,
+    Progress,
     Schedule,
-    plan_rounds,
+    round_targets,
 )
 
 __all__ = [
+    "ComputeSchedule",
     "CosineDecay",
     "Divided",
+    "EpochSchedule",
     "Feed",
     "GrowthHistory",
+    "Progress",
     "Recorder",
     "RoundRecord",
     "Schedule",
@@ -40,8 +46,8 @@ __all__ = [
     "check_loss",
     "divide",
     "measure",
-    "plan_rounds",
     "reestimate_batch_statistics",
+    "round_targets",
     "run_epochs",
     "set_validation_aside",
     "set_values",

@@ -17,11 +17,12 @@ from tf_splitting.errors import DataError
 from tf_splitting.support import Placement
 from tf_splitting.training.data_checks import check_batch
 from tf_splitting.training.feeds import Feed
+from tf_splitting.training.wrapped_feed import WrappedFeed
 
 tree = keras.tree
 
 
-class Watched:
+class Watched(WrappedFeed):
     """A feed whose first epoch is looked at.
 
     Attributes:
@@ -30,28 +31,33 @@ class Watched:
     """
 
     def __init__(self, feed: Feed, model: keras.Model, placement: Placement) -> None:
-        self._feed = feed
+        super().__init__(feed)
         self._placement = placement
         self._model = model
-        self._epoch = 0
+        self._before: int | None = 0
         self.found: DataError | None = None
-        self.steps = feed.steps
-        self.description = feed.description
-        self.last_batch = feed.last_batch
 
     def begin(self, epoch: int) -> None:
-        self._epoch = epoch
-        self._feed.begin(epoch)
+        self._before = self.position(epoch)
+        super().begin(epoch)
 
     def rest(self, epoch: int, first_batch: int) -> Any:
-        left = self._feed.rest(epoch, first_batch)
-        if epoch or left is None:
+        left = super().rest(epoch, first_batch)
+        if left is None or not self._is_new(self.position(epoch)):
             return left
         return self._watched(left, first_batch)
 
-    def epochs(self, first: int) -> dict[str, Any]:
-        data = self._feed.epochs(first)
-        return data if first else {**data, "x": self._watched(data["x"], 0)}
+    def epochs(self, first: int) -> dict[str, Any] | None:
+        data = super().epochs(first)
+        if data is None or not self._is_new(self.position(first)):
+            return data
+        return {**data, "x": self._watched(data["x"], 0)}
+
+    def _is_new(self, position: int | None) -> bool:
+        """Whether data that so many batches come before was not gone through yet."""
+        if position is None:
+            return False
+        return position < self.total if self.total else position == 0
 
     def _watched(self, data: Any, first_batch: int) -> Any:
         if isinstance(data, keras.utils.PyDataset):
@@ -80,14 +86,17 @@ class Watched:
         return data.enumerate(first_batch).map(lambda number, each: look(number, *each))
 
     def _look(self, number: int, element: Any) -> None:
-        if self._epoch:
+        before = self._before
+        if before is None or not self._is_new(before + number):
             return
         # Batches made on a device are no NumPy arrays yet.
         x, y = tree.map_structure(np.asarray, tuple(element[:2]))
         batch = Batch(x, y)
         try:
             self._placement.rows(batch.size)
-            check_batch(self._model, batch, f"batch {number} of the first epoch")
+            check_batch(
+                self._model, batch, f"batch {before + number} of the first epoch"
+            )
         except DataError as error:
             self.found = self.found or error
             raise

@@ -9,30 +9,28 @@ import keras
 from tf_splitting.data import is_arrays, take_rows, whole_of
 from tf_splitting.errors import DataError
 from tf_splitting.support import Placement, rows_of
-from tf_splitting.training.feeds import Feed, as_feed, as_tuple
+from tf_splitting.training.feeds import Feed, as_feed
+from tf_splitting.training.sequences import as_tuple
+from tf_splitting.training.wrapped_feed import WrappedFeed
 
 tree = keras.tree
 
 
-class Divided:
+class Divided(WrappedFeed):
     """A feed of which each process gets its rows of every batch."""
 
     def __init__(self, feed: Feed, placement: Placement) -> None:
-        self._feed = feed
+        super().__init__(feed)
         self._placement = placement
-        self.steps = feed.steps
-        self.description = feed.description
-        self.last_batch = feed.last_batch
-
-    def begin(self, epoch: int) -> None:
-        self._feed.begin(epoch)
 
     def rest(self, epoch: int, first_batch: int) -> Any:
-        left = self._feed.rest(epoch, first_batch)
+        left = super().rest(epoch, first_batch)
         return None if left is None else divide(left, self._placement)
 
-    def epochs(self, first: int) -> dict[str, Any]:
-        data = self._feed.epochs(first)
+    def epochs(self, first: int) -> dict[str, Any] | None:
+        data = super().epochs(first)
+        if data is None:
+            return None
         return {**data, "x": divide(data["x"], self._placement)}
 
 
@@ -55,7 +53,7 @@ def divide(data: Any, placement: Placement, batch_size: int | None = None) -> An
         # Even batches, so that no more is left out than what does not divide.
         size = -(-(batch_size or 32) // placement.devices) * placement.devices
         feed = as_feed(as_tuple(used), batch_size=size, shuffle=False)
-        return _DividedSequence(feed.epochs(0)["x"], placement)
+        return _DividedSequence(feed.rest(0, 0), placement)
     if isinstance(data, keras.utils.PyDataset):
         return _DividedSequence(data, placement)
     if hasattr(data, "cardinality"):

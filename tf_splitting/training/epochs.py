@@ -16,7 +16,7 @@ from tf_splitting.errors import NonFiniteLossError
 from tf_splitting.support import format_count, format_seconds
 from tf_splitting.training.feeds import Feed
 from tf_splitting.training.history import GrowthHistory
-from tf_splitting.training.schedule import Schedule
+from tf_splitting.training.schedule import Progress, Schedule
 
 
 class StopOnNonFinite(keras.callbacks.Callback):
@@ -38,27 +38,59 @@ class Recorder(keras.callbacks.Callback):
 
     One recorder lives through the whole job, so that it can say how much time is
     left: seconds per epoch grow with the MACs.
+
+    Args:
+        history: filled in.
+        schedule: of the job.
+        rows: examples in a batch.
+        steps: batches in the data, None where nobody knows.
+        verbose: 0 prints nothing.
+
+    Attributes:
+        round, final, macs: of the phase that runs.
+        spent_before: seconds of the epoch that runs that were spent before a resume.
+        estimated: compute of an estimate that is in no round's record.
     """
 
     def __init__(
-        self, history: GrowthHistory, schedule: Schedule, *, verbose: int
+        self,
+        history: GrowthHistory,
+        schedule: Schedule,
+        *,
+        rows: float,
+        steps: int | None,
+        verbose: int,
     ) -> None:
         super().__init__()
         self._history = history
         self._schedule = schedule
+        self._rows = rows
+        self._steps = steps
         self._verbose = verbose
         self._start = 0.0
+        self._batches = 0
         self._first = False
         self._pace: float | None = None
         self.round = 0
         self.final = False
         self.macs = 0
         self.spent_before = 0.0
+        self.estimated = 0.0
 
     @property
     def spent(self) -> float:
         """Seconds spent in the epoch that runs, those before a resume too."""
         return time.perf_counter() - self._start
+
+    @property
+    def images_per_pass(self) -> float:
+        """Images in the data; of data of unknown length, in a batch."""
+        return self._rows * (self._steps or 1)
+
+    def progress(self, epoch: int) -> Progress:
+        """Where the job is when so many epochs are done."""
+        spent = (self._history.compute + self.estimated) / self.images_per_pass
+        return Progress(self.round, self.final, epoch, self.macs, spent)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._first = True
@@ -70,19 +102,28 @@ class Recorder(keras.callbacks.Callback):
         self._start = time.perf_counter() - self.spent_before
         self.spent_before = 0.0
 
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        self._batches = batch + 1
+
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         seconds = self.spent
         logs = {name: float(value) for name, value in (logs or {}).items()}
+        images = round(self._batches * self._rows)
         self._history.epochs.append(
             {
                 "epoch": epoch + 1,
                 "round": self.round,
                 "macs": self.macs,
                 "seconds": seconds,
+                "images": images,
+                "compute": float(self.macs * images),
                 **logs,
             }
         )
-        pace = seconds / self.macs
+        passes = self._batches / (self._steps or self._batches)
+        pace = seconds / (self.macs * passes)
         # A model's first epoch includes compiling, so it can only lower the estimate;
         # larger models take fewer seconds per MAC.
         if self._pace is not None and self._first:
@@ -95,17 +136,12 @@ class Recorder(keras.callbacks.Callback):
     def _line(
         self, epoch: int, seconds: float, logs: dict[str, float], pace: float
     ) -> str:
-        left = pace * self._schedule.remaining_work(epoch + 1, self.macs)
-        values = [f"{name} {value:.4f}" for name, value in logs.items()]
-        # Limits on widths can make a job take more rounds than planned.
-        rounds = self.round if self.final else self.round + 1
-        extra = max(rounds - self._schedule.rounds, 0)
-        epochs = self._schedule.total_epochs + extra * self._schedule.epochs
+        progress = self.progress(epoch + 1)
+        left = pace * self._schedule.remaining(progress)
         return "  ".join(
             [
-                f"round {self.round}/{self._schedule.rounds + extra}",
-                f"epoch {epoch + 1}/{epochs}",
-                *values,
+                self._schedule.told(progress),
+                *(f"{name} {value:.4f}" for name, value in logs.items()),
                 f"{format_count(self.macs)} MACs",
                 format_seconds(seconds),
                 f"{format_seconds(left)} left",
@@ -212,9 +248,13 @@ def run_epochs(
                 _fit(model, {"x": left}, epoch, epoch + 1, heard, arguments)
             heard.first_batch = 0
             epoch += 1
-        if epoch < last_epoch and not (first_batch and model.stop_training):
-            data = feed.epochs(epoch)
-            _fit(model, data, epoch, last_epoch, heard, arguments)
+        stopped = bool(first_batch) and model.stop_training
+        while epoch < last_epoch and not stopped:
+            data, end = feed.epochs(epoch), last_epoch
+            if data is None:
+                data, end = {"x": feed.rest(epoch, 0)}, epoch + 1
+            _fit(model, data, epoch, end, heard, arguments)
+            epoch, stopped = end, model.stop_training
     model.optimizer.finalize_variable_values(model.trainable_variables)
     heard.end()
 

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import keras
-import numpy as np
 
-from tf_splitting.data import Batch, Epochs, is_arrays, take_rows, whole_of
+from tf_splitting.data import Epochs, is_arrays, take_rows, whole_of
 from tf_splitting.errors import DataError
-
-tree = keras.tree
+from tf_splitting.training.joining import joined
+from tf_splitting.training.sequences import ArrayBatches, Batches, Reordered, as_tuple
 
 
 @runtime_checkable
@@ -41,10 +40,15 @@ class Feed(Protocol):
     """Training data as a job asks for it.
 
     Attributes:
+        total: batches in the data, None where nobody knows.
         steps: batches in an epoch, None where nobody knows.
         description: what it is, the same for the same data.
         last_batch: examples in the smallest batch, None where nobody knows.
+        rows: examples in a batch, on average; None where nobody knows.
     """
+
+    @property
+    def total(self) -> int | None: ...
 
     @property
     def steps(self) -> int | None: ...
@@ -55,14 +59,31 @@ class Feed(Protocol):
     @property
     def last_batch(self) -> int | None: ...
 
+    @property
+    def rows(self) -> float | None: ...
+
+    def lay(self, epoch: int, position: int, steps: int) -> None:
+        """Makes epochs from one on hold `steps` batches.
+
+        Where nobody knows how many batches the data has that cannot be.
+
+        Args:
+            epoch: the first of them.
+            position: batches that come before it.
+            steps: no more than an epoch held at first.
+        """
+
+    def position(self, epoch: int) -> int | None:
+        """Batches that come before an epoch, None where nobody knows."""
+
     def begin(self, epoch: int) -> None:
         """Epoch `epoch` is about to be iterated."""
 
     def rest(self, epoch: int, first_batch: int) -> Any:
         """What `fit` takes for the rest of one epoch; None if nothing is left."""
 
-    def epochs(self, first: int) -> dict[str, Any]:
-        """Arguments of `fit` for whole epochs from `first` on."""
+    def epochs(self, first: int) -> dict[str, Any] | None:
+        """Arguments of `fit` for whole epochs from `first` on; None if one by one."""
 
 
 def as_feed(
@@ -87,9 +108,7 @@ def as_feed(
             epochs and `steps` is given.
     """
     if is_arrays(dataset):
-        return _Sequenced(
-            _ArrayBatches(dataset, batch_size or 32, seed, shuffle, steps)
-        )
+        return _Sequenced(ArrayBatches(dataset, batch_size or 32, seed, shuffle, steps))
     if isinstance(dataset, EpochSource):
         if steps is not None:
             raise DataError(
@@ -100,15 +119,15 @@ def as_feed(
         return _Numbered(dataset)
     if isinstance(dataset, keras.utils.PyDataset):
         if dataset.num_batches is not None:
-            return _Sequenced(_Reordered(dataset, seed, shuffle, steps))
+            return _Sequenced(Reordered(dataset, seed, shuffle, steps))
         _check_ends(steps, "The PyDataset has no length")
-        return _Stream(dataset, steps, steps)
+        return _Stream(dataset, steps, None)
     length = getattr(dataset, "cardinality", lambda: None)()
     # tf.data says -1 for an endless set and -2 for one whose length is not known.
     if length is not None and int(length) == -1:
         _check_ends(steps, "The dataset never ends")
     known = None if length is None or int(length) < 0 else int(length)
-    return _Stream(dataset, steps, steps or known)
+    return _Stream(dataset, steps, known)
 
 
 def _check_ends(steps: int | None, what: str) -> None:
@@ -119,16 +138,42 @@ def _check_ends(steps: int | None, what: str) -> None:
         )
 
 
+class _Layout(NamedTuple):
+    """From one epoch on: how many batches come before it, and are in each."""
+
+    first: int
+    before: int
+    steps: int
+
+    def start(self, epoch: int) -> int:
+        """Batches before an epoch."""
+        return self.before + (epoch - self.first) * self.steps
+
+
 class _Numbered:
     """An `EpochSource`."""
 
     def __init__(self, source: EpochSource) -> None:
         self._source = source
         self._whole: Any = None
-        self.steps = source.steps
+        self._layout: _Layout | None = None
+        self.total = source.steps
         name = getattr(source, "name", type(source).__name__)
         self.description = f"{name}, {source.steps} batches"
         self.last_batch = getattr(source, "last_batch", None)
+        size = getattr(source, "train_size", None)
+        self.rows = None if size is None else size / source.steps
+
+    @property
+    def steps(self) -> int:
+        return self.total if self._layout is None else self._layout.steps
+
+    def lay(self, epoch: int, position: int, steps: int) -> None:
+        self._layout = _Layout(epoch, position, steps)
+
+    def position(self, epoch: int) -> int:
+        layout = self._layout or _Layout(0, 0, self.total)
+        return layout.start(epoch)
 
     def begin(self, epoch: int) -> None:
         # Keras may look at a batch before it trains, which passes for an epoch of one.
@@ -137,9 +182,24 @@ class _Numbered:
 
     def rest(self, epoch: int, first_batch: int) -> Any:
         left = self.steps - first_batch
-        return self._source.epoch_dataset(epoch, first_batch) if left else None
+        if not left:
+            return None
+        if self._layout is None:
+            return self._source.epoch_dataset(epoch, first_batch)
+        start = self.position(epoch) + first_batch
+        number, batch = divmod(start, self.total)
+        parts = [self._source.epoch_dataset(number, batch)]
+        lengths = [self.total - batch]
+        while sum(lengths) < left:
+            number += 1
+            parts.append(self._source.epoch_dataset(number))
+            lengths.append(self.total)
+        return joined(parts, lengths, left)
 
-    def epochs(self, first: int) -> dict[str, Any]:
+    def epochs(self, first: int) -> dict[str, Any] | None:
+        if self._layout is not None:
+            self._whole = None
+            return None
         self._whole = self._source.epochs(first)
         return {"x": self._whole}
 
@@ -147,11 +207,22 @@ class _Numbered:
 class _Sequenced:
     """A sequence of batches that is told before each epoch which one it is."""
 
-    def __init__(self, batches: _Sequence) -> None:
+    def __init__(self, batches: Batches) -> None:
         self._batches = batches
-        self.steps = batches.steps
+        self.total = batches.total
         self.description = batches.description
         self.last_batch = batches.last_batch
+        self.rows = batches.rows
+
+    @property
+    def steps(self) -> int:
+        return self._batches.steps
+
+    def lay(self, epoch: int, position: int, steps: int) -> None:
+        self._batches.lay(epoch, position, steps)
+
+    def position(self, epoch: int) -> int:
+        return self._batches.position(epoch)
 
     def begin(self, epoch: int) -> None:
         self._batches.epoch = epoch
@@ -165,121 +236,39 @@ class _Sequenced:
         return {"x": self._batches}
 
 
-class _Sequence(keras.utils.PyDataset):
-    """Batches by number. Epochs of fewer batches than there are go on through them.
-
-    Attributes:
-        steps: batches in an epoch.
-        epoch: the one that is iterated.
-        first_batch: where in it.
-    """
-
-    def __init__(
-        self, total: int, seed: int, shuffle: bool, steps: int | None, **workers: Any
-    ) -> None:
-        super().__init__(**workers)
-        self.steps = steps or total
-        self.epoch = 0
-        self.first_batch = 0
-        self.last_batch: int | None = None
-        self._total = total
-        self._seed = seed if shuffle else None
-        self._known: tuple[int, np.ndarray] | None = None
-
-    def __len__(self) -> int:
-        return self.steps - self.first_batch
-
-    def _place(self, index: int) -> tuple[int, int]:
-        """Number of the pass over the data, and of the batch in that pass."""
-        position = self.epoch * self.steps + self.first_batch + index
-        return divmod(position, self._total)
-
-    def _order(self, passed: int, size: int) -> np.ndarray:
-        """The order of `size` things in one pass, `[size]`."""
-        # Read once: batches may be asked for by several threads.
-        known = self._known
-        if known is not None and known[0] == passed:
-            return known[1]
-        order = np.arange(size)
-        if self._seed is not None:
-            order = np.random.default_rng([self._seed, passed]).permutation(size)
-        self._known = passed, order
-        return order
-
-
-class _ArrayBatches(_Sequence):
-    """Arrays in an order that is a function of the seed and the epoch."""
-
-    def __init__(
-        self,
-        arrays: Any,
-        batch_size: int,
-        seed: int,
-        shuffle: bool,
-        steps: int | None,
-    ) -> None:
-        self._whole = whole_of(arrays)
-        self._batch_size = batch_size
-        super().__init__(-(-self._whole.size // batch_size), seed, shuffle, steps)
-        shapes = tree.flatten(tree.map_structure(np.shape, self._whole.x))
-        self.description = f"arrays of {self._whole.size} examples, {shapes}"
-        self.last_batch = self._whole.size - (self._total - 1) * batch_size
-
-    def __getitem__(self, index: int) -> tuple[Any, ...]:
-        passed, batch = self._place(index)
-        start = batch * self._batch_size
-        order = self._order(passed, self._whole.size)
-        return as_tuple(take_rows(self._whole, order[start : start + self._batch_size]))
-
-
-class _Reordered(_Sequence):
-    """A user's PyDataset, its batches in an order that is a function of the epoch."""
-
-    def __init__(
-        self,
-        inner: keras.utils.PyDataset,
-        seed: int,
-        shuffle: bool,
-        steps: int | None,
-    ) -> None:
-        super().__init__(
-            inner.num_batches,
-            seed,
-            shuffle,
-            steps,
-            workers=inner.workers,
-            use_multiprocessing=inner.use_multiprocessing,
-            max_queue_size=inner.max_queue_size,
-        )
-        self._inner = inner
-        self.description = f"{type(inner).__name__} of {inner.num_batches} batches"
-
-    def __getitem__(self, index: int) -> Any:
-        passed, batch = self._place(index)
-        return self._inner[int(self._order(passed, self._total)[batch])]
-
-    def on_epoch_begin(self) -> None:
-        self._inner.on_epoch_begin()
-
-    def on_epoch_end(self) -> None:
-        self._inner.on_epoch_end()
-
-
 class _Stream:
     """A stream, iterated anew for every epoch: repeatable as far as it is itself."""
 
-    def __init__(self, dataset: Any, given: int | None, steps: int | None) -> None:
+    def __init__(self, dataset: Any, given: int | None, known: int | None) -> None:
         self._dataset = dataset
         self._given = given
-        self.steps = steps
-        self.description = f"{type(dataset).__name__}, {steps or 'some'} batches"
+        self._layout: _Layout | None = None
+        self.total = given or known
+        self.description = f"{type(dataset).__name__}, {self.total or 'some'} batches"
         self.last_batch = None
+        self.rows = None
+
+    @property
+    def steps(self) -> int | None:
+        return self.total if self._layout is None else self._layout.steps
+
+    def lay(self, epoch: int, position: int, steps: int) -> None:
+        self._layout = _Layout(epoch, position, steps)
+
+    def position(self, epoch: int) -> int | None:
+        if self._layout is not None:
+            return self._layout.start(epoch)
+        return epoch * self.total if self.total else (None if epoch else 0)
 
     def begin(self, epoch: int) -> None:
         """Nothing to do."""
 
     def rest(self, epoch: int, first_batch: int) -> Any:
-        left = itertools.islice(self._dataset, first_batch, self._given)
+        layout = self._layout
+        if layout is not None and self.total and not self._given:
+            return self._laid(layout, self.total, epoch, first_batch)
+        length = self.steps if self._given else None
+        left = itertools.islice(self._dataset, first_batch, length)
         first = next(left, None)
         if first is None:
             return None
@@ -287,16 +276,21 @@ class _Stream:
             # Keras knows generators, but not other iterators.
             return (batch for batch in itertools.chain([first], left))
         left = self._dataset.skip(first_batch)
-        return left.take(self._given - first_batch) if self._given else left
+        return left if length is None else left.take(length - first_batch)
 
-    def epochs(self, first: int) -> dict[str, Any]:
-        return {"x": self._dataset, "steps_per_epoch": self._given}
+    def _laid(self, layout: _Layout, total: int, epoch: int, first_batch: int) -> Any:
+        """The rest of an epoch as laid, of `tf.data` that ends."""
+        left = layout.steps - first_batch
+        if not left:
+            return None
+        start = (layout.start(epoch) + first_batch) % total
+        # An epoch is no longer than the data, so that it ends in the next pass.
+        return self._dataset.skip(start).concatenate(self._dataset).take(left)
 
-
-def as_tuple(batch: Batch) -> tuple[Any, ...]:
-    if batch.sample_weight is None:
-        return batch.x, batch.y
-    return batch.x, batch.y, batch.sample_weight
+    def epochs(self, first: int) -> dict[str, Any] | None:
+        if self._given:
+            return {"x": self._dataset, "steps_per_epoch": self.steps}
+        return {"x": self._dataset} if self._layout is None else None
 
 
 def set_validation_aside(

@@ -28,6 +28,9 @@ class RoundRecord:
             they were estimated with; None where nothing was estimated.
         seconds: time spent "training" (since the last split), "estimating" and
             "rebuilding".
+        compute: likewise, of "training" and "estimating", in multiply-accumulates times
+            images: a training step counts those of one forward pass per image,
+            estimates count at what they cost in training steps.
     """
 
     round: int
@@ -42,6 +45,7 @@ class RoundRecord:
     passes: int | None
     predicted_gain: float | None
     seconds: dict[str, float]
+    compute: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -50,8 +54,8 @@ class GrowthHistory:
 
     Attributes:
         rounds: one record per split.
-        epochs: one entry per epoch: "epoch", "round", "macs", "seconds" and the logs
-            of `fit` (losses and metrics).
+        epochs: one entry per epoch: "epoch", "round", "macs", "seconds", "images",
+            "compute" (MACs times images) and the logs of `fit` (losses and metrics).
         stopped: why growing ended before the target, if it did.
 
     Example:
@@ -63,6 +67,22 @@ class GrowthHistory:
     rounds: list[RoundRecord] = field(default_factory=list)
     epochs: list[dict[str, Any]] = field(default_factory=list)
     stopped: str | None = None
+
+    @property
+    def compute(self) -> float:
+        """Training compute spent, in MACs times images; estimates are in it."""
+        training = sum(epoch.get("compute", 0.0) for epoch in self.epochs)
+        return training + sum(r.compute.get("estimating", 0.0) for r in self.rounds)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds spent in training, estimating and rebuilding."""
+        growing = sum(
+            record.seconds[part]
+            for record in self.rounds
+            for part in ("estimating", "rebuilding")
+        )
+        return sum(epoch["seconds"] for epoch in self.epochs) + growing
 
     def to_dict(self) -> dict[str, Any]:
         """The history as JSON data."""

@@ -1,4 +1,4 @@
-"""How a job is laid out: budgets of the rounds, epochs of the phases.
+"""How a job is laid out: budgets of the rounds, lengths of the phases.
 
 Growing rounds are short and run at a constant learning rate; the decay belongs to one
 long final phase. Rounds with a full decay each spend the epochs where the network is
@@ -9,20 +9,81 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
-
-import keras
-import numpy as np
+from typing import NamedTuple, Protocol
 
 from tf_splitting.support import arguments
 
+# Of a budget of compute, that estimates may take in all rounds together.
+ESTIMATING_SHARE = 0.1
 
-@dataclass(frozen=True)
-class Schedule:
-    """Budgets after each split, and epochs of each phase.
+
+class Length(NamedTuple):
+    """How long a phase is.
+
+    Attributes:
+        epochs: how many.
+        steps: batches in each; None: as many as the data has.
+    """
+
+    epochs: int
+    steps: int | None = None
+
+
+class Progress(NamedTuple):
+    """How far a job is.
+
+    Attributes:
+        round: splits that are done.
+        final: whether no split follows.
+        epoch: epochs that are done.
+        macs: of the model as it is.
+        spent: training compute that is used, in units of MACs times passes over the
+            data; estimates are in it.
+    """
+
+    round: int
+    final: bool
+    epoch: int
+    macs: float
+    spent: float
+
+
+class Schedule(Protocol):
+    """Budgets after each split, and how long the phases are.
 
     Attributes:
         targets: MACs that each round may grow the model to; the last is the target.
+        estimating: compute that each round's estimate may take, in the units of
+            `Progress.spent`.
+    """
+
+    @property
+    def targets(self) -> tuple[float, ...]: ...
+
+    @property
+    def estimating(self) -> float: ...
+
+    def phase(self, progress: Progress, steps: int | None) -> Length:
+        """How long the phase is that begins.
+
+        Args:
+            progress: where it begins.
+            steps: batches in the data, None where nobody knows.
+        """
+
+    def remaining(self, progress: Progress) -> float:
+        """Compute that is left, as planned, in the units of `Progress.spent`."""
+
+    def told(self, progress: Progress) -> str:
+        """How much of the job is done, in the words of the epoch line."""
+
+
+@dataclass(frozen=True)
+class EpochSchedule:
+    """Phases of so many epochs.
+
+    Attributes:
+        targets: as a `Schedule`'s.
         epochs: epochs before each split.
         final_epochs: epochs after the last one.
     """
@@ -32,85 +93,107 @@ class Schedule:
     final_epochs: int
 
     @property
-    def rounds(self) -> int:
-        """Number of splits planned."""
-        return len(self.targets)
+    def estimating(self) -> float:
+        return math.inf
 
-    @property
-    def total_epochs(self) -> int:
-        """Epochs of the whole job as planned."""
-        return self.rounds * self.epochs + self.final_epochs
+    def phase(self, progress: Progress, steps: int | None) -> Length:
+        return Length(self.final_epochs if progress.final else self.epochs)
 
-    def remaining_work(self, epoch: int, macs: float) -> float:
-        """Sum of MACs over the epochs that are left after `epoch`, as planned."""
-        budgets = [macs, *self.targets]
+    def remaining(self, progress: Progress) -> float:
+        budgets = [progress.macs, *self.targets]
         per_epoch = [m for m in budgets[:-1] for _ in range(self.epochs)]
         per_epoch += [budgets[-1]] * self.final_epochs
-        return sum(max(m, macs) for m in per_epoch[epoch:])
+        return sum(max(m, progress.macs) for m in per_epoch[progress.epoch :])
+
+    def told(self, progress: Progress) -> str:
+        # Limits on widths can make a job take more rounds than planned.
+        rounds = progress.round if progress.final else progress.round + 1
+        extra = max(rounds - len(self.targets), 0)
+        planned = len(self.targets) + extra
+        epochs = planned * self.epochs + self.final_epochs
+        return f"round {progress.round}/{planned}  epoch {progress.epoch}/{epochs}"
 
 
-def plan_rounds(
-    macs: float,
-    target: float,
-    *,
-    rounds: int | None,
-    growth: float,
-    epochs: int,
-    final_epochs: int,
-) -> Schedule:
-    """Lays out rounds whose budgets grow by one ratio up to the target.
+@dataclass(frozen=True)
+class ComputeSchedule:
+    """Phases that share a budget of training compute.
+
+    Every size before the last gets as many passes over the data as the others, so that
+    the smaller ones cost less; the last gets what is left.
+
+    Attributes:
+        targets: as a `Schedule`'s.
+        seed_macs: MACs of the model that the job starts from.
+        training_epochs: the budget, as epochs of the grown model.
+        growing_share: share of it that is spent before the last split.
+    """
+
+    targets: tuple[float, ...]
+    seed_macs: float
+    training_epochs: float
+    growing_share: float
+
+    @property
+    def budget(self) -> float:
+        """Compute of the whole job, in the units of `Progress.spent`."""
+        return self.training_epochs * self.targets[-1]
+
+    @property
+    def estimating(self) -> float:
+        return ESTIMATING_SHARE * self.budget / len(self.targets)
+
+    @property
+    def passes(self) -> float:
+        """Passes over the data before each split."""
+        sizes = [self.seed_macs, *self.targets[:-1]]
+        return self.growing_share * self.budget / sum(sizes)
+
+    def phase(self, progress: Progress, steps: int | None) -> Length:
+        if steps is None:
+            raise ValueError("Nobody knows how long the data is.")
+        left = max(self.budget - progress.spent, 0) / progress.macs
+        passes = left if progress.final else min(self.passes, left)
+        return divided(math.floor(passes * steps + 1e-6), steps)
+
+    def remaining(self, progress: Progress) -> float:
+        return max(self.budget - progress.spent, 0)
+
+    def told(self, progress: Progress) -> str:
+        planned = max(len(self.targets), progress.round)
+        spent = progress.spent / self.targets[-1]
+        return (
+            f"round {progress.round}/{planned}  epoch {progress.epoch}  "
+            f"compute {spent:.2f}/{self.training_epochs:g} epochs"
+        )
+
+
+def divided(total: int, steps: int) -> Length:
+    """So many batches in even epochs, as few as that takes without leaving many out.
+
+    What is left out is not lost: the last phase of a job gets it.
+
+    Args:
+        total: batches.
+        steps: batches in the data; no epoch is longer.
+    """
+    if not total:
+        return Length(0, steps)
+    fewest = -(-total // steps)
+    epochs = min(range(fewest, 2 * fewest + 1), key=lambda n: (total % n, n))
+    return Length(epochs, total // epochs)
+
+
+def round_targets(
+    macs: float, target: float, *, rounds: int | None, growth: float
+) -> tuple[float, ...]:
+    """Budgets of rounds that grow by one ratio up to the target.
 
     Raises:
         SplittingError: a number is out of range.
     """
     arguments.whole("rounds", rounds, at_least=1, or_none=True)
     arguments.number("growth", growth, above=1)
-    arguments.whole("epochs", epochs, at_least=0)
-    arguments.whole("final_epochs", final_epochs, at_least=0)
     if rounds is None:
         rounds = max(1, math.ceil(math.log(target / macs) / math.log(growth) - 1e-9))
     ratio = (target / macs) ** (1 / rounds)
-    targets = (*(macs * ratio**k for k in range(1, rounds)), float(target))
-    return Schedule(targets, epochs, final_epochs)
-
-
-class CosineDecay(keras.callbacks.Callback):
-    """Lowers the learning rate from its value to zero along half a cosine.
-
-    The rate follows the batches where their number is known, else the epochs. When
-    training ends the optimizer has its first rate back, ready to train on.
-
-    Args:
-        epochs: length of the decay.
-        first_epoch: number of the epoch that it starts with.
-        peak: the rate it starts from; default: the optimizer's when training begins.
-    """
-
-    def __init__(
-        self, epochs: int, first_epoch: int = 0, peak: float | None = None
-    ) -> None:
-        super().__init__()
-        self._epochs = epochs
-        self._first_epoch = first_epoch
-        self._given = peak
-        self._peak = 0.0 if peak is None else peak
-        self._done = 0
-
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        if self._given is None:
-            self._given = float(np.asarray(self.model.optimizer.learning_rate))
-            self._peak = self._given
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._done = epoch - self._first_epoch
-
-    def on_train_batch_begin(
-        self, batch: int, logs: dict[str, Any] | None = None
-    ) -> None:
-        within = batch / self.params["steps"] if self.params.get("steps") else 0.0
-        passed = min((self._done + within) / self._epochs, 1.0)
-        rate = self._peak * 0.5 * (1 + math.cos(math.pi * passed))
-        self.model.optimizer.learning_rate = rate
-
-    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        self.model.optimizer.learning_rate = self._peak
+    return (*(macs * ratio**k for k in range(1, rounds)), float(target))
