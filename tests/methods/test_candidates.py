@@ -151,7 +151,7 @@ def test_the_norm_follows_the_optimizer():
 
 
 def test_more_candidates_than_room():
-    plan, scores = Candidates(share=2.5).propose(context("dense"))
+    plan, scores, _ = Candidates(share=2.5).propose(context("dense"))
     assert {n: len(s.gain) for n, s in scores.items()} == {"first": 10, "second": 15}
     assert plan.candidates.keys() == plan.splits.keys() != set()
     for space, numbers in plan.candidates.items():

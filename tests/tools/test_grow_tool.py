@@ -146,13 +146,11 @@ def test_a_finished_job_says_so_again_and_another_is_refused(job, run_tool, smal
 def test_a_budget_of_compute(run_tool, small_file, tmp_path):
     def run(*flags):
         workdir = tmp_path / flags[0]
-        job = (f"--model={small_file}", f"--workdir={workdir}", "--target_macs=120e3")
-        process = run_tool(
-            "grow", *job, *TINY, "--method=candidates", "--noexport", *flags
-        )
-        return process, workdir
+        job = (f"--model={small_file}", f"--workdir={workdir}", "--noexport")
+        return run_tool("grow", *job, *TINY, *flags), workdir
 
-    grown, workdir = run("--training_epochs=8", "--rounds=1")
+    growth = ("--target_macs=120e3", "--method=candidates", "--rounds=1")
+    grown, workdir = run("--training_epochs=8", *growth)
     assert grown.returncode == 0, grown.stderr
     (line,) = [
         each for each in grown.stdout.splitlines() if each.startswith("training: ")
@@ -172,7 +170,7 @@ def test_a_budget_of_compute(run_tool, small_file, tmp_path):
     )
     assert images == 2.5 * 64
 
-    both, _ = run("--training_epochs=2", "--final_epochs=1")
+    both, _ = run("--training_epochs=2", "--final_epochs=1", *growth)
     assert both.returncode == 2
     assert "training_epochs=2.0 and final_epochs=1" in both.stderr
 

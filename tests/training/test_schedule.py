@@ -89,6 +89,12 @@ def test_a_budget_that_is_used_up_leaves_nothing():
     assert schedule.remaining(at(1, macs=200, spent=450)) == 0
 
 
+def test_rounds_that_nobody_planned_take_nothing_from_the_last_phase():
+    schedule = ComputeSchedule((200,), 100, 2.0, growing_share=0.3)
+    assert schedule.phase(at(0), 10).epochs == 2
+    assert schedule.phase(at(1, macs=150, spent=120), 10).epochs == 0
+
+
 @pytest.mark.parametrize("steps", [1, 2, 3, 7, 782])
 def test_batches_divide_into_even_epochs(steps):
     for total in range(1, 5 * steps + 1):

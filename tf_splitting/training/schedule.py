@@ -119,7 +119,8 @@ class ComputeSchedule:
     """Phases that share a budget of training compute.
 
     Every size before the last gets as many passes over the data as the others, so that
-    the smaller ones cost less; the last gets what is left.
+    the smaller ones cost less; the last gets what is left. Where limits on widths make
+    for more rounds than planned, the sizes in between get none.
 
     Attributes:
         targets: as a `Schedule`'s.
@@ -151,8 +152,11 @@ class ComputeSchedule:
     def phase(self, progress: Progress, steps: int | None) -> Length:
         if steps is None:
             raise ValueError("Nobody knows how long the data is.")
-        left = max(self.budget - progress.spent, 0) / progress.macs
-        passes = left if progress.final else min(self.passes, left)
+        passes = max(self.budget - progress.spent, 0) / progress.macs
+        if not progress.final:
+            # Nothing is set aside for rounds that nobody planned.
+            planned = progress.round < len(self.targets)
+            passes = min(passes, self.passes) if planned else 0
         return divided(math.floor(passes * steps + 1e-6), steps)
 
     def remaining(self, progress: Progress) -> float:
