@@ -26,10 +26,11 @@ ROUNDS = flags.DEFINE_integer(
 METHOD = define_choice(
     "method",
     "splitting",
-    ("splitting", "candidates", "uniform"),
+    ("splitting", "candidates", "tiny", "uniform"),
     "splitting chooses neurons by their splitting indices; candidates scores random "
-    "fresh neurons by the gradient at their outgoing weights; uniform, the baseline, "
-    "takes random ones of every layer.",
+    "fresh neurons by the gradient at their outgoing weights, tiny by what they add to "
+    "the existing ones and to each other; uniform, the baseline, takes random ones of "
+    "every layer.",
 )
 EPSILON = define_number(
     "epsilon",

@@ -39,6 +39,13 @@ GROWING_SHARE = define_number(
     at_least=0,
     at_most=0.99,
 )
+DECAY = define_choice(
+    "decay",
+    "last",
+    ("last", "every"),
+    "Phases in which the learning rate falls to zero along half a cosine: the last "
+    "alone, or every one, each from the first rate on.",
+)
 EPOCHS = flags.DEFINE_integer("epochs", 1, "Epochs before each split.", lower_bound=0)
 FINAL_EPOCHS = flags.DEFINE_integer(
     "final_epochs",

@@ -114,6 +114,7 @@ FUNCTIONS = {
             # Epochs are given: both is one too many.
             "training_epochs": only(None),
             "growing_share": number(0, below=1),
+            "decay": junk.nothing,
             "epochs": whole(0, None),
             "final_epochs": whole(0, None),
             "epsilon": number(above=0),

@@ -551,6 +551,27 @@ def test_only_the_last_phase_of_a_compute_job_decays(compute_job):
     np.testing.assert_allclose(watch.rates[-final:], expected, rtol=1e-4, atol=1e-6)
 
 
+def test_every_phase_may_decay():
+    watch = Watch()
+    grow(
+        seed_model(),
+        classes(),
+        target_macs=3 * count_macs(seed_model()),
+        rounds=2,
+        epochs=2,
+        final_epochs=1,
+        decay="every",
+        batch_size=16,
+        callbacks=[watch],
+        method="uniform",
+        verbose=0,
+    )
+    phases = np.split(np.asarray(watch.rates), [12, 24])
+    for rates, count in zip(phases, (12, 12, 6), strict=True):
+        expected = 0.025 * (1 + np.cos(np.pi * np.arange(count) / count))
+        np.testing.assert_allclose(rates, expected, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["epochs", "final_epochs"])
 def test_compute_or_epochs(name):
     with pytest.raises(SplittingError, match=f"training_epochs=3 and {name}=1"):

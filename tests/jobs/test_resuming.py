@@ -174,7 +174,12 @@ def test_killed_again_and_again_it_ends_the_same(kind, tmp_path):
     assert_same(job(SETS[kind](), tmp_path, model=model_for(kind)), uninterrupted)
 
 
-COMPUTE = {"epochs": None, "final_epochs": None, "training_epochs": 4.3}
+COMPUTE = {
+    "epochs": None,
+    "final_epochs": None,
+    "training_epochs": 4.3,
+    "decay": "every",
+}
 
 
 @pytest.mark.parametrize("kind", tiered(SETS, "arrays", ["sequence", "stream"])[:-1])

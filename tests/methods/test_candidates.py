@@ -4,6 +4,8 @@ A candidate is really added, alone, to the model it was scored on; its outgoing 
 take a small step as the optimizer would, and the loss is measured around it.
 """
 
+from dataclasses import replace
+
 import keras
 import nets
 import numpy as np
@@ -201,3 +203,29 @@ def test_a_job_that_resumes_adds_what_was_scored(tmp_path, monkeypatch):
     assert count_macs(whole) > 60
     for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("norm", ["squares", "absolute"])
+def test_held_out_gains_are_those_of_the_other_half(norm, float64):
+    """A step is fitted to one half of the sample, and the loss measured on the other."""
+    round_ = context("dense")
+    method = Candidates(norm=norm, examples=32, held_out=True)
+    scores = method.propose(round_).scores
+    batches = round_.sample.batches
+    assert len(batches) == 2
+    halves = [replace(round_.sample, batches=[batch]) for batch in batches]
+    for space in round_.graph.growable:
+        gain, parents = scores[space.name].gain, scores[space.name].parents
+        grown = grown_by(round_, {space.name: [parents[0]]}, {space.name: [0]})
+        realised = []
+        for fitted, seen in (halves, halves[::-1]):
+            outgoing = Outgoing(grown, space.name, fitted)
+            step = outgoing.gradient()
+            outgoing.loss([np.zeros(g.shape) for g in step])
+            if norm == "absolute":
+                step = [np.sign(g) for g in step]
+            other = Outgoing(grown, space.name, seen)
+            up, down = (other.loss([s * STEP * g for g in step]) for s in (1, -1))
+            other.loss([np.zeros(g.shape) for g in step])
+            realised.append((up - down) / (2 * STEP))
+        assert gain[0] == pytest.approx(np.mean(realised), rel=1e-4)

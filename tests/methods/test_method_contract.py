@@ -12,7 +12,12 @@ from tf_splitting.errors import SplittingError
 from tf_splitting.methods import METHODS, Round
 
 # What to make it with, so that it is quick on the examples of these tests.
-SETTINGS = {"candidates": {}, "splitting": {"first_sample": 64}, "uniform": {}}
+SETTINGS = {
+    "candidates": {},
+    "splitting": {"first_sample": 64},
+    "tiny": {},
+    "uniform": {},
+}
 each = pytest.mark.parametrize("name", SETTINGS)
 
 
@@ -24,7 +29,7 @@ def context(net="dense", target=1.5, seed=0, **limits):
 
 
 # Those that score fresh neurons, and refuse to choose among copies.
-FRESH_ONLY = {"candidates"}
+FRESH_ONLY = {"candidates", "tiny"}
 
 
 def propose(name, round_):

@@ -18,7 +18,12 @@ from tf_splitting.estimating.estimation import (
 from tf_splitting.estimating.estimators.base import Eigenpairs, Estimator
 from tf_splitting.estimating.estimators.exact import Exact
 from tf_splitting.estimating.estimators.rayleigh import Rayleigh
-from tf_splitting.estimating.outgoing import NORMS, Norm, outgoing_gains
+from tf_splitting.estimating.outgoing import (
+    NORMS,
+    Norm,
+    OutgoingGradients,
+    outgoing_gradients,
+)
 from tf_splitting.estimating.precision import in_float32
 from tf_splitting.estimating.problem import SplittingProblem, flat_inputs
 from tf_splitting.estimating.scores import (
@@ -39,6 +44,7 @@ __all__ = [
     "Estimator",
     "Exact",
     "Norm",
+    "OutgoingGradients",
     "Rayleigh",
     "SpaceScores",
     "SplittingProblem",
@@ -53,6 +59,6 @@ __all__ = [
     "estimate",
     "flat_inputs",
     "in_float32",
-    "outgoing_gains",
+    "outgoing_gradients",
     "slices",
 ]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import keras
 
@@ -15,7 +15,7 @@ from tf_splitting.data import is_arrays, whole_of
 from tf_splitting.errors import DataError, SplittingError
 from tf_splitting.estimating import Estimator
 from tf_splitting.growing.step_size import check_epsilon
-from tf_splitting.methods import METHODS, Candidates, Method, Splitting
+from tf_splitting.methods import METHODS, Method, Splitting
 from tf_splitting.rebuilding import (
     FRESH,
     OPTIMIZER_STATES,
@@ -36,6 +36,8 @@ MOST_EXAMPLES = 8192
 MOST_BYTES = 2**29
 # Where no compute is laid out.
 EPOCHS, FINAL_EPOCHS = 1, 4
+Decay = Literal["last", "every"]
+DECAYS = ("last", "every")
 # Of the training compute, before the last split.
 GROWING_SHARE = 0.3
 
@@ -208,6 +210,9 @@ class GrowArguments(JobArguments):
         growing_share: share of `training_epochs` that is spent before the last split.
         epochs, final_epochs: in place of `training_epochs`, epochs before each split
             (1 if neither is given), and after the last one (4).
+        decay: in which phases the learning rate falls to zero along half a cosine: in
+            the "last" alone, before which it stays as it is; or in "every" one, each
+            from the first rate on.
         epsilon: `"fresh"`: added neurons start at random incoming weights and zero
             outgoing ones; or a number: copies move by this relative step along the
             splitting directions; or `"descent"`: by the largest step of a ladder that
@@ -220,7 +225,8 @@ class GrowArguments(JobArguments):
             only; or "reset" it.
         estimator: `Rayleigh(...)` (the default), `Exact()`, or one of your own.
         method: `"splitting"` (by splitting indices), `"candidates"` (random fresh
-            neurons, scored by the gradient at their outgoing weights), `"uniform"`
+            neurons, scored by the gradient at their outgoing weights), `"tiny"` (the
+            same, by what they add to existing neurons and to each other), `"uniform"`
             (random neurons: the baseline), or an object with the protocol of
             `tf_splitting.methods.Method`.
         cost: what gains are divided by: `"macs"`, `"params"`, or a function
@@ -245,6 +251,7 @@ class GrowArguments(JobArguments):
     growing_share: float = GROWING_SHARE
     epochs: int | None = None
     final_epochs: int | None = None
+    decay: Decay = "last"
     epsilon: float | str = DEFAULT_EPSILON
     carried_kernels: Start = "copy"
     carried_scales: Start = "copy"
@@ -270,6 +277,7 @@ class GrowArguments(JobArguments):
         check_epsilon(self.epsilon)
         check_start(self.start, self.epsilon)
         self._check_method()
+        given.one_of("decay", self.decay, DECAYS)
         given.one_of("optimizer_state", self.optimizer_state, OPTIMIZER_STATES)
 
     @property
@@ -338,9 +346,10 @@ class GrowArguments(JobArguments):
             SplittingError: there is none, or it scores fresh neurons and others are
                 to be added.
         """
-        if isinstance(self.chosen_method(), Candidates) and self.epsilon != FRESH:
+        method = self.chosen_method()
+        if getattr(method, "fresh_only", False) and self.epsilon != FRESH:
             raise SplittingError(
-                f"Got method 'candidates' with epsilon={self.epsilon!r}; expected "
+                f"Got method {self.method!r} with epsilon={self.epsilon!r}; expected "
                 "epsilon='fresh', the default: it scores fresh neurons. Copies are "
                 "scored by the method 'splitting'."
             )

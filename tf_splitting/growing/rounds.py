@@ -154,6 +154,11 @@ class Job:
             # Raised in the middle of a pass, where nobody knows of checkpoints.
             raise Interrupted(stop.reason, self._saved) from None
 
+    def _decays(self, final: bool) -> bool:
+        """Whether the learning rate falls in a phase."""
+        grower = self.grower
+        return final or (grower is not None and grower.arguments.decay == "every")
+
     @property
     def _saved(self) -> Path | None:
         """What the job could go on from."""
@@ -190,7 +195,7 @@ class Job:
             self.feed.lay(state.first_epoch, state.position, state.steps)
         last = state.epoch if state.ended else state.first_epoch + state.length
         callbacks = [StopOnNonFinite(), self.recorder]
-        if final and not has_own_schedule(model.optimizer):
+        if self._decays(final) and not has_own_schedule(model.optimizer):
             if state.peak is None:
                 state.peak = float(np.asarray(model.optimizer.learning_rate))
             callbacks.append(CosineDecay(state.length, state.first_epoch, state.peak))

@@ -8,11 +8,13 @@ Imports from: training, rebuilding, selecting, estimating, data, tracing, suppor
 from tf_splitting.methods.base import Method, Proposal, Round
 from tf_splitting.methods.candidates import Candidates
 from tf_splitting.methods.splitting import Splitting, agreement
+from tf_splitting.methods.tiny import Tiny
 from tf_splitting.methods.uniform import Uniform
 
 METHODS: dict[str, type] = {
     "candidates": Candidates,
     "splitting": Splitting,
+    "tiny": Tiny,
     "uniform": Uniform,
 }
 
@@ -23,6 +25,7 @@ __all__ = [
     "Proposal",
     "Round",
     "Splitting",
+    "Tiny",
     "Uniform",
     "agreement",
 ]

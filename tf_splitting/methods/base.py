@@ -77,7 +77,11 @@ class Proposal(NamedTuple):
 
 
 class Method(Protocol):
-    """A growth method: a settings object with one function."""
+    """A growth method: a settings object with one function.
+
+    One that scores fresh neurons only says so by an attribute `fresh_only = True`: it
+    is then refused with copies before any work.
+    """
 
     def propose(self, context: Round) -> Proposal:
         """Chooses what to split; an empty plan if nothing gains."""

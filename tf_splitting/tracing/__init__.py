@@ -31,7 +31,7 @@ from tf_splitting.tracing.keras_graph import (
     with_mask,
 )
 from tf_splitting.tracing.layout import size
-from tf_splitting.tracing.neurons import Field, Neurons, as_numpy
+from tf_splitting.tracing.neurons import Field, Neurons, Slot, as_numpy
 from tf_splitting.tracing.rules.activations import register_activation
 from tf_splitting.tracing.rules.registry import register, rule_for
 from tf_splitting.tracing.trace_model import trace
@@ -50,6 +50,7 @@ __all__ = [
     "Neurons",
     "Role",
     "Signal",
+    "Slot",
     "Step",
     "Term",
     "Tracer",

@@ -1,0 +1,117 @@
+"""The networks of the comparisons: seeds of several shapes, and what they scale to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import keras
+from keras import layers
+
+import tf_splitting
+
+CLASSES = 20
+SHAPE = (32, 32, 3)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A kind of network.
+
+    Attributes:
+        name: of the kind.
+        seeds: widths of the convolutions that mix channels, by the seed's shape.
+        target_macs: that all runs end at.
+        batch_size: that it is trained with.
+    """
+
+    name: str
+    seeds: dict[str, tuple[int, ...]]
+    target_macs: float
+    batch_size: int
+
+    def build(self, widths: Sequence[int]) -> keras.Model:
+        """A model of these widths, not compiled."""
+        inputs = keras.Input(SHAPE)
+        x = layers.Rescaling(1 / 127.5, -1)(inputs)
+        x = {"eight": _separable, "vgg": _pairs}[self.name](x, widths)
+        x = layers.GlobalAveragePooling2D()(x)
+        return keras.Model(inputs, layers.Dense(CLASSES)(x), name=self.name)
+
+    def macs(self, widths: Sequence[int]) -> int:
+        """Multiply-accumulates of a model of these widths."""
+        return tf_splitting.count_macs(self.build(widths))
+
+    def scaled(self, proportions: Sequence[float]) -> list[int]:
+        """Widths of these proportions, as large as the target lets them be."""
+        low, high = 0.0, 64.0
+        for _ in range(24):
+            middle = (low + high) / 2
+            within = self.macs(_times(proportions, middle)) <= self.target_macs
+            low, high = (middle, high) if within else (low, middle)
+        return _times(proportions, low)
+
+
+def widths_of(model: keras.Model) -> list[int]:
+    """Output widths of the convolutions that mix channels."""
+    return [layer.filters for layer in model.layers if type(layer) is layers.Conv2D]
+
+
+def _times(proportions: Sequence[float], factor: float) -> list[int]:
+    return [max(1, round(width * factor)) for width in proportions]
+
+
+def _separable(x: keras.KerasTensor, widths: Sequence[int]) -> keras.KerasTensor:
+    """MobileNetV1 cut to eight convolutions.
+
+    The full one has 14, and learns too little in as few epochs as run here.
+    """
+    strides = (2, 1, 2, 1, 2, 1, 1, 1)
+    for number, (width, stride) in enumerate(zip(widths, strides, strict=True)):
+        if number:
+            x = layers.DepthwiseConv2D(3, stride, padding="same", use_bias=False)(x)
+            x = _activated(x, "swish")
+        size, stride = (1, 1) if number else (3, stride)
+        x = layers.Conv2D(width, size, stride, padding="same", use_bias=False)(x)
+        x = _activated(x, "swish")
+    return x
+
+
+def _pairs(x: keras.KerasTensor, widths: Sequence[int]) -> keras.KerasTensor:
+    """Pairs of 3x3 convolutions between poolings, as Simonyan and Zisserman's VGG."""
+    for number, width in enumerate(widths):
+        if number and number % 2 == 0:
+            x = layers.MaxPooling2D()(x)
+        x = layers.Conv2D(width, 3, padding="same", use_bias=False)(x)
+        x = _activated(x, "relu")
+    return x
+
+
+def _activated(x: keras.KerasTensor, activation: str) -> keras.KerasTensor:
+    x = layers.BatchNormalization(momentum=0.9)(x)
+    return layers.Activation(activation)(x)
+
+
+NETWORKS = {
+    network.name: network
+    for network in (
+        Network(
+            "eight",
+            {
+                # That of the first benchmark: wider behind, as is usual.
+                "tapered": (8, 8, 12, 16, 24, 24, 32, 32),
+                "flat": (12,) * 8,
+                "front": (24, 12, 12, 12, 12, 12, 6, 6),
+                "behind": (4, 4, 6, 8, 16, 24, 48, 64),
+            },
+            target_macs=1.5e6,
+            batch_size=64,
+        ),
+        Network(
+            "vgg",
+            {"tapered": (8, 8, 16, 16, 32, 32), "flat": (12,) * 6},
+            target_macs=21e6,
+            batch_size=128,
+        ),
+    )
+}

@@ -1,0 +1,146 @@
+"""One run: a network trained and grown as a specification says, and measured."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from typing import Any
+
+import keras
+from fair.images import Augmented, Cifar
+from fair.networks import NETWORKS, Network, widths_of
+
+import tf_splitting
+from tf_splitting import GrowthHistory
+
+# Epochs of its own, at its own size, of a seed that is trained already; and the rate.
+SEED_EPOCHS, SEED_RATE = 2.4, 6e-3
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a run is. Equal specifications are one run.
+
+    Attributes:
+        arm: "scaled": the proportions of `shape` or `widths` trained from scratch at
+            the target; "grown": from the seed.
+        rate: of Adam.
+        seed: of weights, order of the images, crops and growth.
+        budget: training compute, as epochs of a network of the target's MACs.
+        network: of `NETWORKS`.
+        shape: of the seed.
+        widths: proportions that "scaled" has in place of the shape's.
+        trained: whether the seed is trained already, which is not counted.
+        growth: arguments of `grow`.
+    """
+
+    arm: str
+    rate: float
+    seed: int = 0
+    budget: float = 2.4
+    network: str = "eight"
+    shape: str = "tapered"
+    widths: tuple[int, ...] = ()
+    trained: bool = False
+    growth: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """The specification as text."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @property
+    def told(self) -> str:
+        """What is not as usual, in a line."""
+        usual = asdict(Spec("", 0.0))
+        mine = {k: v for k, v in asdict(self).items() if v != usual[k]}
+        return ", ".join(f"{name} {value}" for name, value in mine.items())
+
+
+def measure(spec: Spec, cifar: Cifar) -> dict[str, Any]:
+    """Runs what is specified.
+
+    Returns:
+        JSON data: the specification, losses and accuracies, compute in MACs times
+        images, seconds, widths, and what happened at each split.
+    """
+    network = NETWORKS[spec.network]
+    images = Augmented(cifar.training, network.batch_size, spec.seed)
+    history = GrowthHistory()
+    keras.utils.set_random_seed(spec.seed)
+    model = _seed(spec, network, images)
+    start = time.perf_counter()
+    if spec.arm == "scaled":
+        macs = tf_splitting.count_macs(model)
+        model = tf_splitting.train(
+            model,
+            images,
+            training_epochs=spec.budget * network.target_macs / macs,
+            history=history,
+            seed=spec.seed,
+            verbose=0,
+        )
+    else:
+        model = tf_splitting.grow(
+            model,
+            images,
+            target_macs=network.target_macs,
+            training_epochs=spec.budget,
+            history=history,
+            seed=spec.seed,
+            verbose=0,
+            **spec.growth,
+        )
+    seconds = time.perf_counter() - start
+    return {
+        "spec": asdict(spec),
+        "held_out": _measured(model, *cifar.held_out),
+        # For the tables alone: nothing is chosen by it.
+        "test": _measured(model, *cifar.test),
+        "compute": history.compute,
+        "seconds": seconds,
+        "macs": tf_splitting.count_macs(model),
+        "params": tf_splitting.count_params(model),
+        "widths": widths_of(model),
+        "rounds": [asdict(record) for record in history.rounds],
+        "phases": _phases(history),
+    }
+
+
+def _seed(spec: Spec, network: Network, images: Augmented) -> keras.Model:
+    """The compiled model that a run starts from."""
+    widths = network.seeds[spec.shape]
+    if spec.arm == "scaled":
+        widths = _scaled(spec.network, spec.widths or widths)
+    model = network.build(widths)
+    if spec.trained:
+        _compile(model, SEED_RATE)
+        tf_splitting.train(model, images, training_epochs=SEED_EPOCHS, verbose=0)
+    _compile(model, spec.rate)
+    return model
+
+
+@cache
+def _scaled(network: str, proportions: tuple[int, ...]) -> list[int]:
+    return NETWORKS[network].scaled(proportions)
+
+
+def _compile(model: keras.Model, rate: float) -> None:
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"])
+
+
+def _measured(model: keras.Model, x: Any, y: Any) -> dict[str, float]:
+    return model.evaluate(x, y, batch_size=500, verbose=0, return_dict=True)
+
+
+def _phases(history: GrowthHistory) -> list[dict[str, Any]]:
+    """Size, images and last training loss between splits."""
+    phases: dict[int, dict[str, Any]] = {}
+    for epoch in history.epochs:
+        phase = phases.setdefault(epoch["round"], {"macs": epoch["macs"], "images": 0})
+        phase["images"] += epoch["images"]
+        phase["loss"] = epoch["loss"]
+    return list(phases.values())

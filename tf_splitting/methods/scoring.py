@@ -1,0 +1,131 @@
+"""Random fresh neurons beside every space's own, scored all at once.
+
+Their outgoing weights are zero, so that none changes the function or another's score.
+One backward pass over the sample finds the gradient at those weights; what is made of
+it is the method's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tf_splitting.costs import count_macs
+from tf_splitting.errors import SplittingError
+from tf_splitting.estimating import (
+    OutgoingGradients,
+    SpaceScores,
+    SplittingScores,
+    check_growable,
+    in_float32,
+    outgoing_gradients,
+)
+from tf_splitting.methods.base import Proposal, Round
+from tf_splitting.rebuilding import Splitting
+from tf_splitting.selecting import SplitPlan, select
+from tf_splitting.support import Bar
+from tf_splitting.tracing import trace
+from tf_splitting.training import reestimate_batch_statistics
+
+# What scoring costs, in training steps of the widened model over the same images: a
+# pass for the gradient, and one forward for the candidates' batch statistics.
+PASS_COST = 0.7
+# What every candidate would gain, by space, from the gradients at the outgoing weights
+# of a widened model; the second argument is the width that each space had before.
+Gains = Callable[[OutgoingGradients, Mapping[str, int]], Mapping[str, np.ndarray]]
+
+
+def propose_candidates(
+    context: Round,
+    gains: Gains,
+    *,
+    method: str,
+    told: str,
+    share: float,
+    examples: int,
+    halves: bool = False,
+    moments: bool = False,
+) -> Proposal:
+    """Draws candidates, scores them, and chooses those that gain most per cost.
+
+    Args:
+        context: of the round.
+        gains: of all candidates.
+        method: its name, for messages.
+        told: the method and its settings, for the scores.
+        share: candidates in every space, as a share of those that it may grow by.
+        examples: of the sample, at most.
+        halves, moments: as `outgoing_gradients` takes them.
+
+    Raises:
+        SplittingError: neurons are copied, not added fresh.
+    """
+    if not context.fresh:
+        raise SplittingError(
+            f"The method {method!r} scores fresh neurons; expected epsilon='fresh', "
+            "the default. Copies are scored by 'splitting'."
+        )
+    check_growable(context.graph)
+    parents = _parents(context, share)
+    numbers = {space: range(len(each)) for space, each in parents.items()}
+    wide = Splitting(
+        context.model,
+        SplitPlan(parents, candidates=numbers),
+        seed=context.seed,
+        fresh=True,
+        start=context.start,
+        split_untrainable=context.split_untrainable,
+    ).build(1.0)
+    cost = PASS_COST * count_macs(wide)
+    affordable = min(examples, context.affordable(cost), context.sample.size)
+    sample = context.sample.part(0, int(affordable))
+    # What a candidate is normalized by has to be its own.
+    reestimate_batch_statistics(wide, sample)
+    precise = in_float32(wide)
+    bar = Bar("scoring", per_pass=len(sample.batches), verbose=context.verbose)
+    bar.total = len(sample.batches)
+    found = outgoing_gradients(
+        precise,
+        trace(precise, split_untrainable=context.split_untrainable),
+        sample,
+        halves=halves,
+        moments=moments,
+        on_batch=bar.advance,
+    )
+    count = sum(len(each) for each in parents.values())
+    bar.close(f"{sample.size} examples, {count} candidates")
+    widths = {space.name: space.width for space in context.graph.growable}
+    gained = gains(found, widths)
+    nothing: dict[str, Any] = {}
+    scores = SplittingScores(
+        {
+            space: SpaceScores(
+                np.zeros(width), gained[space], nothing, nothing, parents=parents[space]
+            )
+            for space, width in widths.items()
+        },
+        epsilon=1.0,
+        loss=math.nan,
+        examples=sample.size,
+        estimator=told,
+        passes=1,
+    )
+    plan = select(scores, context.graph, **context.selection)
+    return Proposal(plan, scores, cost * sample.size)
+
+
+def _parents(context: Round, share: float) -> dict[str, np.ndarray]:
+    """The neuron that each candidate of a space is a child of."""
+    generator = np.random.default_rng(context.seed)
+    growth = context.selection.get("max_growth", 2.0)
+    found = {}
+    for space in context.graph.growable:
+        room = min((growth - 1) * space.width, context.children * space.width)
+        count = max(1, math.ceil(share * room))
+        laps = -(-count // space.width)
+        order = [generator.permutation(space.width) for _ in range(laps)]
+        found[space.name] = np.concatenate(order)[:count]
+    return found
