@@ -7,28 +7,67 @@ from typing import Any
 from fair.arms import Arm
 from fair.runs import Spec
 
-# As the library's first version grew: copies along splitting directions.
-PUBLISHED = {"epsilon": 0.5, "rounds": 3}
+# The schedule of the library's defaults, spelled out: they may change, runs do not.
+SCHEDULE = {
+    "rounds": 3,
+    "growing_share": 0.3,
+    "decay": "last",
+    "optimizer_state": "reset",
+    "carried_kernels": "copy",
+    "carried_scales": "copy",
+}
+# A seed that is trained already grows at once.
+AT_ONCE = {**SCHEDULE, "growing_share": 0.0}
+# The published procedure: copies along splitting directions, state carried over.
+PUBLISHED = {
+    **SCHEDULE,
+    "method": "splitting",
+    "epsilon": 0.5,
+    "optimizer_state": "carry",
+}
+BY_SCORE = {
+    "grown where candidates gain most": "candidates",
+    "grown where TINY's candidates do": "tiny",
+    "grown by the splitting index": "splitting",
+    "grown evenly": "uniform",
+}
 
 
-def _scaled(name: str = "scaled", **spec: Any) -> Arm:
+def scaled(name: str = "scaled, from scratch", **spec: Any) -> Arm:
+    """The seed's proportions, or others, trained from scratch at the target."""
     return Arm(name, Spec("scaled", 0.0, **spec))
 
 
-def _grown(name: str, growth: dict[str, Any], **spec: Any) -> Arm:
-    return Arm(name, Spec("grown", 0.0, growth=growth, **spec))
+def grown(method: str, schedule: dict[str, Any] = SCHEDULE, **spec: Any) -> Arm:
+    """Grown by a method."""
+    name = next(name for name, its in BY_SCORE.items() if its == method)
+    return Arm(name, Spec("grown", 0.0, growth={**schedule, "method": method}, **spec))
 
 
-def _scores(**spec: Any) -> list[Arm]:
-    """Growing by every score."""
+def found(by: Arm, **spec: Any) -> Arm:
+    """The widths that an arm ends with, trained from scratch."""
+    return Arm(
+        "the widths found, from scratch", Spec("scaled", 0.0, **spec), found_by=by
+    )
+
+
+SCALED, CANDIDATES = scaled(), grown("candidates")
+
+
+def of_shape(shape: str) -> list[Arm]:
+    """A seed of other proportions: the same scaled, grown, and the usual ones."""
     return [
-        _grown("grown evenly", {"method": "uniform"}, **spec),
-        _grown("grown, candidates", {"method": "candidates"}, **spec),
-        _grown("grown, splitting index", {"method": "splitting"}, **spec),
+        scaled(shape=shape),
+        grown("candidates", shape=shape),
+        found(grown("candidates", shape=shape), shape=shape),
+        grown("uniform", shape=shape),
     ]
 
 
-SHORT = [_scaled(), *_scores()]
 STUDIES: dict[str, list[Arm]] = {
-    "short": SHORT,
+    "short": [SCALED, CANDIDATES],
+    "flat": of_shape("flat")[:2],
+    "front": of_shape("front")[:2],
+    "trained": [SCALED, grown("candidates", trained=True)],
+    "evenly": [SCALED, grown("uniform")],
 }
