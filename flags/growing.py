@@ -26,11 +26,11 @@ ROUNDS = flags.DEFINE_integer(
 METHOD = define_choice(
     "method",
     "splitting",
-    ("splitting", "candidates", "tiny", "uniform"),
+    ("splitting", "candidates", "gradmax", "tiny", "uniform"),
     "splitting chooses neurons by their splitting indices; candidates scores random "
-    "fresh neurons by the gradient at their outgoing weights, tiny by what they add to "
-    "the existing ones and to each other; uniform, the baseline, takes random ones of "
-    "every layer.",
+    "fresh neurons by the gradient at their outgoing weights, gradmax those turned to "
+    "where it is largest, tiny by what they add to the existing ones and to each "
+    "other; uniform, the baseline, takes random ones of every layer.",
 )
 EPSILON = define_number(
     "epsilon",
@@ -58,10 +58,10 @@ CARRIED_SCALES = define_choice(
 )
 OPTIMIZER_STATE = define_choice(
     "optimizer_state",
-    "carry",
-    ("carry", "old", "reset"),
-    "After a split: carry the optimizer's state over, that of old neurons only, or "
-    "reset it.",
+    "reset",
+    ("reset", "carry", "old"),
+    "After a split: reset the optimizer's state, carry it over, or carry that of old "
+    "neurons only.",
 )
 MAX_WIDTH = flags.DEFINE_integer(
     "max_width", None, "Largest width of any layer that grows.", lower_bound=1

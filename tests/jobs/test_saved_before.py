@@ -71,6 +71,8 @@ def test_a_job_goes_on(tmp_path, same_keras):
         sample_size=64,
         checkpoint_dir=tmp_path / "checkpoints",
         history=history,
+        # The only way there was; another is the default now.
+        optimizer_state="carry",
         verbose=0,
     )
     folder = STATE.parent

@@ -34,10 +34,11 @@ def context(net, optimizer="sgd", start=DRAWN):
     return Round(model, trace(model), sample, selection, 3, 0, fresh=True, start=start)
 
 
-def grown_by(round_, parents, numbers):
+def grown_by(round_, parents, numbers, scores=None):
     grown = split(
         round_.model,
         SplitPlan(parents, candidates=numbers),
+        scores=scores,
         epsilon="fresh",
         seed=round_.seed,
         carried_kernels=round_.start.kernels,
@@ -207,7 +208,7 @@ def test_a_job_that_resumes_adds_what_was_scored(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("norm", ["squares", "absolute"])
 def test_held_out_gains_are_those_of_the_other_half(norm, float64):
-    """A step is fitted to one half of the sample, and the loss measured on the other."""
+    """A step is fitted to one half of the sample, the loss measured on the other."""
     round_ = context("dense")
     method = Candidates(norm=norm, examples=32, held_out=True)
     scores = method.propose(round_).scores

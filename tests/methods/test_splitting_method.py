@@ -4,8 +4,9 @@ import nets
 import numpy as np
 import pytest
 
-from tf_splitting import SplitPlan, count_macs, trace
-from tf_splitting.data.sampling import draw_sample
+from tf_splitting import Rayleigh, SplitPlan, count_macs, split, trace
+from tf_splitting.data.sampling import Sample, draw_sample
+from tf_splitting.estimating.estimation import Estimation
 from tf_splitting.methods.base import Round
 from tf_splitting.methods.splitting import Splitting, agreement
 
@@ -57,3 +58,37 @@ def test_a_sample_smaller_than_the_first_is_taken_whole():
     proposal = Splitting().propose(context(count=16, batch_size=16))
     assert len(proposal.plan) > 0
     assert proposal.scores.examples == 16
+
+
+def test_held_out_gains_are_those_of_really_split_models(float64):
+    """Directions of one half of the sample, the loss on the other half; and back."""
+    model = nets.compiled(nets.randomized(nets.ALL["dense"]()), "sgd")
+    sample = draw_sample(nets.data(model, count=32), size=32, batch_size=16)
+    graph = trace(model)
+    rayleigh = Rayleigh(passes=4)
+    estimation = Estimation(model, graph, sample, estimator=rayleigh, epsilon=1e-2)
+    honest = estimation.scores(sample, 0, held_out=True)
+    assert honest.examples == 32
+    halves = [Sample((batch,)) for batch in sample.batches]
+    fitted = [estimation.scores(half, 0) for half in halves]
+
+    def loss(net, half):
+        return nets.loss_of(net, half.batches[0].x, half.batches[0].y)
+
+    for space in graph.growable:
+        for neuron in range(space.width):
+            falls = []
+            for scores, seen in zip(fitted, reversed(halves), strict=True):
+                plan = SplitPlan({space.name: [neuron]})
+                grown = split(model, plan, scores=scores, epsilon=1e-2)
+                falls.append(loss(model, seen) - loss(grown, seen))
+            gain = honest[space.name].gain[neuron]
+            assert np.mean(falls) == pytest.approx(gain, rel=1e-2, abs=1e-9)
+    total = sum(space.gain.sum() for space in honest.values())
+    assert total < sum(space.gain.sum() for space in fitted[0].values())
+
+
+def test_a_plan_by_held_out_gains():
+    round_ = context()
+    plan = Splitting(first_sample=64, held_out=True).propose(round_).plan
+    assert len(plan)

@@ -6,7 +6,6 @@ falls along the step as fast as the gains say.
 """
 
 import keras
-import nets
 import numpy as np
 import pytest
 import tensorflow as tf

@@ -7,10 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 import keras
+import numpy as np
 
 from tf_splitting.data import Sample, divided, draw_sample
 from tf_splitting.errors import ModelError, SplittingError
-from tf_splitting.estimating.estimators.base import Estimator, standard_errors
+from tf_splitting.estimating.estimators.base import (
+    Eigenpairs,
+    Estimator,
+    standard_errors,
+)
 from tf_splitting.estimating.estimators.rayleigh import Rayleigh
 from tf_splitting.estimating.precision import in_float32
 from tf_splitting.estimating.problem import SplittingProblem, flat_inputs, loss_function
@@ -167,30 +172,57 @@ class Estimation:
         """How often the estimator goes over its sample, at most."""
         return -(-self._estimator.products(self._problem) // self._problem.batches)
 
-    def scores(self, sample: Sample, seed: int) -> SplittingScores:
+    def scores(
+        self, sample: Sample, seed: int, *, held_out: bool = False
+    ) -> SplittingScores:
         """Finds directions on a sample and measures what they are worth.
 
         Args:
             sample: the directions are those of its splitting matrices.
             seed: of directions to start from.
+            held_out: find directions on each half of the sample, and take as a
+                neuron's index the mean of what each is worth on the other half. The
+                first half's are the ones to split along. A sample of one batch has no
+                halves and is taken whole.
         """
-        problem = self._problem.on(sample)
+        parts = [sample]
+        if held_out and len(sample.batches) > 1:
+            parts = [replace(sample, batches=sample.batches[k::2]) for k in (0, 1)]
+        problems = [self._problem.on(part) for part in parts]
         looks = Looks(self._placement)
-        bar = Bar("estimating", per_pass=problem.batches, verbose=self._verbose)
+        per_pass = sum(problem.batches for problem in problems)
+        bar = Bar("estimating", per_pass=per_pass, verbose=self._verbose)
 
         def advance() -> None:
             bar.advance()
             if looks.due():
                 raise_if_requested(self._placement)
 
-        problem.on_product = advance
-        bar.total = self._estimator.products(problem) + problem.batches
-        found = self._estimator.solve(problem, seed)
-        curvatures, shares = problem.curvatures(found.vectors), problem.fold_shares
-        index, error = shares @ curvatures, standard_errors(curvatures, shares)
+        for problem in problems:
+            problem.on_product = advance
+        bar.total = per_pass + sum(self._estimator.products(p) for p in problems)
+        found = [self._estimator.solve(problem, seed) for problem in problems]
+        indices, errors = [], []
+        for problem, fitted in zip(problems, reversed(found), strict=True):
+            curvatures = problem.curvatures(fitted.vectors)
+            indices.append(problem.fold_shares @ curvatures)
+            errors.append(standard_errors(curvatures, problem.fold_shares))
+        index = np.mean(indices, axis=0)
+        error = np.sqrt(np.square(errors).sum(axis=0)) / len(errors)
         passes = bar.passes - 1
         bar.close(f"{sample.size} examples, {passes} passes")
-        neurons = problem.neurons
+        return self._scores(found[0], index, error, problems, sample.size, passes)
+
+    def _scores(
+        self,
+        found: Eigenpairs,
+        index: np.ndarray,
+        error: np.ndarray,
+        problems: list[SplittingProblem],
+        examples: int,
+        passes: int,
+    ) -> SplittingScores:
+        neurons = self._problem.neurons
         spaces = {}
         for space in self._graph.growable:
 
@@ -210,8 +242,8 @@ class Estimation:
         return SplittingScores(
             spaces,
             self._epsilon,
-            problem.loss,
-            sample.size,
+            float(np.mean([problem.loss for problem in problems])),
+            examples,
             repr(self._estimator),
             passes=passes,
         )

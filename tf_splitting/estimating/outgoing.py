@@ -76,6 +76,7 @@ def outgoing_gradients(
     graph: ChannelGraph,
     sample: Sample,
     *,
+    role: Literal["consumed", "produced"] = "consumed",
     halves: bool = False,
     moments: bool = False,
     loss: Any = None,
@@ -87,6 +88,7 @@ def outgoing_gradients(
         model: compiled, unless `loss` is given.
         graph: its trace.
         sample: of whose mean loss the gradient is taken.
+        role: "produced" for gradients by incoming weights in place of outgoing ones.
         halves: divide the sample: batches in turn go to either half.
         moments: of what the weights read, too.
         loss: as `estimate` takes it.
@@ -96,7 +98,7 @@ def outgoing_gradients(
         NonFiniteLossError: a gradient is NaN or infinite.
     """
     neurons = Neurons(graph)
-    slots = [slot for slot in neurons.slots if slot.role == "consumed"]
+    slots = [slot for slot in neurons.slots if slot.role == role]
     calculus = gradients.calculus(model, jit_compile=False)
     compute = calculus.compiled(
         _gradient_of(graph, loss_function(model, loss), slots, calculus, moments)

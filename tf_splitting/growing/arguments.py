@@ -62,6 +62,8 @@ _OF_THE_RUN = {
     "verify",
     "estimator",
 }
+# What jobs did before there were such settings.
+_BEFORE = {"optimizer_state": "carry"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,11 +166,12 @@ class JobArguments:
     @classmethod
     def defaults(cls) -> dict[str, Any]:
         """What a job that does not name a setting was started with."""
-        return {
+        now = {
             field.name: field.default
             for field in fields(cls)
             if field.default is not MISSING and field.name not in _OF_THE_RUN
         }
+        return {**now, **{name: _BEFORE[name] for name in _BEFORE if name in now}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,8 +224,8 @@ class GrowArguments(JobArguments):
             way to its consumers: "copy" takes its parent's kernels (depthwise, grouped,
             separable) and scales (normalization, bias, PReLU, LayerScale); "draw"
             makes random kernels of the same norm, and takes scales' initial values.
-        optimizer_state: after a split: "carry" it over; carry that of "old" neurons
-            only; or "reset" it.
+        optimizer_state: after a split: "reset" it; "carry" it over; or carry that of
+            "old" neurons only.
         estimator: `Rayleigh(...)` (the default), `Exact()`, or one of your own.
         method: `"splitting"` (by splitting indices), `"candidates"` (random fresh
             neurons, scored by the gradient at their outgoing weights), `"tiny"` (the
@@ -255,7 +258,7 @@ class GrowArguments(JobArguments):
     epsilon: float | str = DEFAULT_EPSILON
     carried_kernels: Start = "copy"
     carried_scales: Start = "copy"
-    optimizer_state: OptimizerState = "carry"
+    optimizer_state: OptimizerState = "reset"
     estimator: Estimator | None = None
     method: str | Method = "splitting"
     cost: str | Cost = "macs"

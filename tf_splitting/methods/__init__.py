@@ -7,12 +7,14 @@ Imports from: training, rebuilding, selecting, estimating, data, tracing, suppor
 
 from tf_splitting.methods.base import Method, Proposal, Round
 from tf_splitting.methods.candidates import Candidates
+from tf_splitting.methods.gradmax import GradMax
 from tf_splitting.methods.splitting import Splitting, agreement
 from tf_splitting.methods.tiny import Tiny
 from tf_splitting.methods.uniform import Uniform
 
 METHODS: dict[str, type] = {
     "candidates": Candidates,
+    "gradmax": GradMax,
     "splitting": Splitting,
     "tiny": Tiny,
     "uniform": Uniform,
@@ -21,6 +23,7 @@ METHODS: dict[str, type] = {
 __all__ = [
     "METHODS",
     "Candidates",
+    "GradMax",
     "Method",
     "Proposal",
     "Round",

@@ -15,19 +15,17 @@ among random new neurons by the same gradient.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import keras
-import numpy as np
-
-from tf_splitting.estimating import Norm, OutgoingGradients
 from tf_splitting.methods.base import Proposal, Round
-from tf_splitting.methods.scoring import propose_candidates
+from tf_splitting.methods.scoring import (
+    NORMS,
+    new_gains,
+    propose_candidates,
+    step_norm,
+)
 from tf_splitting.support import number, one_of, truth, whole
-
-_NORMS = ("auto", "absolute", "squares")
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ class Candidates:
 
     def __post_init__(self) -> None:
         number("share", self.share, above=0)
-        one_of("norm", self.norm, _NORMS)
+        one_of("norm", self.norm, NORMS)
         whole("examples", self.examples, at_least=1)
         truth("held_out", self.held_out)
 
@@ -70,26 +68,12 @@ class Candidates:
         Raises:
             SplittingError: neurons are copied, not added fresh.
         """
-        norm = self._norm(context.model.optimizer)
-
-        def gains(
-            found: OutgoingGradients, widths: Mapping[str, int]
-        ) -> dict[str, np.ndarray]:
-            all_gains = found.gains(norm)
-            return {space: all_gains[space][width:] for space, width in widths.items()}
-
         return propose_candidates(
             context,
-            gains,
+            new_gains(step_norm(self.norm, context.model.optimizer)),
             method="candidates",
             told=repr(self),
             share=self.share,
             examples=self.examples,
             halves=self.held_out,
         )
-
-    def _norm(self, optimizer: keras.Optimizer) -> Norm:
-        if self.norm != "auto":
-            return self.norm
-        inner = getattr(optimizer, "inner_optimizer", optimizer)
-        return "squares" if isinstance(inner, keras.optimizers.SGD) else "absolute"

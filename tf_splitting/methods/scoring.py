@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
+import keras
 import numpy as np
 
 from tf_splitting.costs import count_macs
+from tf_splitting.data import Sample
 from tf_splitting.errors import SplittingError
 from tf_splitting.estimating import (
+    Norm,
     OutgoingGradients,
     SpaceScores,
     SplittingScores,
@@ -27,7 +30,7 @@ from tf_splitting.methods.base import Proposal, Round
 from tf_splitting.rebuilding import Splitting
 from tf_splitting.selecting import SplitPlan, select
 from tf_splitting.support import Bar
-from tf_splitting.tracing import trace
+from tf_splitting.tracing import ChannelGraph, trace
 from tf_splitting.training import reestimate_batch_statistics
 
 # What scoring costs, in training steps of the widened model over the same images: a
@@ -36,6 +39,13 @@ PASS_COST = 0.7
 # What every candidate would gain, by space, from the gradients at the outgoing weights
 # of a widened model; the second argument is the width that each space had before.
 Gains = Callable[[OutgoingGradients, Mapping[str, int]], Mapping[str, np.ndarray]]
+# Sets the candidates' incoming weights in a widened model, given its graph, the sample
+# and the widths before, and returns them, by space and kernel.
+Improve = Callable[
+    [keras.Model, ChannelGraph, Sample, Mapping[str, int]],
+    Mapping[str, Mapping[str, np.ndarray]],
+]
+NORMS = ("auto", "absolute", "squares")
 
 
 def propose_candidates(
@@ -48,6 +58,8 @@ def propose_candidates(
     examples: int,
     halves: bool = False,
     moments: bool = False,
+    improve: Improve | None = None,
+    improve_cost: float = 0.0,
 ) -> Proposal:
     """Draws candidates, scores them, and chooses those that gain most per cost.
 
@@ -59,6 +71,8 @@ def propose_candidates(
         share: candidates in every space, as a share of those that it may grow by.
         examples: of the sample, at most.
         halves, moments: as `outgoing_gradients` takes them.
+        improve: what makes candidates better before they are scored.
+        improve_cost: of that, in training steps of the widened model over the sample.
 
     Raises:
         SplittingError: neurons are copied, not added fresh.
@@ -79,17 +93,23 @@ def propose_candidates(
         start=context.start,
         split_untrainable=context.split_untrainable,
     ).build(1.0)
-    cost = PASS_COST * count_macs(wide)
+    cost = (PASS_COST + improve_cost) * count_macs(wide)
     affordable = min(examples, context.affordable(cost), context.sample.size)
     sample = context.sample.part(0, int(affordable))
     # What a candidate is normalized by has to be its own.
     reestimate_batch_statistics(wide, sample)
     precise = in_float32(wide)
+    grown = trace(precise, split_untrainable=context.split_untrainable)
+    widths = {space.name: space.width for space in context.graph.growable}
+    nothing: dict[str, Any] = {}
+    incoming: Mapping[str, Mapping[str, np.ndarray]] = {}
+    if improve is not None:
+        incoming = improve(precise, grown, sample, widths)
     bar = Bar("scoring", per_pass=len(sample.batches), verbose=context.verbose)
     bar.total = len(sample.batches)
     found = outgoing_gradients(
         precise,
-        trace(precise, split_untrainable=context.split_untrainable),
+        grown,
         sample,
         halves=halves,
         moments=moments,
@@ -97,13 +117,15 @@ def propose_candidates(
     )
     count = sum(len(each) for each in parents.values())
     bar.close(f"{sample.size} examples, {count} candidates")
-    widths = {space.name: space.width for space in context.graph.growable}
     gained = gains(found, widths)
-    nothing: dict[str, Any] = {}
     scores = SplittingScores(
         {
             space: SpaceScores(
-                np.zeros(width), gained[space], nothing, nothing, parents=parents[space]
+                np.zeros(width),
+                gained[space],
+                incoming.get(space, nothing),
+                nothing,
+                parents=parents[space],
             )
             for space, width in widths.items()
         },
@@ -115,6 +137,28 @@ def propose_candidates(
     )
     plan = select(scores, context.graph, **context.selection)
     return Proposal(plan, scores, cost * sample.size)
+
+
+def step_norm(
+    norm: Literal["auto", "absolute", "squares"], optimizer: keras.Optimizer
+) -> Norm:
+    """The norm that an optimizer moves by, unless one is named."""
+    if norm != "auto":
+        return norm
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    return "squares" if isinstance(inner, keras.optimizers.SGD) else "absolute"
+
+
+def new_gains(norm: Norm) -> Gains:
+    """The candidates' gains in a norm."""
+
+    def gains(
+        found: OutgoingGradients, widths: Mapping[str, int]
+    ) -> dict[str, np.ndarray]:
+        of_all = found.gains(norm)
+        return {space: of_all[space][width:] for space, width in widths.items()}
+
+    return gains
 
 
 def _parents(context: Round, share: float) -> dict[str, np.ndarray]:

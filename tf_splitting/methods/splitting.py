@@ -22,7 +22,7 @@ from tf_splitting.estimating import (
 )
 from tf_splitting.methods.base import Proposal, Round
 from tf_splitting.selecting import SplitPlan, select
-from tf_splitting.support import number, whole
+from tf_splitting.support import number, truth, whole
 
 # What a pass of the estimator costs, in training steps over the same images: the mean
 # of both sides in docs/estimates.md, "What a product costs".
@@ -43,6 +43,9 @@ class Splitting:
             must have in common with it for it to count as settled; above 1, all of the
             round's sample is used.
 
+        held_out: take as a neuron's gain what the direction found on one half of the
+            examples gains on the other half.
+
     Raises:
         SplittingError: an argument is out of range.
     """
@@ -52,11 +55,13 @@ class Splitting:
     jit_compile: bool = False
     first_sample: int = 1024
     agreement: float = 0.95
+    held_out: bool = False
 
     def __post_init__(self) -> None:
         check_settings(self.estimator, self.epsilon, self.jit_compile)
         whole("first_sample", self.first_sample, at_least=1)
         number("agreement", self.agreement, at_least=0)
+        truth("held_out", self.held_out)
 
     def propose(self, context: Round) -> Proposal:
         """Chooses the neurons with the highest gain per marginal cost."""
@@ -76,7 +81,9 @@ class Splitting:
         size = int(min(self.first_sample, sample.size, affordable))
         before, used = None, 0
         while True:
-            scores = estimation.scores(sample.part(0, size), context.seed)
+            scores = estimation.scores(
+                sample.part(0, size), context.seed, held_out=self.held_out
+            )
             used += size
             if context.children > 1:
                 scores = scores.repeated(context.children)

@@ -7,18 +7,21 @@ consumers is of two kinds, kernels (depthwise, grouped, separable) and scales
 a kernel at random, with the norm of its parent's; a scale at its initial value.
 
 A fresh neuron that is a candidate (`SplitPlan.candidates`) is drawn from the seed and
-its number alone, and reads the old neurons only: it is what it was when it was scored,
-whichever others are added beside it.
+its number alone, or has incoming weights that the plan or the scores hold, and reads
+the old neurons only: it is what it was when it was scored, whichever others are added
+beside it.
 """
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from tf_splitting.estimating import Directions, SpaceScores
 from tf_splitting.rebuilding.growth import Growth, Offset
 from tf_splitting.support import one_of
 from tf_splitting.tracing import AxisUse, Neurons, WeightUse, as_numpy
@@ -59,6 +62,7 @@ def fresh_offsets(
     generator: np.random.Generator,
     start: FreshStart,
     seed: int,
+    known: Mapping[str, Directions | SpaceScores] | None = None,
 ) -> dict[str, list[Offset]]:
     """What turns copies into fresh neurons, by weight name.
 
@@ -68,11 +72,18 @@ def fresh_offsets(
         generator: source of the new weights.
         start: where what they carry along comes from.
         seed: of candidates.
+        known: incoming directions of a space's candidates, if they are not drawn: by
+            kernel, shaped as it is but for the produced axis, along which they lie.
 
     Added to a kernel, it gives every new neuron random incoming weights of its
     parent's norm, over all inputs, new ones included.
     """
     found: dict[str, list[Offset]] = {}
+    incoming = {
+        name: (space, array)
+        for space, directions in (known or {}).items()
+        for name, array in directions.incoming.items()
+    }
     for slot, norm in zip(neurons.slots, neurons.norms(), strict=True):
         if slot.role != "produced":
             continue
@@ -81,7 +92,14 @@ def fresh_offsets(
         if len(where):
             parents = growth.sources(weight, slot.axis)[where]
             norms = np.take(slot.broadcast(norm), parents, slot.axis)
-            draw = _Draw(growth, weight, slot.axis, generator, seed)
+            draw = _Draw(
+                growth,
+                weight,
+                slot.axis,
+                generator,
+                seed,
+                incoming.get(slot.weight),
+            )
             offset = draw.replacing(where, norms)
             found.setdefault(slot.weight, []).append(offset)
     if start.draws:
@@ -131,6 +149,7 @@ class _Draw:
     axis: int
     generator: np.random.Generator
     seed: int
+    given: tuple[str, np.ndarray] | None = None
 
     def replacing(self, where: np.ndarray, norms: np.ndarray) -> Offset:
         """What replaces the slices at these positions by random ones of these norms."""
@@ -153,22 +172,43 @@ class _Draw:
             number: of the candidate.
             occurrence: of its slices on this axis.
         """
-        name = zlib.crc32(self.weight.name.encode())
-        generator = np.random.default_rng(
-            [self.seed, name, self.axis, number, occurrence]
-        )
+        if self.given is not None:
+            values = self._given(*self.given, number, occurrence)
+        else:
+            values = self._drawn(number, occurrence)
         old = [
             np.arange(1)
             if axis == self.axis
             else self.growth.old_positions(self.weight, axis)
-            for axis in range(len(self.weight.variable.shape))
+            for axis in range(values.ndim)
         ]
         lengths = [
             1 if axis == self.axis else self._length(axis) for axis in range(len(old))
         ]
-        values = np.zeros(lengths)
-        values[np.ix_(*old)] = generator.standard_normal([len(each) for each in old])
-        return values
+        whole = np.zeros(lengths)
+        whole[np.ix_(*old)] = values
+        return whole
+
+    def _given(
+        self, space: str, arrays: np.ndarray, number: int, occurrence: int
+    ) -> np.ndarray:
+        layout = next(u.layout for u in self.weight.axes if u.axis == self.axis)
+        widths = dict.fromkeys(self.growth.widths, 0)
+        positions = lay.size(layout, {**widths, space: 1})
+        count = arrays.shape[self.axis] // positions
+        nobody = {name: np.zeros(0, int) for name in widths}
+        numbers = lay.spread(layout, {**nobody, space: np.arange(count)})
+        place = np.flatnonzero(numbers == number)[occurrence]
+        return np.take(arrays, [place], self.axis)
+
+    def _drawn(self, number: int, occurrence: int) -> np.ndarray:
+        name = zlib.crc32(self.weight.name.encode())
+        generator = np.random.default_rng(
+            [self.seed, name, self.axis, number, occurrence]
+        )
+        shape = list(self.weight.variable.shape)
+        shape[self.axis] = 1
+        return generator.standard_normal(shape)
 
     def _length(self, axis: int) -> int:
         """Length of an axis of the grown weight."""

@@ -222,8 +222,13 @@ class Splitting:
         neurons = self._neurons
         if self._fresh:
             generator = np.random.default_rng(self._seed)
+            numbered = {
+                space: directions
+                for space, directions in self._known.items()
+                if (self.growth.numbers[space] >= 0).any()
+            }
             return fresh_offsets(
-                self.growth, neurons, generator, self._start, self._seed
+                self.growth, neurons, generator, self._start, self._seed, numbered
             )
         directions = _directions(neurons, self._known, self._splits, self._seed)
         return offsets(self.growth, neurons, directions)
