@@ -160,7 +160,7 @@ def test_a_budget_of_compute(run_tool, small_file, tmp_path):
     epochs = history.compute / history.epochs[-1]["macs"] / 64
     assert 7.5 < epochs <= 8
     assert f"as {epochs:.2f} epochs of this model" in line
-    assert "/8 epochs" in grown.stdout
+    assert "/8  " in grown.stdout
 
     alone, workdir = run("--nogrow", "--training_epochs=2.5")
     assert alone.returncode == 0, alone.stderr

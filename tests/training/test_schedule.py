@@ -108,7 +108,7 @@ def test_batches_divide_into_even_epochs(steps):
 def test_the_line_says_how_much_compute_is_spent():
     schedule = ComputeSchedule((200, 400), 100, 12.0, growing_share=0.3)
     told = schedule.told(at(1, epoch=3, macs=200, spent=600.0))
-    assert told == "round 1/2  epoch 3  compute 1.50/12 epochs"
+    assert told == "round 1/2  epoch 3  budget 1.50/12"
 
 
 def test_half_a_cosine_over_batches_and_epochs():

@@ -64,6 +64,8 @@ def format_seconds(seconds: float) -> str:
 
 def format_count(number: float) -> str:
     """A large number in short: `59.3M`, `0.301G`."""
+    if number >= 1e11:
+        return f"{number / 1e12:.3f}T"
     if number >= 1e8:
         return f"{number / 1e9:.3f}G"
     if number >= 1e6:

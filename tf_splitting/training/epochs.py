@@ -143,6 +143,7 @@ class Recorder(keras.callbacks.Callback):
                 self._schedule.told(progress),
                 *(f"{name} {value:.4f}" for name, value in logs.items()),
                 f"{format_count(self.macs)} MACs",
+                f"compute {format_count(self._history.compute + self.estimated)}",
                 format_seconds(seconds),
                 f"{format_seconds(left)} left",
             ]

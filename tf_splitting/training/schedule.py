@@ -167,7 +167,7 @@ class ComputeSchedule:
         spent = progress.spent / self.targets[-1]
         return (
             f"round {progress.round}/{planned}  epoch {progress.epoch}  "
-            f"compute {spent:.2f}/{self.training_epochs:g} epochs"
+            f"budget {spent:.2f}/{self.training_epochs:g}"
         )
 
 

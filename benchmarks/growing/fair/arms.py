@@ -9,7 +9,7 @@ from typing import Any
 
 from fair.runs import Spec
 
-FIRST_RATES = (3e-3, 6e-3, 1.2e-2)
+FIRST_RATES = (6e-3, 1.2e-2, 2.4e-2)
 TUNING_SEEDS = (0, 1)
 Run = dict[str, Any]
 # Runs by specification.
