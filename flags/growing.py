@@ -26,7 +26,15 @@ ROUNDS = flags.DEFINE_integer(
 METHOD = define_choice(
     "method",
     "splitting",
-    ("splitting", "candidates", "gradmax", "tiny", "uniform"),
+    (
+        "splitting",
+        "candidates",
+        "firefly",
+        "gradmax",
+        "signed",
+        "tiny",
+        "uniform",
+    ),
     "splitting chooses neurons by their splitting indices; candidates scores random "
     "fresh neurons by the gradient at their outgoing weights, gradmax those turned to "
     "where it is largest, tiny by what they add to the existing ones and to each "

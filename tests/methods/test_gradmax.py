@@ -129,7 +129,7 @@ def test_more_candidates_than_directions():
     round_ = Round(model, trace(model), sample, selection, 3, 0, fresh=True)
     scores = GradMax(examples=32).propose(round_).scores
     first = scores["first"]
-    (incoming,) = first.incoming.values()
+    (incoming,) = first.fresh.values()
     assert incoming.shape[-1] == len(first.gain) > incoming.shape[0]
     assert np.isfinite(first.gain).all()
     assert np.linalg.norm(incoming, axis=0).min() > 0

@@ -14,7 +14,9 @@ from tf_splitting.methods import METHODS, Round
 # What to make it with, so that it is quick on the examples of these tests.
 SETTINGS = {
     "candidates": {},
+    "firefly": {},
     "gradmax": {"passes": 1},
+    "signed": {},
     "splitting": {"first_sample": 64},
     "tiny": {},
     "uniform": {},
@@ -30,7 +32,7 @@ def context(net="dense", target=1.5, seed=0, **limits):
 
 
 # Those that score fresh neurons, and refuse to choose among copies.
-FRESH_ONLY = {"candidates", "gradmax", "tiny"}
+FRESH_ONLY = {"candidates", "firefly", "gradmax", "tiny"}
 
 
 def propose(name, round_):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,14 @@ class Directions:
         incoming: producer kernel name to an array of the kernel's shape, its output
             axis restricted to the space.
         outgoing: consumer kernel name likewise, its input axis restricted.
+        fresh: incoming weights of candidates, where they are not drawn: producer kernel
+            name to an array of the kernel's shape, but for the output axis, along which
+            the candidates lie. Their norm does not count.
     """
 
     incoming: Mapping[str, np.ndarray]
     outgoing: Mapping[str, np.ndarray]
+    fresh: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def check_directions(name: str, given: Any) -> dict[str, Any]:
@@ -39,10 +43,10 @@ def check_directions(name: str, given: Any) -> dict[str, Any]:
     expected = "a mapping from space names to Directions or SpaceScores"
     known = by_space(name, given, expected, "Pass what estimate() returned.")
     for space, directions in known.items():
-        for side in ("incoming", "outgoing"):
+        for side in ("incoming", "outgoing", "fresh"):
             where = f"{name}[{space!r}].{side}"
             expected = "a mapping from kernel names to arrays"
-            held = getattr(directions, side, None)
+            held = getattr(directions, side, {} if side == "fresh" else None)
             arrays = instance(where, held, Mapping, expected, error=PlanError)
             for kernel, array in arrays.items():
                 is_array = isinstance(array, np.ndarray) and array.dtype.kind in "biuf"

@@ -173,7 +173,12 @@ class Estimation:
         return -(-self._estimator.products(self._problem) // self._problem.batches)
 
     def scores(
-        self, sample: Sample, seed: int, *, held_out: bool = False
+        self,
+        sample: Sample,
+        seed: int,
+        *,
+        held_out: bool = False,
+        highest: bool = False,
     ) -> SplittingScores:
         """Finds directions on a sample and measures what they are worth.
 
@@ -184,11 +189,14 @@ class Estimation:
                 neuron's index the mean of what each is worth on the other half. The
                 first half's are the ones to split along. A sample of one batch has no
                 halves and is taken whole.
+            highest: find the directions of the largest eigenvalues, not the smallest.
         """
         parts = [sample]
         if held_out and len(sample.batches) > 1:
             parts = [replace(sample, batches=sample.batches[k::2]) for k in (0, 1)]
         problems = [self._problem.on(part) for part in parts]
+        if highest:
+            problems = [problem.negated() for problem in problems]
         looks = Looks(self._placement)
         per_pass = sum(problem.batches for problem in problems)
         bar = Bar("estimating", per_pass=per_pass, verbose=self._verbose)

@@ -60,6 +60,7 @@ class SplittingProblem:
         self._losses: dict[int, float] = {}
         self._limit = self._cache_limit = cache_limit
         self._points: dict[int, Point] = {}
+        self._sign = 1.0
         self._product = make_product(
             graph,
             loss_function(model, loss),
@@ -75,6 +76,16 @@ class SplittingProblem:
         other.sample = sample
         other._losses, other._points = {}, {}
         other._cache_limit = self._limit
+        return other
+
+    def negated(self) -> SplittingProblem:
+        """The problem with -S in place of S: its smallest eigenvalues are S's largest.
+
+        Curvatures stay what they are.
+        """
+        other = copy.copy(self)
+        other._losses, other._points = {}, {}
+        other._sign = -self._sign
         return other
 
     @property
@@ -131,7 +142,7 @@ class SplittingProblem:
         totals: Field = [np.zeros_like(tangent) for tangent in tangents]
         for index, fold in zip(batches, folds, strict=True):
             batch = self.sample.batches[index]
-            products = self._of(index, tangents)
+            products = [self._sign * part for part in self._of(index, tangents)]
             for total, part in zip(totals, products, strict=True):
                 total += part * (batch.size / examples)
             for column, side in enumerate(sides):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ class SpaceScores:
         parents: of scores of new neurons, the neuron that each candidate is a child of,
             `[candidates]`; `gain` is then `[candidates]` too. None: candidate i is
             neuron i, once.
+        fresh: incoming weights of candidates, as in `Directions`.
 
     Together the incoming and outgoing parts of a neuron are one unit vector; each is
     in units of the norm of the weight slice it changes.
@@ -62,6 +63,7 @@ class SpaceScores:
     standard_error: np.ndarray | None = None
     matrices: np.ndarray | None = None
     parents: np.ndarray | None = None
+    fresh: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def repeated(self, times: int) -> SpaceScores:
         """Scores of new neurons, of which a neuron may be the parent of several.
@@ -205,14 +207,14 @@ class SplittingScores(Mapping[str, SpaceScores]):
 
 
 def slices(
-    neurons: Neurons, field: Field, space: str
+    neurons: Neurons, values: Field, space: str
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """A space's part of a field, as `(incoming, outgoing)` by kernel name."""
     parts: dict[str, dict[str, np.ndarray]] = {"produced": {}, "consumed": {}}
-    for slot, values in zip(neurons.slots, field, strict=True):
+    for slot, array in zip(neurons.slots, values, strict=True):
         axis, where = _where(neurons.graph, slot.weight, slot.role, space)
         if len(where):
-            parts[slot.role][slot.weight] = np.take(values, where, axis)
+            parts[slot.role][slot.weight] = np.take(array, where, axis)
     return parts["produced"], parts["consumed"]
 
 
@@ -224,7 +226,7 @@ def assemble(
     Raises:
         PlanError: a direction's shape does not fit the model's kernel.
     """
-    field = []
+    whole = []
     for slot in neurons.slots:
         values = np.zeros(slot.variable.shape, np.float64)
         for space in spaces:
@@ -246,8 +248,8 @@ def assemble(
                     "estimate() on this one."
                 )
             values[index] = parts[slot.weight]
-        field.append(values)
-    return field
+        whole.append(values)
+    return whole
 
 
 def _where(

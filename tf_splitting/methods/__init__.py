@@ -7,14 +7,18 @@ Imports from: training, rebuilding, selecting, estimating, data, tracing, suppor
 
 from tf_splitting.methods.base import Method, Proposal, Round
 from tf_splitting.methods.candidates import Candidates
+from tf_splitting.methods.firefly import Firefly
 from tf_splitting.methods.gradmax import GradMax
+from tf_splitting.methods.signed import Signed
 from tf_splitting.methods.splitting import Splitting, agreement
 from tf_splitting.methods.tiny import Tiny
 from tf_splitting.methods.uniform import Uniform
 
 METHODS: dict[str, type] = {
     "candidates": Candidates,
+    "firefly": Firefly,
     "gradmax": GradMax,
+    "signed": Signed,
     "splitting": Splitting,
     "tiny": Tiny,
     "uniform": Uniform,
@@ -23,10 +27,12 @@ METHODS: dict[str, type] = {
 __all__ = [
     "METHODS",
     "Candidates",
+    "Firefly",
     "GradMax",
     "Method",
     "Proposal",
     "Round",
+    "Signed",
     "Splitting",
     "Tiny",
     "Uniform",

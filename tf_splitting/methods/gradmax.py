@@ -27,6 +27,7 @@ from tf_splitting.methods.base import Proposal, Round
 from tf_splitting.methods.scoring import (
     NORMS,
     PASS_COST,
+    Improve,
     new_gains,
     propose_candidates,
     step_norm,
@@ -39,6 +40,9 @@ from tf_splitting.training import reestimate_batch_statistics
 # Of the norm of a kernel, by which its new rows move to feel which way the gradient
 # grows. Below, float32 sees nothing; above, candidates see each other.
 NUDGE = 1e-3
+# Of a pass, in training steps of the widened model over the same images: two backward
+# passes, and the batch statistics.
+ASCENT_COST = 1.6 * PASS_COST
 
 
 @dataclass(frozen=True)
@@ -79,18 +83,6 @@ class GradMax:
             SplittingError: neurons are copied, not added fresh.
         """
 
-        def improve(
-            model: keras.Model,
-            graph: ChannelGraph,
-            sample: Sample,
-            widths: Mapping[str, int],
-        ) -> dict[str, dict[str, np.ndarray]]:
-            ascent = Ascent(model, graph, sample, widths)
-            for _ in range(self.passes):
-                ascent.step()
-                reestimate_batch_statistics(model, sample)
-            return ascent.incoming()
-
         return propose_candidates(
             context,
             new_gains(step_norm(self.norm, context.model.optimizer)),
@@ -98,10 +90,27 @@ class GradMax:
             told=repr(self),
             share=self.share,
             examples=self.examples,
-            improve=improve,
-            # Two backward passes each, and the batch statistics.
-            improve_cost=self.passes * 1.6 * PASS_COST,
+            improve=ascending(self.passes),
+            improve_cost=self.passes * ASCENT_COST,
         )
+
+
+def ascending(passes: int) -> Improve:
+    """What turns candidates by some passes of power iteration."""
+
+    def improve(
+        model: keras.Model,
+        graph: ChannelGraph,
+        sample: Sample,
+        widths: Mapping[str, int],
+    ) -> dict[str, dict[str, np.ndarray]]:
+        ascent = Ascent(model, graph, sample, widths)
+        for _ in range(passes):
+            ascent.step()
+            reestimate_batch_statistics(model, sample)
+        return ascent.incoming()
+
+    return improve
 
 
 class Ascent:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import keras
 import numpy as np
@@ -48,7 +48,29 @@ Improve = Callable[
 NORMS = ("auto", "absolute", "squares")
 
 
-def propose_candidates(
+class Scored(NamedTuple):
+    """Scores of candidates, and the compute that they took."""
+
+    scores: SplittingScores
+    compute: float
+
+
+def propose_candidates(context: Round, gains: Gains, **settings: Any) -> Proposal:
+    """Draws candidates, scores them, and chooses those that gain most per cost.
+
+    Args:
+        context: of the round.
+        gains: of all candidates.
+        settings: as for `score_candidates`.
+
+    Raises:
+        SplittingError: neurons are copied, not added fresh.
+    """
+    scores, compute = score_candidates(context, gains, **settings)
+    return Proposal(select(scores, context.graph, **context.selection), scores, compute)
+
+
+def score_candidates(
     context: Round,
     gains: Gains,
     *,
@@ -60,8 +82,8 @@ def propose_candidates(
     moments: bool = False,
     improve: Improve | None = None,
     improve_cost: float = 0.0,
-) -> Proposal:
-    """Draws candidates, scores them, and chooses those that gain most per cost.
+) -> Scored:
+    """Draws candidates and scores them.
 
     Args:
         context: of the round.
@@ -83,6 +105,7 @@ def propose_candidates(
             "the default. Copies are scored by 'splitting'."
         )
     check_growable(context.graph)
+    widths = {space.name: space.width for space in context.graph.growable}
     parents = _parents(context, share)
     numbers = {space: range(len(each)) for space, each in parents.items()}
     wide = Splitting(
@@ -100,11 +123,10 @@ def propose_candidates(
     reestimate_batch_statistics(wide, sample)
     precise = in_float32(wide)
     grown = trace(precise, split_untrainable=context.split_untrainable)
-    widths = {space.name: space.width for space in context.graph.growable}
     nothing: dict[str, Any] = {}
-    incoming: Mapping[str, Mapping[str, np.ndarray]] = {}
+    fresh: Mapping[str, Mapping[str, np.ndarray]] = {}
     if improve is not None:
-        incoming = improve(precise, grown, sample, widths)
+        fresh = improve(precise, grown, sample, widths)
     bar = Bar("scoring", per_pass=len(sample.batches), verbose=context.verbose)
     bar.total = len(sample.batches)
     found = outgoing_gradients(
@@ -123,9 +145,10 @@ def propose_candidates(
             space: SpaceScores(
                 np.zeros(width),
                 gained[space],
-                incoming.get(space, nothing),
+                nothing,
                 nothing,
                 parents=parents[space],
+                fresh=fresh.get(space, nothing),
             )
             for space, width in widths.items()
         },
@@ -135,8 +158,7 @@ def propose_candidates(
         estimator=told,
         passes=1,
     )
-    plan = select(scores, context.graph, **context.selection)
-    return Proposal(plan, scores, cost * sample.size)
+    return Scored(scores, cost * sample.size)
 
 
 def step_norm(

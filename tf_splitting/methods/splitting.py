@@ -18,6 +18,7 @@ from tf_splitting.estimating import (
     Estimation,
     Estimator,
     Rayleigh,
+    SplittingScores,
     check_settings,
 )
 from tf_splitting.methods.base import Proposal, Round
@@ -63,22 +64,21 @@ class Splitting:
         number("agreement", self.agreement, at_least=0)
         truth("held_out", self.held_out)
 
+    def scores(self, context: Round) -> tuple[SplittingScores, float]:
+        """Scores on the first sample alone, and the compute that they took."""
+        estimation, cost = self._estimation(context)
+        size = self._first(context, cost)
+        scores = estimation.scores(
+            context.sample.part(0, size), context.seed, held_out=self.held_out
+        )
+        return scores, cost * scores.examples
+
     def propose(self, context: Round) -> Proposal:
         """Chooses the neurons with the highest gain per marginal cost."""
         sample = context.sample
-        estimation = Estimation(
-            context.model,
-            context.graph,
-            sample,
-            estimator=self.estimator,
-            epsilon=self.epsilon,
-            jit_compile=self.jit_compile,
-            verbose=context.verbose,
-        )
-        # One pass more measures what the directions are worth.
-        cost = PASS_COST * count_macs(context.model) * (estimation.passes + 1)
+        estimation, cost = self._estimation(context)
         affordable = context.affordable(cost)
-        size = int(min(self.first_sample, sample.size, affordable))
+        size = self._first(context, cost)
         before, used = None, 0
         while True:
             scores = estimation.scores(
@@ -98,6 +98,26 @@ class Splitting:
             if settled or size == sample.size or used + larger > affordable:
                 return Proposal(plan, scores, cost * used)
             before, size = plan, larger
+
+    def _estimation(self, context: Round) -> tuple[Estimation, float]:
+        """What estimates, and its cost for one example."""
+        estimation = Estimation(
+            context.model,
+            context.graph,
+            context.sample,
+            estimator=self.estimator,
+            epsilon=self.epsilon,
+            jit_compile=self.jit_compile,
+            verbose=context.verbose,
+        )
+        # One pass more measures what the directions are worth.
+        passes = estimation.passes + 1
+        return estimation, PASS_COST * count_macs(context.model) * passes
+
+    def _first(self, context: Round, cost: float) -> int:
+        """Examples of the first sample."""
+        affordable = context.affordable(cost)
+        return int(min(self.first_sample, context.sample.size, affordable))
 
 
 def agreement(one: SplitPlan, other: SplitPlan) -> float:

@@ -72,8 +72,7 @@ def fresh_offsets(
         generator: source of the new weights.
         start: where what they carry along comes from.
         seed: of candidates.
-        known: incoming directions of a space's candidates, if they are not drawn: by
-            kernel, shaped as it is but for the produced axis, along which they lie.
+        known: hold a space's candidates, if they are not drawn.
 
     Added to a kernel, it gives every new neuron random incoming weights of its
     parent's norm, over all inputs, new ones included.
@@ -82,7 +81,7 @@ def fresh_offsets(
     incoming = {
         name: (space, array)
         for space, directions in (known or {}).items()
-        for name, array in directions.incoming.items()
+        for name, array in directions.fresh.items()
     }
     for slot, norm in zip(neurons.slots, neurons.norms(), strict=True):
         if slot.role != "produced":

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tf_splitting.selecting import SplitPlan
+from tf_splitting.selecting import Moves, SplitPlan
 from tf_splitting.tracing import ChannelGraph, Field, Neurons, WeightUse
 from tf_splitting.tracing import layout as lay
 
@@ -49,11 +49,15 @@ class Growth:
             gather = np.concatenate([np.arange(space.width), added])
             counts = np.bincount(gather, minlength=space.width)
             gathers[space.name] = gather
-            if fresh:
+            moves = plan.moves.get(space.name)
+            if moves is not None:
+                shares[space.name], signs[space.name] = _moved(gather, moves)
+            elif fresh:
                 shares[space.name] = (np.arange(len(gather)) < space.width) * 1.0
+                signs[space.name] = np.zeros(len(gather))
             else:
                 shares[space.name] = 1 / counts[gather]
-            signs[space.name] = _signs(gather, counts)
+                signs[space.name] = _signs(gather, counts)
             numbers[space.name] = np.full(len(gather), -1)
             numbers[space.name][space.width :] = plan.candidates.get(space.name, -1)
         return cls(graph.widths, gathers, shares, signs, numbers)
@@ -216,6 +220,18 @@ def offsets(
 def _layout(weight: WeightUse, axis: int) -> lay.Layout:
     (layout,) = {use.layout for use in weight.axes if use.axis == axis}
     return layout
+
+
+def _moved(gather: np.ndarray, moves: Moves) -> tuple[np.ndarray, np.ndarray]:
+    """Shares and coefficients of a space whose plan says them, `[new width]` each."""
+    added = len(moves.shares)
+    given, steps = np.array(moves.shares), np.array(moves.steps)
+    shares = np.append(np.ones(len(gather) - added), given)
+    signs = np.append(np.zeros(len(gather) - added), (given != 0) * (1 - given) * steps)
+    # A fresh neuron takes nothing, and its parent stays.
+    np.add.at(shares, gather[-added:] if added else [], -given)
+    np.add.at(signs, gather[-added:] if added else [], -given * steps)
+    return shares, signs
 
 
 def _signs(gather: np.ndarray, counts: np.ndarray) -> np.ndarray:

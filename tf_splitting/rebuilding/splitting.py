@@ -219,19 +219,29 @@ class Splitting:
     @cached_property
     def _offsets(self) -> dict[str, list[Offset]]:
         """What a step of 1 adds to each kernel."""
-        neurons = self._neurons
-        if self._fresh:
-            generator = np.random.default_rng(self._seed)
-            numbered = {
-                space: directions
-                for space, directions in self._known.items()
-                if (self.growth.numbers[space] >= 0).any()
-            }
-            return fresh_offsets(
-                self.growth, neurons, generator, self._start, self._seed, numbered
-            )
-        directions = _directions(neurons, self._known, self._splits, self._seed)
-        return offsets(self.growth, neurons, directions)
+        apart = {
+            space: indices
+            for space, indices in self._splits.items()
+            if self.growth.signs[space].any()
+        }
+        if not apart:
+            return {}
+        directions = _directions(self._neurons, self._known, apart, self._seed)
+        return offsets(self.growth, self._neurons, directions)
+
+    @cached_property
+    def _fresh_offsets(self) -> dict[str, list[Offset]]:
+        """What makes copies fresh neurons, whatever the step."""
+        if not any((shares == 0).any() for shares in self.growth.shares.values()):
+            return {}
+        return fresh_offsets(
+            self.growth,
+            self._neurons,
+            np.random.default_rng(self._seed),
+            self._start,
+            self._seed,
+            self._known,
+        )
 
     def build(self, epsilon: float) -> keras.Model:
         """The grown model at this step (1 for fresh neurons), where the old one is."""
@@ -277,7 +287,7 @@ class Splitting:
         grown = trace(new, split_untrainable=self._split_untrainable)
         check_widths(self.model, self.graph, grown, self.growth)
         if self._verify is not None:
-            self.set_weights(1.0 if self._fresh else 0.0)
+            self.set_weights(0.0)
             check_function(self.model, new, self.graph, self.growth, self._verify)
 
     def set_weights(self, epsilon: float) -> None:
@@ -294,6 +304,8 @@ class Splitting:
                 yield new, old
                 continue
             value = self.growth.weight(as_numpy(old), use)
+            if fresh := self._fresh_offsets.get(use.name):
+                value = moved(value, fresh, 1.0)
             if epsilon and (moves := self._offsets.get(use.name)):
                 value = moved(value, moves, epsilon)
             yield new, value
@@ -314,7 +326,8 @@ class Splitting:
         self.growth = growth
         self._known = {**self._known, **plan.directions}
         self._splits = plan.splits
-        vars(self).pop("_offsets", None)
+        for name in ("_offsets", "_fresh_offsets"):
+            vars(self).pop(name, None)
 
 
 def reclassed(model: keras.Model, class_of: Callable[[type], type]) -> keras.Model:

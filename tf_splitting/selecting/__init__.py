@@ -5,7 +5,8 @@ Out: a `SplitPlan`, plain data that can be printed, saved and edited.
 Imports from: estimating, costs, tracing, support.
 """
 
+from tf_splitting.selecting.moves import Moves
 from tf_splitting.selecting.plan import SplitPlan
 from tf_splitting.selecting.selection import gain_of, select
 
-__all__ = ["SplitPlan", "gain_of", "select"]
+__all__ = ["Moves", "SplitPlan", "gain_of", "select"]

@@ -12,6 +12,7 @@ import numpy as np
 
 from tf_splitting.errors import PlanError
 from tf_splitting.estimating import Directions, by_space, check_directions
+from tf_splitting.selecting.moves import Moves, check_moves
 from tf_splitting.support import (
     DISK_TROUBLE,
     instance,
@@ -42,6 +43,9 @@ class SplitPlan:
         candidates: space name to the numbers of the candidates that were chosen, one
             for each index: a fresh neuron of a number is drawn the same whichever
             others are, so that what is added is what was scored. Usually empty.
+        moves: space name to what becomes of its neurons' outgoing weights and by how
+            much they move apart (`Moves`), where the plan says so itself; usually
+            empty, the step of `split` says it for all.
         made_for: space name to the width that the space must have for the plan to
             apply. `select` fills in those of all spaces that may grow; a handwritten
             plan may leave it empty. Plans that split the same neurons are equal
@@ -62,6 +66,7 @@ class SplitPlan:
     directions: dict[str, Directions] = field(compare=False, repr=False)
     made_for: dict[str, int] = field(compare=False, repr=False)
     candidates: dict[str, list[int]] = field(compare=False, repr=False)
+    moves: dict[str, Moves] = field(repr=False)
 
     def __init__(
         self,
@@ -69,6 +74,7 @@ class SplitPlan:
         directions: Mapping[str, Directions] | None = None,
         made_for: Mapping[str, int] | None = None,
         candidates: Mapping[str, Iterable[int]] | None = None,
+        moves: Mapping[str, Moves] | None = None,
     ) -> None:
         expected = "a mapping from space names to lists of neuron indices"
         hint = 'Pass one, such as {"conv1": [0, 3]}.'
@@ -77,7 +83,9 @@ class SplitPlan:
             for space, indices in by_space("splits", splits, expected, hint).items()
         }
         self.directions = {
-            space: Directions(known.incoming, known.outgoing)
+            space: Directions(
+                known.incoming, known.outgoing, getattr(known, "fresh", {})
+            )
             for space, known in check_directions("directions", directions).items()
         }
         expected = "a mapping from space names to their widths"
@@ -99,6 +107,8 @@ class SplitPlan:
                     "numbers, one for each index of the space, each another. Leave it "
                     "out to have neurons drawn anyhow."
                 )
+        expected = "a mapping from space names to Moves"
+        self.moves = check_moves(by_space("moves", moves, expected), self.splits)
 
     def __len__(self) -> int:
         """Number of neurons that are added."""
@@ -126,12 +136,13 @@ class SplitPlan:
         return SplitPlan(
             self.splits,
             {
-                space: Directions(scores[space].incoming, scores[space].outgoing)
+                space: scores[space]
                 for space, indices in self.splits.items()
                 if indices and space in scores
             },
             self.made_for,
             self.candidates,
+            self.moves,
         )
 
     def widths(self, graph: ChannelGraph) -> dict[str, int]:
@@ -186,6 +197,8 @@ class SplitPlan:
             data["made_for"] = self.made_for
         if self.candidates:
             data["candidates"] = self.candidates
+        if self.moves:
+            data["moves"] = {space: asdict(each) for space, each in self.moves.items()}
         if self.directions:
             data["directions"] = {
                 space: {
@@ -229,13 +242,21 @@ class SplitPlan:
                 )
                 for space, sides in data.get("directions", {}).items()
             }
+            moves = {
+                space: Moves(**each) for space, each in data.get("moves", {}).items()
+            }
         except (AttributeError, TypeError, ValueError) as error:
             raise PlanError(
-                'Expected "directions" to hold, by space, "incoming" and "outgoing" '
+                'Expected "moves" to hold, by space, "shares" and "steps", and '
+                '"directions" to hold, by space, "incoming" and "outgoing" '
                 f"arrays by kernel name; {error}. Leave it out to do without."
             ) from error
         return cls(
-            data["splits"], directions, data.get("made_for"), data.get("candidates")
+            data["splits"],
+            directions,
+            data.get("made_for"),
+            data.get("candidates"),
+            moves,
         )
 
     def save(self, path: str | Path) -> None:
