@@ -39,7 +39,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import keras
 import numpy as np
-from grown_against_scaled import conv_widths, seed_model
+from fair.networks import NETWORKS, widths_of
 from shared import (
     Runs,
     add_data_flags,
@@ -111,6 +111,19 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def seed_model(arguments: argparse.Namespace, seed: int) -> keras.Model:
+    """The seed network, compiled."""
+    keras.utils.set_random_seed(seed)
+    network = NETWORKS["eight"]
+    model = network.build(network.seeds["tapered"])
+    model.compile(
+        keras.optimizers.Adam(arguments.learning_rate),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    return model
+
+
 class Start:
     """The state that all arms of a seed start from."""
 
@@ -178,7 +191,7 @@ class Start:
 
         Tracing takes a fifth of a run, and most arms have one plan.
         """
-        known = self._traced.setdefault(tuple(conv_widths(model)), model)
+        known = self._traced.setdefault(tuple(widths_of(model)), model)
         for old, new in zip(_state(known), _state(model), strict=True):
             old.assign(new)
         return known
@@ -272,7 +285,7 @@ def run(start: Start, arm: Arm) -> dict[str, Any]:
         "sample_loss_before": start.before["loss"],
         "macs": tf_splitting.count_macs(model),
         "params": tf_splitting.count_params(model),
-        "widths": conv_widths(model),
+        "widths": widths_of(model),
         "seconds": [clock - began, time.perf_counter() - clock],
         **facts,
     }

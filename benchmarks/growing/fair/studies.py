@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from fair.arms import Arm
@@ -64,9 +65,24 @@ def of_shape(shape: str) -> list[Arm]:
     ]
 
 
+# At the rate and with the seeds that tell scores apart.
+ONE_RATE: dict[str, Any] = {"seeds": 3, "rates": (6e-3,)}
+
+
+def once(arm: Arm) -> Arm:
+    """The arm at one rate, with three seeds."""
+    return replace(arm, **ONE_RATE)
+
+
 STUDIES: dict[str, list[Arm]] = {
     "short": [SCALED, CANDIDATES],
     "flat": of_shape("flat")[:2],
+    "scores": [
+        once(CANDIDATES),
+        once(grown("uniform")),
+        once(grown("splitting")),
+        once(grown("tiny")),
+    ],
     "front": of_shape("front")[:2],
     "trained": [SCALED, grown("candidates", trained=True)],
     "evenly": [SCALED, grown("uniform")],
