@@ -187,7 +187,7 @@ def test_a_job_laid_out_by_compute_goes_on_too(kind, tmp_path):
     compute = {**COMPUTE, "method": "candidates" if kind == "arrays" else "uniform"}
     uninterrupted = job(SETS[kind](), model=model_for(kind), **compute)
     lengths = [epoch["images"] for epoch in uninterrupted[1].epochs]
-    assert len(set(lengths)) > 1
+    assert {*lengths} != {72}  # not whole passes over the data
     for at in (3, 7, 12):
         with pytest.raises(KillError):
             job(SETS[kind](), tmp_path, [KillAt(at)], model_for(kind), **compute)

@@ -10,7 +10,7 @@ Steepest Descent", arXiv 1910.03103.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from tf_splitting.costs import count_macs
 from tf_splitting.estimating import (
@@ -63,6 +63,12 @@ class Splitting:
         whole("first_sample", self.first_sample, at_least=1)
         number("agreement", self.agreement, at_least=0)
         truth("held_out", self.held_out)
+
+    def __repr__(self) -> str:
+        # Jobs are told apart by this text, and some were saved without the setting.
+        shown = [f.name for f in fields(self) if f.name != "held_out" or self.held_out]
+        values = ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
+        return f"Splitting({values})"
 
     def scores(self, context: Round) -> tuple[SplittingScores, float]:
         """Scores on the first sample alone, and the compute that they took."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -65,25 +66,41 @@ def of_shape(shape: str) -> list[Arm]:
     ]
 
 
-# At the rate and with the seeds that tell scores apart.
-ONE_RATE: dict[str, Any] = {"seeds": 3, "rates": (6e-3,)}
+# The rates that are best at the usual budget, for what is not tuned once more.
+SCALED_RATE, GROWN_RATE = 1.2e-2, 6e-3
 
 
-def once(arm: Arm) -> Arm:
-    """The arm at one rate, with three seeds."""
-    return replace(arm, **ONE_RATE)
+def once(arm: Arm, rate: float = GROWN_RATE, seeds: int = 3) -> Arm:
+    """The arm at one rate."""
+    return replace(arm, rates=(rate,), seeds=seeds)
 
 
+def at_budgets(budgets: Sequence[float], **spec: Any) -> list[Arm]:
+    """Scaled and grown at several budgets."""
+    return [
+        replace(once(arm, rate), name=f"{arm.name}, {budget:g} epochs")
+        for budget in budgets
+        for arm, rate in (
+            (scaled(budget=budget, **spec), SCALED_RATE),
+            (grown("candidates", budget=budget, **spec), GROWN_RATE),
+        )
+    ]
+
+
+# At 65 % of the usual budget.
+LESS = once(grown("candidates", budget=0.65 * 2.4), seeds=5)
 STUDIES: dict[str, list[Arm]] = {
     "short": [SCALED, CANDIDATES],
     "flat": of_shape("flat")[:2],
-    "scores": [
-        once(CANDIDATES),
-        once(grown("uniform")),
-        once(grown("splitting")),
-        once(grown("tiny")),
-    ],
     "front": of_shape("front")[:2],
     "trained": [SCALED, grown("candidates", trained=True)],
+    "less": [SCALED, LESS],
+    "scores": [
+        once(CANDIDATES),
+        once(grown("splitting")),
+        once(grown("uniform")),
+        once(grown("tiny")),
+    ],
+    "curve": at_budgets((0.6, 1.2)),
     "evenly": [SCALED, grown("uniform")],
 }
