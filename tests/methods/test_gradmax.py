@@ -1,5 +1,7 @@
 """GradMax finds the incoming weights that its mathematics says, and adds those."""
 
+from dataclasses import replace
+
 import keras
 import nets
 import numpy as np
@@ -10,6 +12,7 @@ from test_candidates import STEP, Outgoing, context, grown_by
 
 from tf_splitting import SplitPlan, count_macs, split, trace
 from tf_splitting.data import draw_sample
+from tf_splitting.errors import PlanError
 from tf_splitting.estimating import outgoing_gradients
 from tf_splitting.methods import GradMax, Round, gradmax
 from tf_splitting.methods.gradmax import Ascent as GradMaxAscent
@@ -133,3 +136,18 @@ def test_more_candidates_than_directions():
     assert incoming.shape[-1] == len(first.gain) > incoming.shape[0]
     assert np.isfinite(first.gain).all()
     assert np.linalg.norm(incoming, axis=0).min() > 0
+
+
+def test_candidates_of_another_model_are_refused():
+    round_ = context("dense")
+    scores = GradMax(examples=32, passes=1).propose(round_).scores
+    for name, wrong, message in (
+        ("first", lambda array: array[:-1], "the model needs"),
+        ("second", lambda array: array[..., :1], "of which only 1"),
+    ):
+        spaces = {**scores}
+        fresh = {kernel: wrong(array) for kernel, array in spaces[name].fresh.items()}
+        spaces[name] = replace(spaces[name], fresh=fresh)
+        plan = SplitPlan({name: [0]}, candidates={name: [1]})
+        with pytest.raises(PlanError, match=message):
+            split(round_.model, plan, scores=spaces, epsilon="fresh")

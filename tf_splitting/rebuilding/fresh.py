@@ -21,6 +21,7 @@ from typing import Literal
 
 import numpy as np
 
+from tf_splitting.errors import PlanError
 from tf_splitting.estimating import Directions, SpaceScores
 from tf_splitting.rebuilding.growth import Growth, Offset
 from tf_splitting.support import one_of
@@ -191,12 +192,25 @@ class _Draw:
     def _given(
         self, space: str, arrays: np.ndarray, number: int, occurrence: int
     ) -> np.ndarray:
+        expected = list(self.weight.variable.shape)
+        expected[self.axis] = arrays.shape[self.axis] if arrays.ndim > self.axis else 0
+        if list(arrays.shape) != expected:
+            raise PlanError(
+                f"The candidates of space {space!r} have shape {arrays.shape} for "
+                f"kernel {self.weight.name!r}; the model needs {tuple(expected)}. Were "
+                "they found for another model?"
+            )
         layout = next(u.layout for u in self.weight.axes if u.axis == self.axis)
         widths = dict.fromkeys(self.growth.widths, 0)
         positions = lay.size(layout, {**widths, space: 1})
         count = arrays.shape[self.axis] // positions
         nobody = {name: np.zeros(0, int) for name in widths}
         numbers = lay.spread(layout, {**nobody, space: np.arange(count)})
+        if number >= count:
+            raise PlanError(
+                f"The plan takes candidate {number} of space {space!r}, of which only "
+                f"{count} were found. Were plan and scores made together?"
+            )
         place = np.flatnonzero(numbers == number)[occurrence]
         return np.take(arrays, [place], self.axis)
 

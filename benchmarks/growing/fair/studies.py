@@ -92,6 +92,7 @@ LESS = once(grown("candidates", budget=0.65 * 2.4), seeds=5)
 STUDIES: dict[str, list[Arm]] = {
     "short": [SCALED, CANDIDATES],
     "flat": of_shape("flat")[:2],
+    "index": [once(CANDIDATES), once(grown("splitting"))],
     "front": of_shape("front")[:2],
     "trained": [SCALED, grown("candidates", trained=True)],
     "less": [SCALED, LESS],
