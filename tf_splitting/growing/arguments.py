@@ -226,12 +226,13 @@ class GrowArguments(JobArguments):
             makes random kernels of the same norm, and takes scales' initial values.
         optimizer_state: after a split: "reset" it; "carry" it over; or carry that of
             "old" neurons only.
-        estimator: `Rayleigh(...)` (the default), `Exact()`, or one of your own.
-        method: `"splitting"` (by splitting indices), `"candidates"` (random fresh
-            neurons, scored by the gradient at their outgoing weights), `"tiny"` (the
-            same, by what they add to existing neurons and to each other), `"uniform"`
-            (random neurons: the baseline), or an object with the protocol of
-            `tf_splitting.methods.Method`.
+        estimator: of the method `"splitting"`: `Rayleigh(...)` (the default),
+            `Exact()`, or one of your own.
+        method: `"candidates"` (random fresh neurons, scored by the gradient at their
+            outgoing weights: the default), `"splitting"` (by splitting indices: the
+            default where `epsilon` is a step or an estimator is given), `"gradmax"`,
+            `"tiny"`, `"firefly"`, `"signed"`, `"uniform"` (random neurons: the
+            baseline), or an object with the protocol of `tf_splitting.methods.Method`.
         cost: what gains are divided by: `"macs"`, `"params"`, or a function
             `cost(graph, widths) -> float`.
         target_cost: what the result may cost at most, in the units of `cost`.
@@ -260,7 +261,7 @@ class GrowArguments(JobArguments):
     carried_scales: Start = "copy"
     optimizer_state: OptimizerState = "reset"
     estimator: Estimator | None = None
-    method: str | Method = "splitting"
+    method: str | Method | None = None
     cost: str | Cost = "macs"
     target_cost: float = math.inf
     width_multiple: int = 1
@@ -349,8 +350,8 @@ class GrowArguments(JobArguments):
             SplittingError: there is none, or it scores fresh neurons and others are
                 to be added.
         """
-        method = self.chosen_method()
-        if getattr(method, "fresh_only", False) and self.epsilon != FRESH:
+        chosen = self.chosen_method()
+        if getattr(chosen, "fresh_only", False) and self.epsilon != FRESH:
             raise SplittingError(
                 f"Got method {self.method!r} with epsilon={self.epsilon!r}; expected "
                 "epsilon='fresh', the default: it scores fresh neurons. Copies are "
@@ -365,6 +366,9 @@ class GrowArguments(JobArguments):
             SplittingError: it is no method, or takes no estimator.
         """
         method, estimator = self.method, self.estimator
+        if method is None:
+            copies = self.epsilon != FRESH or estimator is not None
+            method = "splitting" if copies else "candidates"
         if not isinstance(method, str):
             if estimator is not None:
                 raise SplittingError(
