@@ -93,6 +93,10 @@ STUDIES: dict[str, list[Arm]] = {
     "short": [SCALED, CANDIDATES],
     "flat": of_shape("flat")[:2],
     "index": [once(CANDIDATES), once(grown("splitting"))],
+    "flat index": [
+        once(grown(method, shape="flat"), SCALED_RATE)
+        for method in ("candidates", "splitting")
+    ],
     "front": of_shape("front")[:2],
     "trained": [SCALED, grown("candidates", trained=True)],
     "less": [SCALED, LESS],
