@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from fair.arms import Results
 from fair.claims import Claims
-from fair.studies import STUDIES
+from fair.studies import PANELS, STUDIES
 from shared import Runs, parser_of, print_table
 
 # Seconds between looks at what other processes have done.
@@ -40,6 +40,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--download", action="store_true")
     parser.add_argument("--studies", nargs="+", default=STUDIES, choices=STUDIES)
     parser.add_argument("--tables", action="store_true", help="print what is there")
+    parser.add_argument("--picture", help="PNG file to draw accuracy by compute to")
     parser.add_argument("--threads", type=int, default=1, help="of this process")
     return parser.parse_args()
 
@@ -94,13 +95,16 @@ def work(arguments: argparse.Namespace) -> None:
 
 def main() -> None:
     arguments = parse()
-    if not arguments.tables:
+    if not (arguments.tables or arguments.picture):
         work(arguments)
+    from fair.picture import draw
     from fair.tables import table
 
     results = read(arguments.output)
     for study in arguments.studies:
         print_table(table(STUDIES[study], results), study)
+    if arguments.picture:
+        draw(PANELS, results, Path(arguments.picture))
 
 
 if __name__ == "__main__":

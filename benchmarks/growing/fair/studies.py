@@ -89,6 +89,42 @@ def at_budgets(budgets: Sequence[float], **spec: Any) -> list[Arm]:
 
 # At 65 % of the usual budget.
 LESS = once(grown("candidates", budget=0.65 * 2.4), seeds=5)
+# What the schedule could be in place of the usual one.
+SCHEDULES: dict[str, dict[str, Any]] = {
+    "state carried": {"optimizer_state": "carry"},
+    "state of old neurons carried": {"optimizer_state": "old"},
+    "kernels drawn": {"carried_kernels": "draw"},
+    "scales drawn": {"carried_scales": "draw"},
+    "a decay at every size": {"decay": "every"},
+    "15 % of the compute before": {"growing_share": 0.15},
+    "50 % of the compute before": {"growing_share": 0.5},
+    "two rounds": {"rounds": 2, "max_growth": 4},
+    "five rounds": {"rounds": 5},
+    "at once": {"rounds": 1, "max_growth": 64, "growing_share": 0.12},
+}
+
+
+def scheduled(name: str) -> Arm:
+    """Grown evenly, so that nothing but the schedule tells arms apart."""
+    return replace(once(grown("uniform", {**SCHEDULE, **SCHEDULES[name]})), name=name)
+
+
+BUDGETS = (0.6, 1.2)
+CURVE = at_budgets(BUDGETS)
+# Accuracy against compute: title, and lines of arms.
+PANELS = (
+    (
+        "a seed of usual proportions",
+        (
+            ("scaled", [*CURVE[::2], SCALED]),
+            ("grown", [*CURVE[1::2], LESS, CANDIDATES]),
+        ),
+    ),
+    (
+        "a flat seed",
+        (("scaled", of_shape("flat")[:1]), ("grown", of_shape("flat")[1:2])),
+    ),
+)
 STUDIES: dict[str, list[Arm]] = {
     "short": [SCALED, CANDIDATES],
     "flat": of_shape("flat")[:2],
@@ -106,6 +142,7 @@ STUDIES: dict[str, list[Arm]] = {
         once(grown("uniform")),
         once(grown("tiny")),
     ],
-    "curve": at_budgets((0.6, 1.2)),
+    "curve": CURVE,
     "evenly": [SCALED, grown("uniform")],
+    "schedules": [once(grown("uniform")), *map(scheduled, SCHEDULES)],
 }
