@@ -25,7 +25,7 @@ ROUNDS = flags.DEFINE_integer(
 )
 METHOD = define_choice(
     "method",
-    None,
+    "splitting",
     (
         "splitting",
         "candidates",
@@ -35,7 +35,6 @@ METHOD = define_choice(
         "tiny",
         "uniform",
     ),
-    "Default: candidates; splitting where --epsilon is a step or --estimator is given. "
     "splitting chooses neurons by their splitting indices; candidates scores random "
     "fresh neurons by the gradient at their outgoing weights, gradmax those turned to "
     "where it is largest, tiny by what they add to the existing ones and to each "

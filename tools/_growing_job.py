@@ -37,7 +37,6 @@ from tf_splitting.data import ImageData
 from tf_splitting.estimating import Estimator
 from tf_splitting.exporting import is_available
 from tf_splitting.growing import GrowArguments, TrainArguments, check_budget
-from tf_splitting.rebuilding import FRESH
 from tf_splitting.support import format_count, placement_of
 
 
@@ -226,8 +225,6 @@ def _given(arguments: type) -> dict[str, Any]:
 
 def _estimator() -> Estimator | None:
     """The estimator asked for; None where the method takes none."""
-    method, asked = growing.METHOD.value, estimating.ESTIMATOR.present
-    if method is None:
-        copies = growing.EPSILON.value not in (None, FRESH)
-        asked = asked or copies or estimating.PASSES.present
-    return _estimators.chosen() if asked or method == "splitting" else None
+    if growing.METHOD.value != "splitting" and not estimating.ESTIMATOR.present:
+        return None
+    return _estimators.chosen()

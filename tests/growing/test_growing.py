@@ -23,7 +23,6 @@ from tf_splitting.errors import (
     UnknownNameError,
 )
 from tf_splitting.estimating.estimators.base import Eigenpairs
-from tf_splitting.growing import GrowArguments
 
 QUIET = {"verbose": 0, "batch_size": 16, "final_epochs": 1}
 
@@ -572,20 +571,6 @@ def test_every_phase_may_decay():
     for rates, count in zip(phases, (12, 12, 6), strict=True):
         expected = 0.025 * (1 + np.cos(np.pi * np.arange(count) / count))
         np.testing.assert_allclose(rates, expected, rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("options", "method"),
-    [
-        ({}, "Candidates"),
-        ({"epsilon": 0.1}, "Splitting"),
-        ({"estimator": tf_splitting.Exact()}, "Splitting"),
-        ({"method": "uniform"}, "Uniform"),
-    ],
-)
-def test_the_method_follows_what_is_added(options, method):
-    chosen = GrowArguments(target_macs=1e4, **options).chosen_method()
-    assert type(chosen).__name__ == method
 
 
 @pytest.mark.parametrize("name", ["epochs", "final_epochs"])

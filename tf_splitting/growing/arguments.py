@@ -228,9 +228,8 @@ class GrowArguments(JobArguments):
             "old" neurons only.
         estimator: of the method `"splitting"`: `Rayleigh(...)` (the default),
             `Exact()`, or one of your own.
-        method: `"candidates"` (random fresh neurons, scored by the gradient at their
-            outgoing weights: the default), `"splitting"` (by splitting indices: the
-            default where `epsilon` is a step or an estimator is given), `"gradmax"`,
+        method: `"splitting"` (by splitting indices), `"candidates"` (random fresh
+            neurons, scored by the gradient at their outgoing weights), `"gradmax"`,
             `"tiny"`, `"firefly"`, `"signed"`, `"uniform"` (random neurons: the
             baseline), or an object with the protocol of `tf_splitting.methods.Method`.
         cost: what gains are divided by: `"macs"`, `"params"`, or a function
@@ -261,7 +260,7 @@ class GrowArguments(JobArguments):
     carried_scales: Start = "copy"
     optimizer_state: OptimizerState = "reset"
     estimator: Estimator | None = None
-    method: str | Method | None = None
+    method: str | Method = "splitting"
     cost: str | Cost = "macs"
     target_cost: float = math.inf
     width_multiple: int = 1
@@ -366,9 +365,6 @@ class GrowArguments(JobArguments):
             SplittingError: it is no method, or takes no estimator.
         """
         method, estimator = self.method, self.estimator
-        if method is None:
-            copies = self.epsilon != FRESH or estimator is not None
-            method = "splitting" if copies else "candidates"
         if not isinstance(method, str):
             if estimator is not None:
                 raise SplittingError(

@@ -134,7 +134,7 @@ STUDIES: dict[str, list[Arm]] = {
         for method in ("candidates", "splitting")
     ],
     "front": of_shape("front")[:2],
-    "trained": [SCALED, grown("candidates", trained=True)],
+    "trained": [SCALED, grown("splitting", trained=True)],
     "less": [SCALED, LESS],
     "scores": [
         once(CANDIDATES),
