@@ -27,11 +27,11 @@ def context(net, target=1.9):
 def grown_by(round_, proposal, space, number):
     """The model with one of the neurons that were scored."""
     scores = proposal.scores[space]
-    width = len(scores.splitting_index)
+    new = len(scores.gain) - len(scores.splitting_index)
     plan = SplitPlan(
         {space: [int(scores.parents[number])]},
-        candidates={space: [max(number - width, 0)]},
-        moves={space: Moves([0.5 if number < width else 0.0], [2 * STEP])},
+        candidates={space: [number]},
+        moves={space: Moves([0.0 if number < new else 0.5], [2 * STEP])},
     )
     return split(
         round_.model,
@@ -52,12 +52,12 @@ def test_each_gains_what_it_is_said_to(net, float64):
     start = nets.loss_of(round_.model, batch.x, batch.y)
     for space in round_.graph.growable:
         gain = proposal.scores[space.name].gain
-        copy = int(np.argmax(gain[: space.width]))
+        copy = len(gain) - space.width + int(np.argmax(gain[-space.width :]))
         grown = grown_by(round_, proposal, space.name, copy)
         fall = start - nets.loss_of(grown, batch.x, batch.y)
         assert fall == pytest.approx(gain[copy], rel=0.03, abs=1e-11)
 
-        new = space.width
+        new = 0
         grown = grown_by(round_, proposal, space.name, new)
         # It is normalized by statistics of its own, as when it was scored.
         reestimate_batch_statistics(grown, round_.sample)

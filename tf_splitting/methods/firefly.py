@@ -14,6 +14,7 @@ eigenvectors, and new neurons are turned by power iteration (`gradmax`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -84,13 +85,17 @@ class Firefly:
         copying = Splitting(first_sample=self.examples, agreement=0.0)
         scores, copies_cost = copying.scores(context)
         joint = self._joint(context, scores, fresh)
-        plan = self._named(select(joint, context.graph, **context.selection), joint)
+        plan = select(joint, context.graph, **context.selection)
+        plan = self._told(plan, {name: len(s.gain) for name, s in fresh.items()})
         return Proposal(plan, joint, fresh_cost + copies_cost)
 
     def _joint(
         self, context: Round, copies: SplittingScores, fresh: SplittingScores
     ) -> SplittingScores:
-        """Scores in which candidate i is a copy below the width, else a new neuron."""
+        """Scores of new neurons, and behind them of copies.
+
+        So that the numbers of new neurons stay those that they were scored under.
+        """
         neurons = Neurons(context.graph)
         squares = sum(
             np.square(norm)
@@ -106,9 +111,9 @@ class Firefly:
             spaces[space] = replace(
                 own,
                 gain=np.concatenate(
-                    [-0.5 * self.step**2 * own.splitting_index, self.step * along]
+                    [self.step * along, -0.5 * self.step**2 * own.splitting_index]
                 ),
-                parents=np.concatenate([np.arange(len(own.splitting_index)), parents]),
+                parents=np.concatenate([parents, np.arange(len(own.splitting_index))]),
                 fresh=new.fresh,
                 residual=None,
                 standard_error=None,
@@ -116,21 +121,20 @@ class Firefly:
             )
         return replace(copies, spaces=spaces, epsilon=self.step, estimator=repr(self))
 
-    def _named(self, plan: SplitPlan, scores: SplittingScores) -> SplitPlan:
+    def _told(self, plan: SplitPlan, new: Mapping[str, int]) -> SplitPlan:
         """The plan, told which of its neurons are copies.
 
-        New neurons get the numbers that they were scored under, copies any others.
+        Args:
+            plan: as it was selected.
+            new: how many new neurons were scored in each space; copies come behind.
         """
-        moves, candidates = {}, {}
+        moves = {}
         for space, numbers in plan.candidates.items():
-            width = len(scores[space].splitting_index)
-            count = len(scores[space].gain)
-            shares = [0.5 if number < width else 0.0 for number in numbers]
+            shares = [0.0 if number < new[space] else 0.5 for number in numbers]
             moves[space] = Moves(shares, [2 * self.step] * len(numbers))
-            candidates[space] = [
-                count + number if number < width else number - width
-                for number in numbers
-            ]
         return SplitPlan(
-            plan.splits, made_for=plan.made_for, candidates=candidates, moves=moves
+            plan.splits,
+            made_for=plan.made_for,
+            candidates=plan.candidates,
+            moves=moves,
         )

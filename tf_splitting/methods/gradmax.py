@@ -82,7 +82,6 @@ class GradMax:
         Raises:
             SplittingError: neurons are copied, not added fresh.
         """
-
         return propose_candidates(
             context,
             new_gains(step_norm(self.norm, context.model.optimizer)),
