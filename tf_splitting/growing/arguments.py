@@ -208,8 +208,8 @@ class GrowArguments(JobArguments):
             added if spaces cannot grow fast enough to reach the target in these.
         growth: ratio by which the MACs grow in a round, if `rounds` is not given.
         training_epochs: training compute of the whole job, as epochs of a model of
-            `target_macs`; estimates count at what they cost, and take a tenth of it
-            at most. Smaller models get more epochs for it.
+            `target_macs`; estimates count at what they cost, and beyond a batch take a
+            tenth of it at most. Smaller models get more epochs for it.
         growing_share: share of `training_epochs` that is spent before the last split.
         epochs, final_epochs: in place of `training_epochs`, epochs before each split
             (1 if neither is given), and after the last one (4).

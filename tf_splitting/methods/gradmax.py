@@ -26,7 +26,6 @@ from tf_splitting.estimating import OutgoingGradients, outgoing_gradients
 from tf_splitting.methods.base import Proposal, Round
 from tf_splitting.methods.scoring import (
     NORMS,
-    PASS_COST,
     Improve,
     new_gains,
     propose_candidates,
@@ -40,9 +39,9 @@ from tf_splitting.training import reestimate_batch_statistics
 # Of the norm of a kernel, by which its new rows move to feel which way the gradient
 # grows. Below, float32 sees nothing; above, candidates see each other.
 NUDGE = 1e-3
-# Of a pass, in training steps of the widened model over the same images: two backward
-# passes, and the batch statistics.
-ASCENT_COST = 1.6 * PASS_COST
+# Of a pass, in training steps of the widened model over the same images: two passes for
+# gradients, and a forward one for batch statistics.
+ASCENT_COST = 1.6
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,9 @@ from tf_splitting.tracing import ChannelGraph, trace
 from tf_splitting.training import reestimate_batch_statistics
 
 # What scoring costs, in training steps of the widened model over the same images: a
-# pass for the gradient, and one forward for the candidates' batch statistics.
-PASS_COST = 0.7
+# pass for the gradient, 0.6 (docs/estimates.md, "What scoring candidates costs"), and
+# one forward, a third, for the candidates' batch statistics.
+PASS_COST = 1.0
 # What every candidate would gain, by space, from the gradients at the outgoing weights
 # of a widened model; the second argument is the width that each space had before.
 Gains = Callable[[OutgoingGradients, Mapping[str, int]], Mapping[str, np.ndarray]]
