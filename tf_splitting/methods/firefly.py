@@ -82,7 +82,7 @@ class Firefly:
             improve_cost=self.passes * ASCENT_COST,
         )
         # Its sample does not grow: the plan to settle is another.
-        copying = Splitting(first_sample=self.examples, agreement=0.0)
+        copying = Splitting(first_sample=self.examples)
         scores, copies_cost = copying.scores(context)
         joint = self._joint(context, scores, fresh)
         plan = select(joint, context.graph, **context.selection)

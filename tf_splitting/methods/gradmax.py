@@ -27,6 +27,7 @@ from tf_splitting.methods.base import Proposal, Round
 from tf_splitting.methods.scoring import (
     NORMS,
     Improve,
+    candidate_numbers,
     new_gains,
     propose_candidates,
     step_norm,
@@ -172,7 +173,7 @@ class Ascent:
                     ids = lay.spread(use.layout, self._is_new())
                     kernel = np.take(kernel, np.flatnonzero(~ids), use.axis)
             for space in self._widths:
-                own = np.flatnonzero(self._new(slot) & self._of(slot, space))
+                own = np.flatnonzero(self._numbers(slot)[space] >= 0)
                 if len(own):
                     found[space][slot.weight] = np.take(kernel, own, slot.axis)
         return found
@@ -199,7 +200,7 @@ class Ascent:
         ]
         for space in self._widths:
             parts = [
-                (slot, np.flatnonzero(self._new(slot) & self._of(slot, space)), array)
+                (slot, np.flatnonzero(self._numbers(slot)[space] >= 0), array)
                 for slot, array in zip(incoming.slots, wanted, strict=True)
             ]
             parts = [part for part in parts if len(part[1])]
@@ -263,18 +264,12 @@ class Ascent:
             for space in self._graph.spaces
         }
 
+    def _numbers(self, slot: Slot) -> dict[str, np.ndarray]:
+        return candidate_numbers(self._neurons, slot, self._widths)
+
     def _new(self, slot: Slot) -> np.ndarray:
         """Which positions of a slot are candidates'."""
-        new = np.zeros(self._neurons.count + 1, bool)
-        for space, width in self._widths.items():
-            start = self._neurons.offsets[space]
-            new[start + width : start + self._graph.space(space).width] = True
-        return new[slot.ids]
-
-    def _of(self, slot: Slot, space: str) -> np.ndarray:
-        start = self._neurons.offsets[space]
-        width = self._graph.space(space).width
-        return (slot.ids >= start) & (slot.ids < start + width)
+        return np.any([each >= 0 for each in self._numbers(slot).values()], axis=0)
 
     def _along(self, slot: Slot, values: np.ndarray) -> np.ndarray:
         shape = [1] * len(slot.variable.shape)

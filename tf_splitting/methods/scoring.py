@@ -30,7 +30,7 @@ from tf_splitting.methods.base import Proposal, Round
 from tf_splitting.rebuilding import Splitting
 from tf_splitting.selecting import SplitPlan, select
 from tf_splitting.support import Bar
-from tf_splitting.tracing import ChannelGraph, trace
+from tf_splitting.tracing import ChannelGraph, Neurons, Slot, trace
 from tf_splitting.training import reestimate_batch_statistics
 
 # What scoring costs, in training steps of the widened model over the same images: a
@@ -182,6 +182,24 @@ def new_gains(norm: Norm) -> Gains:
         return {space: of_all[space][width:] for space, width in widths.items()}
 
     return gains
+
+
+def candidate_numbers(
+    neurons: Neurons, slot: Slot, widths: Mapping[str, int]
+) -> dict[str, np.ndarray]:
+    """The candidate at each position of a slot, by space; -1 where there is none of it.
+
+    Args:
+        neurons: of the widened model.
+        slot: one of theirs.
+        widths: that each space had before.
+    """
+    found = {}
+    for space, width in widths.items():
+        numbers = slot.ids - neurons.offsets[space] - width
+        count = neurons.graph.space(space).width - width
+        found[space] = np.where((numbers >= 0) & (numbers < count), numbers, -1)
+    return found
 
 
 def _parents(context: Round, share: float) -> dict[str, np.ndarray]:

@@ -18,17 +18,15 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from tf_splitting.costs import count_macs
 from tf_splitting.estimating import (
     DEFAULT_STEP,
-    Estimation,
     Estimator,
     Rayleigh,
     SpaceScores,
     check_settings,
 )
 from tf_splitting.methods.base import Proposal, Round
-from tf_splitting.methods.splitting import PASS_COST
+from tf_splitting.methods.splitting import Splitting
 from tf_splitting.selecting import Moves, SplitPlan, select
 from tf_splitting.support import number, whole
 from tf_splitting.tracing import Role
@@ -69,14 +67,8 @@ class Signed:
 
     def propose(self, context: Round) -> Proposal:
         """Chooses the neurons with the highest gain per marginal cost."""
-        estimation = Estimation(
-            context.model,
-            context.graph,
-            context.sample,
-            estimator=self.estimator,
-            verbose=context.verbose,
-        )
-        cost = 2 * PASS_COST * count_macs(context.model) * (estimation.passes + 1)
+        estimation, one_way = Splitting(self.estimator).estimation(context)
+        cost = 2 * one_way
         affordable = min(self.examples, context.affordable(cost))
         sample = context.sample.part(0, int(affordable))
         lowest = estimation.scores(sample, context.seed)

@@ -43,7 +43,6 @@ class Splitting:
         agreement: share of the plan's neurons that the plan of half as many examples
             must have in common with it for it to count as settled; above 1, all of the
             round's sample is used.
-
         held_out: take as a neuron's gain what the direction found on one half of the
             examples gains on the other half.
 
@@ -72,7 +71,7 @@ class Splitting:
 
     def scores(self, context: Round) -> tuple[SplittingScores, float]:
         """Scores on the first sample alone, and the compute that they took."""
-        estimation, cost = self._estimation(context)
+        estimation, cost = self.estimation(context)
         size = self._first(context, cost)
         scores = estimation.scores(
             context.sample.part(0, size), context.seed, held_out=self.held_out
@@ -82,7 +81,7 @@ class Splitting:
     def propose(self, context: Round) -> Proposal:
         """Chooses the neurons with the highest gain per marginal cost."""
         sample = context.sample
-        estimation, cost = self._estimation(context)
+        estimation, cost = self.estimation(context)
         affordable = context.affordable(cost)
         size = self._first(context, cost)
         before, used = None, 0
@@ -105,7 +104,7 @@ class Splitting:
                 return Proposal(plan, scores, cost * used)
             before, size = plan, larger
 
-    def _estimation(self, context: Round) -> tuple[Estimation, float]:
+    def estimation(self, context: Round) -> tuple[Estimation, float]:
         """What estimates, and its cost for one example."""
         estimation = Estimation(
             context.model,

@@ -28,7 +28,7 @@ import numpy as np
 
 from tf_splitting.estimating import OutgoingGradients
 from tf_splitting.methods.base import Proposal, Round
-from tf_splitting.methods.scoring import propose_candidates
+from tf_splitting.methods.scoring import candidate_numbers, propose_candidates
 from tf_splitting.support import number, whole
 
 # Of the mean second moment, added to each: what less than that tells apart is noise.
@@ -91,22 +91,13 @@ def projected_gains(
     """
     (gradients,) = found.halves
     parts: dict[str, list[_Projected]] = {space: [] for space in widths}
-    offsets = found.neurons.offsets
     grown = {space: found.neurons.graph.space(space).width for space in widths}
     for slot, gradient, moments in zip(
         found.slots, gradients, found.moments, strict=True
     ):
         rows = np.moveaxis(gradient, slot.axis, 0).reshape(len(slot.ids), -1)
-        # Number of the candidate at each position, -1 for neurons that were there.
-        numbers = {
-            space: slot.ids - offsets[space] - width for space, width in widths.items()
-        }
-        own = {
-            space: (slot.ids >= offsets[space])
-            & (slot.ids < offsets[space] + grown[space])
-            & (numbers[space] >= 0)
-            for space in widths
-        }
+        numbers = candidate_numbers(found.neurons, slot, widths)
+        own = {space: each >= 0 for space, each in numbers.items()}
         old = ~np.any(list(own.values()), axis=0)
         for space, mine in own.items():
             if mine.any():
