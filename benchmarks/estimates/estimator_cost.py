@@ -62,8 +62,8 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def jobs(network: str, times: int = 1) -> dict[str, Callable[[], Any]]:
-    """One training step, and one product of each kind, on the same batch."""
+def model_and_batch(network: str, times: int = 1) -> tuple[keras.Model, Batch]:
+    """A compiled network, and a random batch, so many times as large as usual."""
     name, options, pixels, size = NETWORKS[network]
     size *= times
     model = models.build(
@@ -73,8 +73,13 @@ def jobs(network: str, times: int = 1) -> dict[str, Callable[[], Any]]:
     model.compile(keras.optimizers.SGD(1e-4), loss)
     generator = np.random.default_rng(0)
     x = generator.uniform(0, 255, (size, pixels, pixels, 3)).astype("float32")
-    y = generator.integers(0, CLASSES, size)
-    graph, sample = trace(model), Sample((Batch(x, y),))
+    return model, Batch(x, generator.integers(0, CLASSES, size))
+
+
+def jobs(network: str, times: int = 1) -> dict[str, Callable[[], Any]]:
+    """One training step, and one product of each kind, on the same batch."""
+    model, batch = model_and_batch(network, times)
+    graph, sample = trace(model), Sample((batch,))
 
     def problem(outgoing: bool, cache: bool = False) -> SplittingProblem:
         return SplittingProblem(
@@ -97,7 +102,7 @@ def jobs(network: str, times: int = 1) -> dict[str, Callable[[], Any]]:
         return lambda: made.curvatures(direction)
 
     return {
-        "training": lambda: model.train_on_batch(x, y),
+        "training": lambda: model.train_on_batch(batch.x, batch.y),
         "incoming": product(outgoing=False),
         "both": product(outgoing=True),
         "cached": product(outgoing=True, cache=True),

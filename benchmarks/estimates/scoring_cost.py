@@ -20,13 +20,11 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import keras
-import numpy as np
-from estimator_cost import CLASSES, NETWORKS
+from estimator_cost import NETWORKS, model_and_batch
 from shared import Runs, parser_of, print_table
 
-from tf_splitting import models, trace
-from tf_splitting.data import Batch, Sample
+from tf_splitting import trace
+from tf_splitting.data import Sample
 from tf_splitting.estimating import outgoing_gradients
 from tf_splitting.training import reestimate_batch_statistics
 
@@ -48,16 +46,8 @@ def seconds(run: Callable[[], object]) -> float:
 
 def measure(network: str, repeats: int) -> dict[str, float]:
     """Medians of a training step, a gradient pass and a forward pass, per batch."""
-    name, options, pixels, size = NETWORKS[network]
-    model = models.build(
-        name, input_shape=(pixels, pixels, 3), classes=CLASSES, **options
-    )
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.SGD(1e-4), loss)
-    generator = np.random.default_rng(0)
-    x = generator.uniform(0, 255, (size, pixels, pixels, 3)).astype("float32")
-    y = generator.integers(0, CLASSES, size)
-    graph, batch = trace(model), Batch(x, y)
+    model, batch = model_and_batch(network)
+    graph, x, y = trace(model), batch.x, batch.y
     many, one = Sample((batch,) * BATCHES), Sample((batch,))
     model.train_on_batch(x, y)
     taken: dict[str, list[float]] = {"training": [], "gradient": [], "statistics": []}

@@ -9,14 +9,20 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import keras
 
 from tf_splitting.data import Epochs, is_arrays, take_rows, whole_of
 from tf_splitting.errors import DataError
 from tf_splitting.training.joining import joined
-from tf_splitting.training.sequences import ArrayBatches, Batches, Reordered, as_tuple
+from tf_splitting.training.sequences import (
+    ArrayBatches,
+    Batches,
+    Layout,
+    Reordered,
+    as_tuple,
+)
 
 
 @runtime_checkable
@@ -138,25 +144,13 @@ def _check_ends(steps: int | None, what: str) -> None:
         )
 
 
-class _Layout(NamedTuple):
-    """From one epoch on: how many batches come before it, and are in each."""
-
-    first: int
-    before: int
-    steps: int
-
-    def start(self, epoch: int) -> int:
-        """Batches before an epoch."""
-        return self.before + (epoch - self.first) * self.steps
-
-
 class _Numbered:
     """An `EpochSource`."""
 
     def __init__(self, source: EpochSource) -> None:
         self._source = source
         self._whole: Any = None
-        self._layout: _Layout | None = None
+        self._layout: Layout | None = None
         self.total = source.steps
         name = getattr(source, "name", type(source).__name__)
         self.description = f"{name}, {source.steps} batches"
@@ -169,10 +163,10 @@ class _Numbered:
         return self.total if self._layout is None else self._layout.steps
 
     def lay(self, epoch: int, position: int, steps: int) -> None:
-        self._layout = _Layout(epoch, position, steps)
+        self._layout = Layout(epoch, position, steps)
 
     def position(self, epoch: int) -> int:
-        layout = self._layout or _Layout(0, 0, self.total)
+        layout = self._layout or Layout(0, 0, self.total)
         return layout.start(epoch)
 
     def begin(self, epoch: int) -> None:
@@ -242,7 +236,7 @@ class _Stream:
     def __init__(self, dataset: Any, given: int | None, known: int | None) -> None:
         self._dataset = dataset
         self._given = given
-        self._layout: _Layout | None = None
+        self._layout: Layout | None = None
         self.total = given or known
         self.description = f"{type(dataset).__name__}, {self.total or 'some'} batches"
         self.last_batch = None
@@ -253,7 +247,7 @@ class _Stream:
         return self.total if self._layout is None else self._layout.steps
 
     def lay(self, epoch: int, position: int, steps: int) -> None:
-        self._layout = _Layout(epoch, position, steps)
+        self._layout = Layout(epoch, position, steps)
 
     def position(self, epoch: int) -> int | None:
         if self._layout is not None:
@@ -278,7 +272,7 @@ class _Stream:
         left = self._dataset.skip(first_batch)
         return left if length is None else left.take(length - first_batch)
 
-    def _laid(self, layout: _Layout, total: int, epoch: int, first_batch: int) -> Any:
+    def _laid(self, layout: Layout, total: int, epoch: int, first_batch: int) -> Any:
         """The rest of an epoch as laid, of `tf.data` that ends."""
         left = layout.steps - first_batch
         if not left:

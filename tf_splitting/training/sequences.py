@@ -5,7 +5,7 @@ Epochs need not be as long as the data: they go on through it, pass after pass.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -15,12 +15,23 @@ from tf_splitting.data import Batch, take_rows, whole_of
 tree = keras.tree
 
 
+class Layout(NamedTuple):
+    """From one epoch on: how many batches come before it, and are in each."""
+
+    first: int
+    before: int
+    steps: int
+
+    def start(self, epoch: int) -> int:
+        """Batches before an epoch."""
+        return self.before + (epoch - self.first) * self.steps
+
+
 class Batches(keras.utils.PyDataset):
     """Batches by number. Epochs of fewer batches than there are go on through them.
 
     Attributes:
         total: batches in the data.
-        steps: batches in an epoch.
         epoch: the one that is iterated.
         first_batch: where in it.
         last_batch: examples in the data's smallest batch, None where nobody knows.
@@ -32,24 +43,26 @@ class Batches(keras.utils.PyDataset):
     ) -> None:
         super().__init__(**workers)
         self.total = total
-        self.steps = steps or total
+        self._layout = Layout(0, 0, steps or total)
         self.epoch = 0
         self.first_batch = 0
         self.last_batch: int | None = None
         self.rows: float | None = None
-        # Batches before that epoch, from which on all are as long as they are now.
-        self._since = 0, 0
         self._seed = seed if shuffle else None
         self._known: tuple[int, np.ndarray] | None = None
 
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        return self._layout.steps
+
     def lay(self, epoch: int, position: int, steps: int) -> None:
         """Epochs from one on hold `steps` batches; `position` batches come before."""
-        self._since, self.steps = (epoch, position), steps
+        self._layout = Layout(epoch, position, steps)
 
     def position(self, epoch: int) -> int:
         """Batches before an epoch."""
-        first, before = self._since
-        return before + (epoch - first) * self.steps
+        return self._layout.start(epoch)
 
     def __len__(self) -> int:
         return self.steps - self.first_batch
