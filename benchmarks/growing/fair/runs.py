@@ -11,12 +11,15 @@ from typing import Any
 import keras
 from fair.images import Augmented, Cifar
 from fair.networks import NETWORKS, Network, widths_of
+from fair.rates import AdamApart, OldRate, WarmUp
 
 import tf_splitting
 from tf_splitting import GrowthHistory
 
 # Epochs of its own, at its own size, of a seed that is trained already; and the rate.
 SEED_EPOCHS, SEED_RATE = 2.4, 6e-3
+# Learning rates around growth that the library does not have.
+RATES = {"warm_up": WarmUp, "old_rate": OldRate}
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Spec:
         shape: of the seed.
         widths: proportions that "scaled" has in place of the shape's.
         trained: whether the seed is trained already, which is not counted.
-        growth: arguments of `grow`.
+        growth: arguments of `grow`, and of `RATES`.
     """
 
     arm: str
@@ -91,7 +94,8 @@ def measure(spec: Spec, cifar: Cifar) -> dict[str, Any]:
             history=history,
             seed=spec.seed,
             verbose=0,
-            **spec.growth,
+            callbacks=_callbacks(spec),
+            **{k: v for k, v in spec.growth.items() if k not in RATES},
         )
     seconds = time.perf_counter() - start
     return {
@@ -118,8 +122,13 @@ def _seed(spec: Spec, network: Network, images: Augmented) -> keras.Model:
     if spec.trained:
         _compile(model, SEED_RATE)
         tf_splitting.train(model, images, training_epochs=SEED_EPOCHS, verbose=0)
-    _compile(model, spec.rate)
+    apart = "old_rate" in spec.growth
+    _compile(model, spec.rate, AdamApart if apart else keras.optimizers.Adam)
     return model
+
+
+def _callbacks(spec: Spec) -> list[keras.callbacks.Callback]:
+    return [RATES[k](v) for k, v in spec.growth.items() if k in RATES]
 
 
 @cache
@@ -127,9 +136,13 @@ def _scaled(network: str, proportions: tuple[int, ...]) -> list[int]:
     return NETWORKS[network].scaled(proportions)
 
 
-def _compile(model: keras.Model, rate: float) -> None:
+def _compile(
+    model: keras.Model,
+    rate: float,
+    optimizer: type[keras.optimizers.Adam] = keras.optimizers.Adam,
+) -> None:
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"])
+    model.compile(optimizer(rate), loss, metrics=["accuracy"])
 
 
 def _measured(model: keras.Model, x: Any, y: Any) -> dict[str, float]:

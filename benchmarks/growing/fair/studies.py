@@ -28,9 +28,12 @@ PUBLISHED = {
     "optimizer_state": "carry",
 }
 BY_SCORE = {
+    "grown by the splitting index": "splitting",
     "grown where candidates gain most": "candidates",
     "grown where TINY's candidates do": "tiny",
-    "grown by the splitting index": "splitting",
+    "grown by GradMax": "gradmax",
+    "grown by Firefly": "firefly",
+    "grown by signed splitting": "signed",
     "grown evenly": "uniform",
 }
 
@@ -53,17 +56,14 @@ def found(by: Arm, **spec: Any) -> Arm:
     )
 
 
-SCALED, CANDIDATES = scaled(), grown("candidates")
+SCALED, CANDIDATES, INDEX = scaled(), grown("candidates"), grown("splitting")
+TRAINED = grown("splitting", trained=True)
 
 
 def of_shape(shape: str) -> list[Arm]:
-    """A seed of other proportions: the same scaled, grown, and the usual ones."""
-    return [
-        scaled(shape=shape),
-        grown("candidates", shape=shape),
-        found(grown("candidates", shape=shape), shape=shape),
-        grown("uniform", shape=shape),
-    ]
+    """A seed of other proportions: the same scaled, grown, and the widths found."""
+    index = grown("splitting", shape=shape)
+    return [scaled(shape=shape), index, found(index, shape=shape)]
 
 
 # The rates that are best at the usual budget, for what is not tuned once more.
@@ -101,12 +101,25 @@ SCHEDULES: dict[str, dict[str, Any]] = {
     "two rounds": {"rounds": 2, "max_growth": 4},
     "five rounds": {"rounds": 5},
     "at once": {"rounds": 1, "max_growth": 64, "growing_share": 0.12},
+    "a warm-up after growth": {"warm_up": 200},
+    "old neurons at a third of the rate": {"old_rate": 0.33},
+}
+# The same of a seed that is trained already.
+TRAINED_SCHEDULES: dict[str, dict[str, Any]] = {
+    "no training before the last split": {"growing_share": 0.0},
+    "at once": {"rounds": 1, "max_growth": 64, "growing_share": 0.0},
+    "scales drawn": {"carried_scales": "draw"},
+    "kernels drawn": {"carried_kernels": "draw"},
 }
 
 
-def scheduled(name: str) -> Arm:
-    """Grown evenly, so that nothing but the schedule tells arms apart."""
-    return replace(once(grown("uniform", {**SCHEDULE, **SCHEDULES[name]})), name=name)
+def scheduled(settings: dict[str, dict[str, Any]], **spec: Any) -> list[Arm]:
+    """Grown by the default method, by the usual schedule and by others."""
+    usual = {"the usual schedule": SCHEDULE}
+    return [
+        replace(once(grown("splitting", {**SCHEDULE, **its}, **spec)), name=name)
+        for name, its in {**usual, **settings}.items()
+    ]
 
 
 BUDGETS = (0.6, 1.2)
@@ -127,22 +140,18 @@ PANELS = (
 )
 STUDIES: dict[str, list[Arm]] = {
     "short": [SCALED, CANDIDATES],
-    "flat": of_shape("flat")[:2],
-    "index": [once(CANDIDATES), once(grown("splitting"))],
-    "flat index": [
-        once(grown(method, shape="flat"), SCALED_RATE)
-        for method in ("candidates", "splitting")
-    ],
+    "flat": [scaled(shape="flat"), grown("candidates", shape="flat")],
+    "index": [SCALED, CANDIDATES, INDEX],
+    "flat index": of_shape("flat")[:2],
     "front": of_shape("front")[:2],
-    "trained": [SCALED, grown("splitting", trained=True)],
+    "behind": of_shape("behind")[:2],
+    "trained": [SCALED, TRAINED],
+    "trained less": [SCALED, once(grown("splitting", trained=True, budget=1.2))],
+    "found": [SCALED, found(INDEX)],
     "less": [SCALED, LESS],
-    "scores": [
-        once(CANDIDATES),
-        once(grown("splitting")),
-        once(grown("uniform")),
-        once(grown("tiny")),
-    ],
+    "scores": [once(grown(method)) for method in BY_SCORE.values()],
     "curve": CURVE,
     "evenly": [SCALED, grown("uniform")],
-    "schedules": [once(grown("uniform")), *map(scheduled, SCHEDULES)],
+    "schedules": scheduled(SCHEDULES),
+    "trained schedules": scheduled(TRAINED_SCHEDULES, trained=True),
 }
