@@ -18,8 +18,6 @@ SCHEDULE = {
     "carried_kernels": "copy",
     "carried_scales": "copy",
 }
-# A seed that is trained already grows at once.
-AT_ONCE = {**SCHEDULE, "growing_share": 0.0}
 # The published procedure: copies along splitting directions, state carried over.
 PUBLISHED = {
     **SCHEDULE,
@@ -87,8 +85,10 @@ def at_budgets(budgets: Sequence[float], **spec: Any) -> list[Arm]:
     ]
 
 
-# At 65 % of the usual budget.
+# At 65 % of the usual budget; of a seed that is trained already, at half of it.
 LESS = once(grown("candidates", budget=0.65 * 2.4), seeds=5)
+INDEX_LESS = once(grown("splitting", budget=0.65 * 2.4), 1.2e-2, seeds=5)
+TRAINED_LESS = grown("splitting", trained=True, budget=1.2)
 # What the schedule could be in place of the usual one.
 SCHEDULES: dict[str, dict[str, Any]] = {
     "state carried": {"optimizer_state": "carry"},
@@ -104,6 +104,12 @@ SCHEDULES: dict[str, dict[str, Any]] = {
     "a warm-up after growth": {"warm_up": 200},
     "old neurons at a third of the rate": {"old_rate": 0.33},
 }
+# How much is spent before the last growth, and in how many rounds.
+SHARES: dict[str, dict[str, Any]] = {
+    f"{share:.0%} before, {rounds} rounds": {"growing_share": share, "rounds": rounds}
+    for share in (0.5, 0.7)
+    for rounds in (3, 5)
+}
 # The same of a seed that is trained already.
 TRAINED_SCHEDULES: dict[str, dict[str, Any]] = {
     "no training before the last split": {"growing_share": 0.0},
@@ -113,11 +119,13 @@ TRAINED_SCHEDULES: dict[str, dict[str, Any]] = {
 }
 
 
-def scheduled(settings: dict[str, dict[str, Any]], **spec: Any) -> list[Arm]:
+def scheduled(
+    settings: dict[str, dict[str, Any]], rate: float = GROWN_RATE, **spec: Any
+) -> list[Arm]:
     """Grown by the default method, by the usual schedule and by others."""
     usual = {"the usual schedule": SCHEDULE}
     return [
-        replace(once(grown("splitting", {**SCHEDULE, **its}, **spec)), name=name)
+        replace(once(grown("splitting", {**SCHEDULE, **its}, **spec), rate), name=name)
         for name, its in {**usual, **settings}.items()
     ]
 
@@ -146,12 +154,14 @@ STUDIES: dict[str, list[Arm]] = {
     "front": of_shape("front")[:2],
     "behind": of_shape("behind")[:2],
     "trained": [SCALED, TRAINED],
-    "trained less": [SCALED, once(grown("splitting", trained=True, budget=1.2))],
+    "trained less": [SCALED, TRAINED_LESS],
     "found": [SCALED, found(INDEX)],
-    "less": [SCALED, LESS],
+    "less": [SCALED, LESS, INDEX_LESS],
     "scores": [once(grown(method)) for method in BY_SCORE.values()],
     "curve": CURVE,
     "evenly": [SCALED, grown("uniform")],
     "schedules": scheduled(SCHEDULES),
+    "shares": scheduled(SHARES, 1.2e-2),
+    "shares, slower": scheduled(SHARES),
     "trained schedules": scheduled(TRAINED_SCHEDULES, trained=True),
 }
