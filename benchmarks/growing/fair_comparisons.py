@@ -25,9 +25,9 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from fair.arms import Results
+from fair.arms import Arm, Results
 from fair.claims import Claims
-from fair.studies import PANELS, STUDIES
+from fair.studies import PANELS, STUDIES, WORTH
 from shared import Runs, parser_of, print_table
 
 # Seconds between looks at what other processes have done.
@@ -38,7 +38,8 @@ def parse() -> argparse.Namespace:
     parser = parser_of(__doc__, "fair_comparisons.jsonl")
     parser.add_argument("--data_dir", help="directory of CIFAR-100 in TFDS format")
     parser.add_argument("--download", action="store_true")
-    parser.add_argument("--studies", nargs="+", default=STUDIES, choices=STUDIES)
+    studies = [*STUDIES, *WORTH]
+    parser.add_argument("--studies", nargs="+", default=studies, choices=studies)
     parser.add_argument("--tables", action="store_true", help="print what is there")
     parser.add_argument("--picture", help="PNG file to draw accuracy by compute to")
     parser.add_argument("--threads", type=int, default=1, help="of this process")
@@ -48,6 +49,11 @@ def parse() -> argparse.Namespace:
 def read(path: Path) -> Results:
     """The runs that are there, by specification."""
     return {json.dumps(run["spec"], sort_keys=True): run for run in Runs(path)}
+
+
+def arms_of(study: str) -> list[Arm]:
+    """Those whose runs a study needs."""
+    return WORTH[study][0] if study in WORTH else STUDIES[study]
 
 
 def work(arguments: argparse.Namespace) -> None:
@@ -66,7 +72,7 @@ def work(arguments: argparse.Namespace) -> None:
     def missing() -> Iterator[Spec]:
         results = read(path)
         for study in arguments.studies:
-            for arm in STUDIES[study]:
+            for arm in arms_of(study):
                 yield from (
                     spec for spec in arm.runs(results) if spec.key not in results
                 )
@@ -98,11 +104,16 @@ def main() -> None:
     if not (arguments.tables or arguments.picture):
         work(arguments)
     from fair.picture import draw
-    from fair.tables import table
+    from fair.tables import table, worth_table
 
     results = read(arguments.output)
     for study in arguments.studies:
-        print_table(table(STUDIES[study], results), study)
+        rows = (
+            worth_table(*WORTH[study], results)
+            if study in WORTH
+            else table(STUDIES[study], results)
+        )
+        print_table(rows, study)
     if arguments.picture:
         draw(PANELS, results, Path(arguments.picture))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +28,7 @@ class Arm:
         spec: its rate and seed do not count.
         seeds: how many are run at the best rate.
         rates: the grid to begin with; one rate alone is taken as it is.
+        tuning_seeds: that rates are compared by.
         found_by: an arm whose widths, seed by seed, are trained from scratch.
     """
 
@@ -35,6 +36,7 @@ class Arm:
     spec: Spec
     seeds: int = 5
     rates: tuple[float, ...] = FIRST_RATES
+    tuning_seeds: tuple[int, ...] = TUNING_SEEDS
     found_by: Arm | None = None
 
     def runs(self, results: Results) -> Iterator[Spec]:
@@ -57,9 +59,7 @@ class Arm:
         specs = self._specs(results, rate, range(self.seeds))
         return [results[spec.key] for spec in specs if spec.key in results]
 
-    def _specs(
-        self, results: Results, rate: float, seeds: Iterator[int] | range
-    ) -> list[Spec]:
+    def _specs(self, results: Results, rate: float, seeds: Sequence[int]) -> list[Spec]:
         """The runs at a rate, but for those whose widths are not known yet."""
         if self.found_by is None:
             return [replace(self.spec, rate=rate, seed=seed) for seed in seeds]
@@ -81,10 +81,10 @@ class Arm:
         while True:
             needed = []
             for rate in rates:
-                specs = self._specs(results, rate, iter(TUNING_SEEDS))
+                specs = self._specs(results, rate, self.tuning_seeds)
                 needed += specs
                 there = [results[s.key] for s in specs if s.key in results]
-                if len(there) == len(TUNING_SEEDS):
+                if len(there) == len(self.tuning_seeds):
                     losses[rate] = statistics.mean(r["held_out"]["loss"] for r in there)
             needed.sort(key=lambda spec: spec.seed)
             if len(losses) < len(rates):

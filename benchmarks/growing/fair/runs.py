@@ -45,7 +45,7 @@ class Spec:
     budget: float = 2.4
     network: str = "eight"
     shape: str = "tapered"
-    widths: tuple[int, ...] = ()
+    widths: tuple[float, ...] = ()
     trained: bool = False
     growth: dict[str, Any] = field(default_factory=dict)
 
@@ -132,7 +132,7 @@ def _callbacks(spec: Spec) -> list[keras.callbacks.Callback]:
 
 
 @cache
-def _scaled(network: str, proportions: tuple[int, ...]) -> list[int]:
+def _scaled(network: str, proportions: tuple[float, ...]) -> list[int]:
     return NETWORKS[network].scaled(proportions)
 
 

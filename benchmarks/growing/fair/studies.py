@@ -7,7 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from fair.arms import Arm
+from fair.networks import NETWORKS
 from fair.runs import Spec
+from fair.worth import redistributed
 
 # The schedule of the library's defaults, spelled out: they may change, runs do not.
 SCHEDULE = {
@@ -130,6 +132,35 @@ def scheduled(
     ]
 
 
+# Networks from scratch around the seed's shape, scaled: what each width is worth.
+REDISTRIBUTED, WORTH_BUDGET = 40, 1.2
+
+
+def redistributions(shape: str) -> list[Arm]:
+    """Random proportions around a shape's, once each, for half the usual budget."""
+    seed = NETWORKS["eight"].seeds[shape]
+    return [
+        once(
+            scaled(f"redistribution {n}", widths=widths, budget=WORTH_BUDGET),
+            SCALED_RATE,
+            seeds=1,
+        )
+        for n, widths in enumerate(redistributed(seed, REDISTRIBUTED))
+    ]
+
+
+def of_network(network: str, seeds: int = 3) -> list[Arm]:
+    """Another network: its seed scaled and grown."""
+    arms = scaled(network=network), grown("splitting", network=network)
+    return [replace(arm, seeds=seeds) for arm in arms]
+
+
+def long(arm: Arm, seeds: int = 3) -> Arm:
+    """The arm with ten times the usual budget, tuned by one seed."""
+    spec = replace(arm.spec, budget=24.0)
+    return replace(arm, spec=spec, seeds=seeds, tuning_seeds=(0,))
+
+
 BUDGETS = (0.6, 1.2)
 CURVE = at_budgets(BUDGETS)
 # Accuracy against compute: title, and lines of arms.
@@ -159,9 +190,20 @@ STUDIES: dict[str, list[Arm]] = {
     "less": [SCALED, LESS, INDEX_LESS],
     "scores": [once(grown(method)) for method in BY_SCORE.values()],
     "curve": CURVE,
+    "long, scaled": [long(SCALED)],
+    "long": [long(SCALED), long(INDEX), long(grown("uniform"))],
+    "vgg": of_network("vgg"),
     "evenly": [SCALED, grown("uniform")],
     "schedules": scheduled(SCHEDULES),
     "shares": scheduled(SHARES, 1.2e-2),
     "shares, slower": scheduled(SHARES),
     "trained schedules": scheduled(TRAINED_SCHEDULES, trained=True),
+}
+# Studies whose arms are redistributions, and those who found widths of that shape.
+WORTH: dict[str, tuple[list[Arm], list[Arm]]] = {
+    f"worth {shape}": (
+        redistributions(shape),
+        STUDIES["scores"] if shape == "tapered" else of_shape(shape)[1:2],
+    )
+    for shape in NETWORKS["eight"].seeds
 }

@@ -6,7 +6,9 @@ import math
 import statistics
 from collections.abc import Callable, Sequence
 
+import numpy as np
 from fair.arms import Arm, Results, Run
+from fair.worth import Worth, centred
 
 HEAD = (
     "run",
@@ -51,6 +53,48 @@ def table(arms: Sequence[Arm], results: Results) -> list[tuple[str, ...]]:
                 " ".join(map(str, runs[0]["widths"])),
             )
         )
+    return rows
+
+
+def worth_table(
+    redistributions: Sequence[Arm], finders: Sequence[Arm], results: Results
+) -> list[tuple[str, ...]]:
+    """What each layer's width is worth at a seed's proportions, and who widens it.
+
+    Rows are layers. Columns: the fall of the held-out loss for a width e times as
+    large at equal MACs, by the fit, at the mean of the redistributions, which is the
+    seed's shape; the logarithm of the width that is best by the fit; and by arm the
+    logarithm of the width found, both less those of the mean, their mean over the
+    layers taken out. Below them: the correlation with the first column, and the loss
+    that the fit expects.
+    """
+    runs = [run for arm in redistributions for run in arm.measured(results)]
+    if len(runs) < len(redistributions):
+        return [("runs there", "needed"), (str(len(runs)), str(len(redistributions)))]
+    widths = [run["widths"] for run in runs]
+    fit = Worth.fitted(widths, [run["held_out"]["loss"] for run in runs])
+    usual = np.exp(fit.centre)
+    slopes = fit.slopes(usual)
+    columns = [("best", fit.best())]
+    for arm in finders:
+        if found := [run["widths"] for run in arm.measured(results)]:
+            columns.append((arm.name, np.exp(np.log(found).mean(0))))
+    changes = [centred(np.log(width) - fit.centre) for _, width in columns]
+    rows = [("layer", "mean width", "worth", *(name for name, _ in columns))]
+    for layer, (slope, error) in enumerate(slopes):
+        own = (f"{change[layer]:+.2f}" for change in changes)
+        rows.append(
+            (str(layer), f"{usual[layer]:.0f}", f"{slope:+.3f} ± {error:.3f}", *own)
+        )
+    values = [slope for slope, _ in slopes]
+    agreement = (f"{np.corrcoef(values, change)[0, 1]:.2f}" for change in changes)
+    rows.append(("correlation", "", "", *agreement))
+    losses = [
+        "{:.3f} ± {:.3f}".format(*fit.loss(w)) for _, w in [("", usual), *columns]
+    ]
+    rows.append(("loss expected", losses[0], "", *losses[1:]))
+    told = f"noise {fit.noise:.3f}, explained {fit.explained:.0%}"
+    rows.append((told, *[""] * (len(rows[0]) - 1)))
     return rows
 
 

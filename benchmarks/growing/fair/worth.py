@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 SPREAD = 0.45
+# Among which the best ones are looked for.
+DRAWN = 20_000
 
 
 def redistributed(widths: Sequence[int], count: int) -> list[tuple[float, ...]]:
@@ -64,10 +66,18 @@ class Worth:
         error = np.sqrt(features @ self.covariance @ features)
         return float(features @ self.coefficients), float(error)
 
+    def best(self) -> np.ndarray:
+        """The widths that lose least, of many drawn as the fitted ones were."""
+        generator = np.random.default_rng(0)
+        drawn = SPREAD * generator.standard_normal((DRAWN, len(self.centre)))
+        features = np.array([_features(row) for row in drawn])
+        return np.exp(self.centre + drawn[(features @ self.coefficients).argmin()])
+
     def slopes(self, widths: Sequence[int]) -> list[tuple[float, float]]:
         """Marginal value of each layer: fall of the loss for a width e times as large.
 
-        At equal MACs: relative to the mean over the layers. With standard errors.
+        At equal MACs, which all layers together are scaled back to. With standard
+        errors.
         """
         x = np.log(np.array(widths, float)) - self.centre
         n = len(x)
@@ -81,6 +91,11 @@ class Worth:
         return found
 
 
+def centred(x: np.ndarray) -> np.ndarray:
+    """Logarithms of widths, their mean over the layers taken out."""
+    return x - x.mean()
+
+
 def _features(x: np.ndarray) -> np.ndarray:
-    x = x - x.mean()
+    x = centred(x)
     return np.concatenate([[1.0], x, x**2])
