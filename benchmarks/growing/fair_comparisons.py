@@ -15,7 +15,6 @@ what is there.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
@@ -27,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from fair.arms import Arm, Results
 from fair.claims import Claims
+from fair.runs import Spec
 from fair.studies import PANELS, STUDIES, WORTH
 from shared import Runs, parser_of, print_table
 
@@ -48,7 +48,7 @@ def parse() -> argparse.Namespace:
 
 def read(path: Path) -> Results:
     """The runs that are there, by specification."""
-    return {json.dumps(run["spec"], sort_keys=True): run for run in Runs(path)}
+    return {Spec(**run["spec"]).key: run for run in Runs(path)}
 
 
 def arms_of(study: str) -> list[Arm]:
@@ -63,7 +63,7 @@ def work(arguments: argparse.Namespace) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
     tf.config.threading.set_inter_op_parallelism_threads(arguments.threads)
     from fair.images import Cifar
-    from fair.runs import Spec, measure
+    from fair.runs import measure
 
     cifar = Cifar(arguments.data_dir, arguments.download)
     path = Path(arguments.output)

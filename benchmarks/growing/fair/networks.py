@@ -42,12 +42,12 @@ class Network:
         """Multiply-accumulates of a model of these widths."""
         return tf_splitting.count_macs(self.build(widths))
 
-    def scaled(self, proportions: Sequence[float]) -> list[int]:
-        """Widths of these proportions, as large as the target lets them be."""
+    def scaled(self, proportions: Sequence[float], size: float = 1.0) -> list[int]:
+        """Widths of these proportions, as large as this share of the target allows."""
         low, high = 0.0, 64.0
         for _ in range(24):
             middle = (low + high) / 2
-            within = self.macs(_times(proportions, middle)) <= self.target_macs
+            within = self.macs(_times(proportions, middle)) <= size * self.target_macs
             low, high = (middle, high) if within else (low, middle)
         return _times(proportions, low)
 

@@ -35,6 +35,8 @@ class Spec:
         network: of `NETWORKS`.
         shape: of the seed.
         widths: proportions that "scaled" has in place of the shape's.
+        batch_size: in place of the network's.
+        size: share of the target that "scaled" is scaled to.
         trained: whether the seed is trained already, which is not counted.
         growth: arguments of `grow`, and of `RATES`.
     """
@@ -46,6 +48,8 @@ class Spec:
     network: str = "eight"
     shape: str = "tapered"
     widths: tuple[float, ...] = ()
+    batch_size: int | None = None
+    size: float = 1.0
     trained: bool = False
     growth: dict[str, Any] = field(default_factory=dict)
 
@@ -70,7 +74,8 @@ def measure(spec: Spec, cifar: Cifar) -> dict[str, Any]:
         images, seconds, widths, and what happened at each split.
     """
     network = NETWORKS[spec.network]
-    images = Augmented(cifar.training, network.batch_size, spec.seed)
+    batch_size = spec.batch_size or network.batch_size
+    images = Augmented(cifar.training, batch_size, spec.seed)
     history = GrowthHistory()
     keras.utils.set_random_seed(spec.seed)
     model = _seed(spec, network, images)
@@ -117,7 +122,7 @@ def _seed(spec: Spec, network: Network, images: Augmented) -> keras.Model:
     """The compiled model that a run starts from."""
     widths = network.seeds[spec.shape]
     if spec.arm == "scaled":
-        widths = _scaled(spec.network, spec.widths or widths)
+        widths = _scaled(spec.network, spec.widths or widths, spec.size)
     model = network.build(widths)
     if spec.trained:
         _compile(model, SEED_RATE)
@@ -132,8 +137,8 @@ def _callbacks(spec: Spec) -> list[keras.callbacks.Callback]:
 
 
 @cache
-def _scaled(network: str, proportions: tuple[float, ...]) -> list[int]:
-    return NETWORKS[network].scaled(proportions)
+def _scaled(network: str, proportions: tuple[float, ...], size: float) -> list[int]:
+    return NETWORKS[network].scaled(proportions, size)
 
 
 def _compile(

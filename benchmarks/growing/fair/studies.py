@@ -14,19 +14,16 @@ from fair.worth import redistributed
 # The schedule of the library's defaults, spelled out: they may change, runs do not.
 SCHEDULE = {
     "rounds": 3,
-    "growing_share": 0.3,
+    "growing_share": 0.5,
     "decay": "last",
     "optimizer_state": "reset",
     "carried_kernels": "copy",
     "carried_scales": "copy",
 }
+# What its details were compared by, until the study of shares raised that of growth.
+STUDIED = {**SCHEDULE, "growing_share": 0.3}
 # The published procedure: copies along splitting directions, state carried over.
-PUBLISHED = {
-    **SCHEDULE,
-    "method": "splitting",
-    "epsilon": 0.5,
-    "optimizer_state": "carry",
-}
+PUBLISHED = {**SCHEDULE, "epsilon": 0.5, "optimizer_state": "carry"}
 BY_SCORE = {
     "grown by the splitting index": "splitting",
     "grown where candidates gain most": "candidates",
@@ -56,18 +53,22 @@ def found(by: Arm, **spec: Any) -> Arm:
     )
 
 
-SCALED, CANDIDATES, INDEX = scaled(), grown("candidates"), grown("splitting")
+SCALED, INDEX = scaled(), grown("splitting")
+CANDIDATES = grown("candidates", STUDIED)
+STUDIED_INDEX = grown("splitting", STUDIED)
 TRAINED = grown("splitting", trained=True)
 
 
-def of_shape(shape: str) -> list[Arm]:
+def of_shape(shape: str, schedule: dict[str, Any] = STUDIED) -> list[Arm]:
     """A seed of other proportions: the same scaled, grown, and the widths found."""
-    index = grown("splitting", shape=shape)
-    return [scaled(shape=shape), index, found(index, shape=shape)]
+    index = grown("splitting", schedule, shape=shape)
+    return [scaled(shape=shape), index, replace(found(index, shape=shape), seeds=3)]
 
 
 # The rates that are best at the usual budget, for what is not tuned once more.
-SCALED_RATE, GROWN_RATE = 1.2e-2, 6e-3
+SCALED_RATE, GROWN_RATE = 1.2e-2, 1.2e-2
+# The rate that schedules and scores were compared at.
+STUDIED_RATE = 6e-3
 
 
 def once(arm: Arm, rate: float = GROWN_RATE, seeds: int = 3) -> Arm:
@@ -82,14 +83,25 @@ def at_budgets(budgets: Sequence[float], **spec: Any) -> list[Arm]:
         for budget in budgets
         for arm, rate in (
             (scaled(budget=budget, **spec), SCALED_RATE),
-            (grown("candidates", budget=budget, **spec), GROWN_RATE),
+            (grown("splitting", budget=budget, **spec), GROWN_RATE),
         )
     ]
 
 
+# What a user could do in place of growing, with the same compute: more steps of fewer
+# images, and networks that cost less than the budget allows.
+CONTROLS = [
+    *(
+        replace(scaled(f"scaled, batches of {size}", batch_size=size), seeds=3)
+        for size in (32, 16)
+    ),
+    *(
+        replace(scaled(f"scaled to {size:.0%} of the MACs", size=size), seeds=3)
+        for size in (0.5, 0.25)
+    ),
+]
 # At 65 % of the usual budget; of a seed that is trained already, at half of it.
-LESS = once(grown("candidates", budget=0.65 * 2.4), seeds=5)
-INDEX_LESS = once(grown("splitting", budget=0.65 * 2.4), 1.2e-2, seeds=5)
+LESS = once(grown("splitting", budget=0.65 * 2.4), seeds=5)
 TRAINED_LESS = grown("splitting", trained=True, budget=1.2)
 # What the schedule could be in place of the usual one.
 SCHEDULES: dict[str, dict[str, Any]] = {
@@ -122,12 +134,12 @@ TRAINED_SCHEDULES: dict[str, dict[str, Any]] = {
 
 
 def scheduled(
-    settings: dict[str, dict[str, Any]], rate: float = GROWN_RATE, **spec: Any
+    settings: dict[str, dict[str, Any]], rate: float = STUDIED_RATE, **spec: Any
 ) -> list[Arm]:
-    """Grown by the default method, by the usual schedule and by others."""
-    usual = {"the usual schedule": SCHEDULE}
+    """Grown by the default method, by the schedule of the studies and by others."""
+    usual: dict[str, dict[str, Any]] = {"30 % before, 3 rounds": {}}
     return [
-        replace(once(grown("splitting", {**SCHEDULE, **its}, **spec), rate), name=name)
+        replace(once(grown("splitting", {**STUDIED, **its}, **spec), rate), name=name)
         for name, its in {**usual, **settings}.items()
     ]
 
@@ -150,9 +162,9 @@ def redistributions(shape: str) -> list[Arm]:
 
 
 def of_network(network: str, seeds: int = 3) -> list[Arm]:
-    """Another network: its seed scaled and grown."""
+    """Another network: its seed scaled and grown, tuned by one seed."""
     arms = scaled(network=network), grown("splitting", network=network)
-    return [replace(arm, seeds=seeds) for arm in arms]
+    return [replace(arm, seeds=seeds, tuning_seeds=(0,)) for arm in arms]
 
 
 def long(arm: Arm, seeds: int = 3) -> Arm:
@@ -169,7 +181,7 @@ PANELS = (
         "a seed of usual proportions",
         (
             ("scaled", [*CURVE[::2], SCALED]),
-            ("grown", [*CURVE[1::2], LESS, CANDIDATES]),
+            ("grown", [*CURVE[1::2], LESS, INDEX]),
         ),
     ),
     (
@@ -178,22 +190,28 @@ PANELS = (
     ),
 )
 STUDIES: dict[str, list[Arm]] = {
-    "short": [SCALED, CANDIDATES],
-    "flat": [scaled(shape="flat"), grown("candidates", shape="flat")],
-    "index": [SCALED, CANDIDATES, INDEX],
-    "flat index": of_shape("flat")[:2],
-    "front": of_shape("front")[:2],
-    "behind": of_shape("behind")[:2],
-    "trained": [SCALED, TRAINED],
-    "trained less": [SCALED, TRAINED_LESS],
-    "found": [SCALED, found(INDEX)],
-    "less": [SCALED, LESS, INDEX_LESS],
-    "scores": [once(grown(method)) for method in BY_SCORE.values()],
-    "curve": CURVE,
-    "long, scaled": [long(SCALED)],
-    "long": [long(SCALED), long(INDEX), long(grown("uniform"))],
+    "index": [SCALED, INDEX],
+    "controls": [SCALED, *CONTROLS, INDEX],
+    "less": [SCALED, LESS],
     "vgg": of_network("vgg"),
     "evenly": [SCALED, grown("uniform")],
+    "published": [SCALED, replace(grown("splitting", PUBLISHED), name="as published")],
+    "candidates": [SCALED, CANDIDATES],
+    "flat candidates": [
+        scaled(shape="flat"),
+        grown("candidates", STUDIED, shape="flat"),
+    ],
+    "studied index": [SCALED, STUDIED_INDEX, found(STUDIED_INDEX)],
+    "flat": of_shape("flat"),
+    "front": of_shape("front"),
+    "behind": of_shape("behind"),
+    "trained": [SCALED, TRAINED, grown("splitting", STUDIED, trained=True)],
+    "trained less": [SCALED, TRAINED_LESS],
+    "scores": [
+        once(grown(method, STUDIED), STUDIED_RATE) for method in BY_SCORE.values()
+    ],
+    "curve": CURVE,
+    "long": [long(SCALED), long(INDEX), long(grown("uniform"))],
     "schedules": scheduled(SCHEDULES),
     "shares": scheduled(SHARES, 1.2e-2),
     "shares, slower": scheduled(SHARES),
