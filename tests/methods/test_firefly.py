@@ -31,7 +31,7 @@ def grown_by(round_, proposal, space, number):
     plan = SplitPlan(
         {space: [int(scores.parents[number])]},
         candidates={space: [number]},
-        moves={space: Moves([0.0 if number < new else 0.5], [2 * STEP])},
+        moves={space: Moves([0.0 if number < new else 0.5], [STEP])},
     )
     return split(
         round_.model,

@@ -33,8 +33,8 @@ def context(net="dense", target=1.5, seed=0, **limits):
 
 # Those that score fresh neurons, and refuse to choose among copies.
 FRESH_ONLY = {"candidates", "firefly", "gradmax", "tiny"}
-# Those whose plans split neurons in two, whatever the job adds otherwise.
-COPIES_ONLY = {"signed"}
+# Those whose plans copy neurons whatever the job adds otherwise, into how many at most.
+COPIES_ONLY = {"signed": 4}
 
 
 def propose(name, round_):
@@ -60,19 +60,22 @@ def test_the_budget_is_used_and_never_exceeded(name, net):
 
 @each
 @pytest.mark.parametrize(("fresh", "growth", "most"), [(True, 5, 5), (False, 5, 2)])
-def test_a_fresh_neuron_has_brothers_and_a_copy_none(name, fresh, growth, most):
+def test_a_space_of_fresh_neurons_grows_further_than_one_of_copies(
+    name, fresh, growth, most
+):
     round_ = replace(context(target=8, max_growth=growth), fresh=fresh)
     if name in FRESH_ONLY and not fresh:
         with pytest.raises(SplittingError, match="fresh"):
             METHODS[name](**SETTINGS[name]).propose(round_)
         return
     several = fresh and name not in COPIES_ONLY
-    plan = propose(name, round_).plan
+    plan, scores, _ = propose(name, round_)
     widths = plan.widths(round_.graph)
     ratios = [widths[s.name] / s.width for s in round_.graph.growable]
-    assert max(ratios) <= (most if several else 2)
+    assert max(ratios) <= COPIES_ONLY.get(name, most)
     assert min(ratios) > (2 if several else 1)
-    grown = split(round_.model, plan, epsilon="fresh" if fresh else 0.1)
+    step = "fresh" if fresh else 0.1
+    grown = split(round_.model, plan, epsilon=step, scores=scores)
     macs = count_macs(grown)
     assert macs <= round_.selection["target_macs"]
     assert not several or macs > 0.85 * round_.selection["target_macs"]
@@ -98,6 +101,12 @@ def test_the_seed_decides(name):
     assert propose(name, round_).plan == propose(name, round_).plan
 
 
+def children(parents, indices):
+    """Of scores of new neurons, the first children that parents have."""
+    left = {parent: iter(np.flatnonzero(parents == parent)) for parent in {*indices}}
+    return [next(left[parent]) for parent in indices]
+
+
 @each
 def test_scores_are_those_the_plan_was_chosen_by(name):
     plan, scores, _ = propose(name, context())
@@ -105,13 +114,15 @@ def test_scores_are_those_the_plan_was_chosen_by(name):
         return
     for space, indices in plan.splits.items():
         gain = scores[space].gain
-        if space in plan.candidates:
-            parents = scores[space].parents
-            assert parents.shape == gain.shape
-            assert [parents[n] for n in plan.candidates[space]] == indices
-            indices = plan.candidates[space]
-        else:
+        parents = scores[space].parents
+        if parents is None:
             assert gain.shape == (plan.made_for[space],)
+        else:
+            assert parents.shape == gain.shape
+            # A plan that does not say which child it takes takes the first ones.
+            taken = plan.candidates.get(space, children(parents, indices))
+            assert [parents[n] for n in taken] == indices
+            indices = taken
         # No neuron is passed over for one of its space that gains less.
         left = np.setdiff1d(np.arange(len(gain)), indices)
         if len(indices) and len(left):

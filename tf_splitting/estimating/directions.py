@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -23,11 +23,15 @@ class Directions:
         fresh: incoming weights of candidates, where they are not drawn: producer kernel
             name to an array of the kernel's shape, but for the output axis, along which
             the candidates lie. Their norm does not count.
+        second_incoming, second_outgoing: of a second direction of every neuron, for
+            plans that move copies along two (`Moves.along`).
     """
 
     incoming: Mapping[str, np.ndarray]
     outgoing: Mapping[str, np.ndarray]
     fresh: Mapping[str, np.ndarray] = field(default_factory=dict)
+    second_incoming: Mapping[str, np.ndarray] = field(default_factory=dict)
+    second_outgoing: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def check_directions(name: str, given: Any) -> dict[str, Any]:
@@ -43,10 +47,11 @@ def check_directions(name: str, given: Any) -> dict[str, Any]:
     expected = "a mapping from space names to Directions or SpaceScores"
     known = by_space(name, given, expected, "Pass what estimate() returned.")
     for space, directions in known.items():
-        for side in ("incoming", "outgoing", "fresh"):
-            where = f"{name}[{space!r}].{side}"
+        for side in fields(Directions):
+            where = f"{name}[{space!r}].{side.name}"
             expected = "a mapping from kernel names to arrays"
-            held = getattr(directions, side, {} if side == "fresh" else None)
+            needed = side.default_factory is MISSING
+            held = getattr(directions, side.name, None if needed else {})
             arrays = instance(where, held, Mapping, expected, error=PlanError)
             for kernel, array in arrays.items():
                 is_array = isinstance(array, np.ndarray) and array.dtype.kind in "biuf"

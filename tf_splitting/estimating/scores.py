@@ -49,7 +49,7 @@ class SpaceScores:
         parents: of scores of new neurons, the neuron that each candidate is a child of,
             `[candidates]`; `gain` is then `[candidates]` too. None: candidate i is
             neuron i, once.
-        fresh: incoming weights of candidates, as in `Directions`.
+        fresh, second_incoming, second_outgoing: as in `Directions`.
 
     Together the incoming and outgoing parts of a neuron are one unit vector; each is
     in units of the norm of the weight slice it changes.
@@ -64,6 +64,8 @@ class SpaceScores:
     matrices: np.ndarray | None = None
     parents: np.ndarray | None = None
     fresh: Mapping[str, np.ndarray] = field(default_factory=dict)
+    second_incoming: Mapping[str, np.ndarray] = field(default_factory=dict)
+    second_outgoing: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def repeated(self, times: int) -> SpaceScores:
         """Scores of new neurons, of which a neuron may be the parent of several.
@@ -219,9 +221,19 @@ def slices(
 
 
 def assemble(
-    neurons: Neurons, scores: Mapping[str, SpaceScores | Directions], spaces: list[str]
+    neurons: Neurons,
+    scores: Mapping[str, SpaceScores | Directions],
+    spaces: list[str],
+    *,
+    second: bool = False,
 ) -> Field:
     """The inverse of `slices`: some spaces' directions as one field, zero elsewhere.
+
+    Args:
+        neurons: of the model.
+        scores: hold the directions.
+        spaces: which of theirs.
+        second: take the second direction of every neuron.
 
     Raises:
         PlanError: a direction's shape does not fit the model's kernel.
@@ -231,10 +243,10 @@ def assemble(
         values = np.zeros(slot.variable.shape, np.float64)
         for space in spaces:
             axis, where = _where(neurons.graph, slot.weight, slot.role, space)
-            parts = (
-                scores[space].incoming
-                if slot.role == "produced"
-                else scores[space].outgoing
+            side = "incoming" if slot.role == "produced" else "outgoing"
+            known = scores[space]
+            parts: Mapping[str, np.ndarray] = getattr(
+                known, f"second_{side}" if second else side
             )
             if not len(where) or slot.weight not in parts:
                 continue

@@ -75,7 +75,7 @@ def split_layer(
     chosen = np.zeros(numbered.count, bool)
     numbered.of(space, chosen)[:] = True
     directions = numbered.random(np.random.default_rng(seed), chosen)
-    moves = offsets(growth, numbered, directions)
+    moves = offsets(growth, numbered, directions, growth.signs)
     changes = {
         use.key: lay.size(use.layout, growth.new_widths) for use in graph.configs
     }

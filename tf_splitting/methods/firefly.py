@@ -131,7 +131,7 @@ class Firefly:
         moves = {}
         for space, numbers in plan.candidates.items():
             shares = [0.0 if number < new[space] else 0.5 for number in numbers]
-            moves[space] = Moves(shares, [2 * self.step] * len(numbers))
+            moves[space] = Moves(shares, [self.step] * len(numbers))
         return SplitPlan(
             plan.splits,
             made_for=plan.made_for,

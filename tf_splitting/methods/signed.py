@@ -1,20 +1,30 @@
-"""Signed splitting: copies of which one takes a negative share.
+"""Signed splitting: off-springs of which some take a negative share.
 
-A neuron splits into two copies with shares w and 1 - w of its outgoing weight, which
-move apart by d along a direction v: the loss changes by `½ w (1 - w) d² vᵀSv`. Equal
-shares gain along the eigenvector of a negative eigenvalue. A neuron whose eigenvalues
-are all positive is stable under these; with w = -c it gains all the same, along the
-largest. Each neuron is split in whichever way gains more.
+An off-spring with share w of its neuron's outgoing weight that moves by d along a
+direction of splitting index λ changes the loss by `½ w d² λ`; shares sum to 1, and so
+do the moves, weighted by shares, to 0. Where no share may be below -c and no step above
+d, the best off-springs of a neuron with lowest index l and highest h are, of
+`½ d²`:
+
+    2: equal shares along the lowest               -l
+       -c that moves, 1 + c, along the highest     c / (1 + c) h
+    3: two that move apart, -c that stays          -(1 + c) l
+       two of -c that move apart, one that stays   2 c h
+    4: two that move apart along the lowest, two
+       of -c along the highest                     -(1 + 2 c) l + 2 c h
+
+So a neuron that is stable under equal splits, all its eigenvalues above zero, can still
+gain. Each neuron is split in whichever way gains most per cost.
 
 Source: Wu et al., "Steepest Descent Neural Architecture Optimization: Escaping Local
-Optimum with Signed Neural Splitting", arXiv 2003.10392, for two off-springs. Its three
-and four move along both eigenvectors at once, which plans have no place for.
+Optimum with Signed Neural Splitting", arXiv 2003.10392.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,21 +39,61 @@ from tf_splitting.methods.base import Proposal, Round
 from tf_splitting.methods.splitting import Splitting
 from tf_splitting.selecting import Moves, SplitPlan, select
 from tf_splitting.support import number, whole
-from tf_splitting.tracing import Role
-from tf_splitting.tracing import layout as lay
+
+_LOWEST, _HIGHEST = 0, 1
+MOST_OFFSPRINGS = 4
+
+
+class Way(NamedTuple):
+    """A way to split a neuron; its neuron takes what shares and moves leave.
+
+    Attributes:
+        lowest, highest: by which the two splitting indices count, of `½ d²`.
+        shares, steps, along: of the new neurons, as in `Moves`; steps in units of d.
+    """
+
+    lowest: float
+    highest: float
+    shares: tuple[float, ...]
+    steps: tuple[float, ...]
+    along: tuple[int, ...]
+
+
+def ways(negative: float) -> dict[int, list[Way]]:
+    """The ways to split, by the number of new neurons.
+
+    Args:
+        negative: c, the size of a negative share.
+    """
+    c = negative
+    apart, two = (1.0, -1.0), (_HIGHEST, _HIGHEST)
+    return {
+        1: [
+            Way(-1.0, 0.0, (0.5,), (1.0,), (_LOWEST,)),
+            Way(0.0, c / (1 + c), (-c,), (1.0,), (_HIGHEST,)),
+        ],
+        2: [
+            Way(-1 - c, 0.0, ((1 + c) / 2, -c), (1.0, 0.0), (_LOWEST,) * 2),
+            Way(0.0, 2 * c, (-c, -c), apart, two),
+        ],
+        3: [
+            Way(-1 - 2 * c, 2 * c, (0.5 + c, -c, -c), (1.0, *apart), (_LOWEST, *two)),
+        ],
+    }
 
 
 @dataclass(frozen=True)
 class Signed:
-    """Split neurons into copies with equal shares or with one below zero.
+    """Split neurons into two, three or four, with shares that may be below zero.
 
     The plan says shares and steps itself, whatever the job's `epsilon` is, if that is
     "fresh", the default; a number multiplies its steps.
 
     Args:
-        negative: c, the size of the negative share.
-        step: by which equal copies move to either side, relative to the norm of what
+        negative: c, the size of a negative share.
+        step: d, by which an off-spring moves at most, relative to the norm of what
             moves.
+        offsprings: that a neuron may have, itself included: 2, 3 or 4.
         estimator: how indices and directions are found.
         examples: of the sample, at most.
 
@@ -56,12 +106,14 @@ class Signed:
 
     negative: float = 0.5
     step: float = 0.3
+    offsprings: int = MOST_OFFSPRINGS
     estimator: Estimator = field(default_factory=Rayleigh)
     examples: int = 2048
 
     def __post_init__(self) -> None:
         number("negative", self.negative, above=0)
         number("step", self.step, above=0)
+        whole("offsprings", self.offsprings, at_least=2, at_most=MOST_OFFSPRINGS)
         check_settings(self.estimator, DEFAULT_STEP, False)
         whole("examples", self.examples, at_least=1)
 
@@ -71,66 +123,57 @@ class Signed:
         cost = 2 * one_way
         affordable = min(self.examples, context.affordable(cost))
         sample = context.sample.part(0, int(affordable))
-        lowest = estimation.scores(sample, context.seed)
-        highest = estimation.scores(sample, context.seed, highest=True)
-        chosen, negative = {}, {}
-        for space in lowest:
-            chosen[space], negative[space] = self._better(
-                lowest[space], highest[space], context, space
-            )
-        scores = replace(lowest, spaces=chosen, epsilon=self.step)
+        low = estimation.scores(sample, context.seed)
+        high = estimation.scores(sample, context.seed, highest=True)
+        spaces, best = {}, {}
+        for space in low:
+            spaces[space], best[space] = self._scored(low[space], high[space])
+        scores = replace(low, spaces=spaces, epsilon=self.step, estimator=repr(self))
         plan = select(scores, context.graph, **context.selection)
-        moves = self._moves(plan.splits, negative)
+        moves = {
+            space: self._moves(indices, best[space])
+            for space, indices in plan.splits.items()
+        }
         plan = SplitPlan(plan.splits, made_for=plan.made_for, moves=moves)
         return Proposal(plan, scores, cost * sample.size)
 
-    def _better(
-        self, low: SpaceScores, high: SpaceScores, context: Round, space: str
-    ) -> tuple[SpaceScores, np.ndarray]:
-        """Scores of the better way for each neuron, and where it is the signed one."""
-        equal = -0.5 * self.step**2 * low.splitting_index
-        factor = 2 * self.negative * (1 + self.negative)
-        signed = factor * self.step**2 * high.splitting_index
-        negative = signed > equal
-
-        def chosen(
-            ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray], role: Role
-        ) -> dict[str, np.ndarray]:
-            found = {}
-            for name, array in ours.items():
-                axis, layout = context.graph.weight(name).layout(role)
-                own = tuple(block for block in layout if block.space == space)
-                where = lay.spread(own, {space: np.arange(len(negative))})
-                shape = [1] * array.ndim
-                shape[axis] = -1
-                found[name] = np.where(
-                    negative[where].reshape(shape), theirs[name], array
-                )
-            return found
-
-        return (
-            replace(
-                low,
-                splitting_index=np.where(
-                    negative, high.splitting_index, low.splitting_index
-                ),
-                gain=np.where(negative, signed, equal),
-                incoming=chosen(low.incoming, high.incoming, "produced"),
-                outgoing=chosen(low.outgoing, high.outgoing, "consumed"),
-                residual=None,
-                standard_error=None,
-                matrices=None,
-            ),
-            negative,
-        )
-
-    def _moves(
-        self, splits: Mapping[str, list[int]], negative: Mapping[str, np.ndarray]
-    ) -> dict[str, Moves]:
-        return {
-            space: Moves(
-                [-self.negative if negative[space][i] else 0.5 for i in indices],
-                [2 * self.step] * len(indices),
+    def _scored(
+        self, low: SpaceScores, high: SpaceScores
+    ) -> tuple[SpaceScores, dict[int, list[Way]]]:
+        """Scores of a space, and each neuron's best way by number of new neurons."""
+        gains, best = [], {}
+        for count, those in ways(self.negative).items():
+            if count == self.offsprings:
+                break
+            each = np.array(
+                [
+                    way.lowest * low.splitting_index
+                    + way.highest * high.splitting_index
+                    for way in those
+                ]
             )
-            for space, indices in splits.items()
-        }
+            best[count] = [those[k] for k in each.argmax(0)]
+            gains.append(0.5 * self.step**2 * each.max(0))
+        # A neuron's first child is chosen before its second. What that adds counts for
+        # no more than the first, so that the order of gains is that of children.
+        added = np.diff(gains, axis=0, prepend=0.0)
+        scores = replace(
+            low,
+            gain=np.minimum.accumulate(added, axis=0).reshape(-1),
+            parents=np.tile(np.arange(len(low.splitting_index)), len(gains)),
+            residual=None,
+            standard_error=None,
+            matrices=None,
+            second_incoming=high.incoming,
+            second_outgoing=high.outgoing,
+        )
+        return scores, best
+
+    def _moves(self, parents: list[int], best: dict[int, list[Way]]) -> Moves:
+        """What becomes of a space's new neurons, those of one parent side by side."""
+        chosen = [best[count][i] for i, count in Counter(parents).items()]
+        return Moves(
+            [share for way in chosen for share in way.shares],
+            [self.step * step for way in chosen for step in way.steps],
+            [direction for way in chosen for direction in way.along],
+        )

@@ -31,6 +31,7 @@ class Growth:
         gathers: old neuron of every new one, `[new width]`.
         shares: share of that neuron's outgoing weight that the new one gets.
         signs: the coefficient c_k of each copy, 0 where nothing was split.
+        second_signs: the same along the second direction.
         numbers: of the candidate that each new neuron is; -1 where it is none.
     """
 
@@ -38,20 +39,26 @@ class Growth:
     gathers: dict[str, np.ndarray]
     shares: dict[str, np.ndarray]
     signs: dict[str, np.ndarray]
+    second_signs: dict[str, np.ndarray]
     numbers: dict[str, np.ndarray]
 
     @classmethod
     def of(cls, graph: ChannelGraph, plan: SplitPlan, *, fresh: bool = False) -> Growth:
         """Works out a plan that fits the graph; `fresh` neurons in place of copies."""
-        gathers, shares, signs, numbers = {}, {}, {}, {}
+        gathers, shares, numbers = {}, {}, {}
+        signs, second_signs = {}, {}
         for space in graph.spaces:
             added = np.asarray(plan.splits.get(space.name, []), np.int64)
             gather = np.concatenate([np.arange(space.width), added])
             counts = np.bincount(gather, minlength=space.width)
             gathers[space.name] = gather
+            second_signs[space.name] = np.zeros(len(gather))
             moves = plan.moves.get(space.name)
             if moves is not None:
-                shares[space.name], signs[space.name] = _moved(gather, moves)
+                shares[space.name] = _shared(gather, moves)
+                signs[space.name], second_signs[space.name] = (
+                    _moved(gather, moves, shares[space.name], along) for along in (0, 1)
+                )
             elif fresh:
                 shares[space.name] = (np.arange(len(gather)) < space.width) * 1.0
                 signs[space.name] = np.zeros(len(gather))
@@ -60,7 +67,7 @@ class Growth:
                 signs[space.name] = _signs(gather, counts)
             numbers[space.name] = np.full(len(gather), -1)
             numbers[space.name][space.width :] = plan.candidates.get(space.name, -1)
-        return cls(graph.widths, gathers, shares, signs, numbers)
+        return cls(graph.widths, gathers, shares, signs, second_signs, numbers)
 
     @property
     def new_widths(self) -> dict[str, int]:
@@ -188,14 +195,18 @@ def moved(kernel: np.ndarray, moves: Iterable[Offset], step: float) -> np.ndarra
 
 
 def offsets(
-    growth: Growth, neurons: Neurons, directions: Field
+    growth: Growth,
+    neurons: Neurons,
+    directions: Field,
+    signs: Mapping[str, np.ndarray],
 ) -> dict[str, list[Offset]]:
-    """How the copies move, by kernel name.
+    """How the copies move along one direction each, by kernel name.
 
     Args:
         growth: the plan.
         neurons: the model's neurons.
         directions: relative directions, a field of unit vectors.
+        signs: the growth's, or its second ones.
 
     An offset is halved on duplicated inputs exactly as the kernel is; otherwise the
     step would be up to twice too long.
@@ -205,14 +216,14 @@ def offsets(
         neurons.slots, neurons.norms(), directions, strict=True
     ):
         weight = neurons.graph.weight(slot.weight)
-        signs = growth.along(weight, slot.axis, growth.signs)
-        where = np.flatnonzero(signs)
+        along = growth.along(weight, slot.axis, dict(signs))
+        where = np.flatnonzero(along)
         if len(where):
             only = {slot.axis: where}
             parents = growth.sources(weight, slot.axis)[where]
             norms = np.take(slot.broadcast(norm), parents, slot.axis)
             values = growth.weight(direction, weight, only)
-            values = values * norms * np.take(signs, where, slot.axis)
+            values = values * norms * np.take(along, where, slot.axis)
             found.setdefault(slot.weight, []).append(Offset(slot.axis, where, values))
     return found
 
@@ -222,16 +233,26 @@ def _layout(weight: WeightUse, axis: int) -> lay.Layout:
     return layout
 
 
-def _moved(gather: np.ndarray, moves: Moves) -> tuple[np.ndarray, np.ndarray]:
-    """Shares and coefficients of a space whose plan says them, `[new width]` each."""
-    added = len(moves.shares)
-    given, steps = np.array(moves.shares), np.array(moves.steps)
-    shares = np.append(np.ones(len(gather) - added), given)
-    signs = np.append(np.zeros(len(gather) - added), (given != 0) * (1 - given) * steps)
-    # A fresh neuron takes nothing, and its parent stays.
-    np.add.at(shares, gather[-added:] if added else [], -given)
-    np.add.at(signs, gather[-added:] if added else [], -given * steps)
-    return shares, signs
+def _shared(gather: np.ndarray, moves: Moves) -> np.ndarray:
+    """Shares of a space whose plan says them, `[new width]`."""
+    old = len(gather) - len(moves.shares)
+    shares = np.append(np.ones(old), moves.shares)
+    np.subtract.at(shares, gather[old:], moves.shares)
+    return shares
+
+
+def _moved(
+    gather: np.ndarray, moves: Moves, shares: np.ndarray, along: int
+) -> np.ndarray:
+    """Coefficients along one direction, where the plan says them, `[new width]`."""
+    old = len(gather) - len(moves.steps)
+    # A fresh neuron has no copy to move apart from.
+    moving = (np.array(moves.along) == along) & (np.array(moves.shares) != 0)
+    signs = np.append(np.zeros(old), moving * np.array(moves.steps))
+    leaning = np.zeros(old)
+    np.add.at(leaning, gather[old:], shares[old:] * signs[old:])
+    signs[:old] -= leaning / shares[:old]
+    return signs
 
 
 def _signs(gather: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -219,15 +219,21 @@ class Splitting:
     @cached_property
     def _offsets(self) -> dict[str, list[Offset]]:
         """What a step of 1 adds to each kernel."""
-        apart = {
-            space: indices
-            for space, indices in self._splits.items()
-            if self.growth.signs[space].any()
-        }
-        if not apart:
-            return {}
-        directions = _directions(self._neurons, self._known, apart, self._seed)
-        return offsets(self.growth, self._neurons, directions)
+        found: dict[str, list[Offset]] = {}
+        for second in (False, True):
+            signs = self.growth.second_signs if second else self.growth.signs
+            apart = [s for s, each in self._splits.items() if each and signs[s].any()]
+            if not apart:
+                continue
+            if second:
+                directions = _second_directions(self._neurons, self._known, apart)
+            else:
+                splits = {space: self._splits[space] for space in apart}
+                directions = _directions(self._neurons, self._known, splits, self._seed)
+            moving = offsets(self.growth, self._neurons, directions, signs)
+            for weight, each in moving.items():
+                found.setdefault(weight, []).extend(each)
+        return found
 
     @cached_property
     def _fresh_offsets(self) -> dict[str, list[Offset]]:
@@ -353,3 +359,26 @@ def _directions(
     if not given:
         return random
     return [a + b for a, b in zip(assemble(neurons, known, given), random, strict=True)]
+
+
+def _second_directions(
+    neurons: Neurons,
+    known: Mapping[str, SpaceScores | Directions],
+    spaces: list[str],
+) -> Field:
+    """Second relative directions of all neurons of some spaces.
+
+    Raises:
+        PlanError: nobody knows them.
+    """
+    for space in spaces:
+        directions = known.get(space)
+        if directions is None or not (
+            directions.second_incoming or directions.second_outgoing
+        ):
+            raise PlanError(
+                f"The plan moves neurons of space {space!r} along a second direction, "
+                "but neither it nor the scores hold one. Pass the scores that it was "
+                "made from, or moves along the first direction only."
+            )
+    return assemble(neurons, known, spaces, second=True)

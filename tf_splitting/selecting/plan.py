@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,7 @@ class SplitPlan:
         }
         self.directions = {
             space: Directions(
-                known.incoming, known.outgoing, getattr(known, "fresh", {})
+                *(getattr(known, each.name, {}) for each in fields(Directions))
             )
             for space, known in check_directions("directions", directions).items()
         }
