@@ -34,7 +34,7 @@ TRAINING_EPOCHS = define_number(
 )
 GROWING_SHARE = define_number(
     "growing_share",
-    0.3,
+    0.5,
     "Share of --training_epochs that is spent before the last split.",
     at_least=0,
     at_most=0.99,

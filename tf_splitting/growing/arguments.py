@@ -39,7 +39,7 @@ EPOCHS, FINAL_EPOCHS = 1, 4
 Decay = Literal["last", "every"]
 DECAYS = ("last", "every")
 # Of the training compute, before the last split.
-GROWING_SHARE = 0.3
+GROWING_SHARE = 0.5
 
 # Passed on to `fit`, which has these defaults.
 OF_FIT = {
@@ -238,7 +238,8 @@ class GrowArguments(JobArguments):
         width_multiple: spaces grow to multiples of this only.
         max_widths: largest width of every space, or of spaces by name.
         max_growth: largest ratio of a space's widths in one round: up to 2 where
-            neurons are copied, of any size (up to 64) where they are added fresh.
+            neurons are copied (4 by the method `"signed"`), of any size (up to 64)
+            where they are added fresh.
         sample_size: most examples that neurons are measured on; the `"splitting"`
             method takes as many of them as it needs to settle its plan. Default:
             8,192, fewer if they would take more than 512 MB.
