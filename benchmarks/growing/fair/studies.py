@@ -59,32 +59,29 @@ STUDIED_INDEX = grown("splitting", STUDIED)
 TRAINED = grown("splitting", trained=True)
 
 
-def of_shape(shape: str, schedule: dict[str, Any] = STUDIED) -> list[Arm]:
+def of_shape(shape: str) -> list[Arm]:
     """A seed of other proportions: the same scaled, grown, and the widths found."""
-    index = grown("splitting", schedule, shape=shape)
+    index = grown("splitting", shape=shape)
     return [scaled(shape=shape), index, replace(found(index, shape=shape), seeds=3)]
 
 
-# The rates that are best at the usual budget, for what is not tuned once more.
-SCALED_RATE, GROWN_RATE = 1.2e-2, 1.2e-2
+# The rate that is best at the usual budget, for what is not tuned once more.
+USUAL_RATE = 1.2e-2
 # The rate that schedules and scores were compared at.
 STUDIED_RATE = 6e-3
 
 
-def once(arm: Arm, rate: float = GROWN_RATE, seeds: int = 3) -> Arm:
+def once(arm: Arm, rate: float = USUAL_RATE, seeds: int = 3) -> Arm:
     """The arm at one rate."""
     return replace(arm, rates=(rate,), seeds=seeds)
 
 
-def at_budgets(budgets: Sequence[float], **spec: Any) -> list[Arm]:
+def at_budgets(budgets: Sequence[float]) -> list[Arm]:
     """Scaled and grown at several budgets."""
     return [
-        replace(once(arm, rate), name=f"{arm.name}, {budget:g} epochs")
+        replace(once(arm), name=f"{arm.name}, {budget:g} epochs")
         for budget in budgets
-        for arm, rate in (
-            (scaled(budget=budget, **spec), SCALED_RATE),
-            (grown("splitting", budget=budget, **spec), GROWN_RATE),
-        )
+        for arm in (scaled(budget=budget), grown("splitting", budget=budget))
     ]
 
 
@@ -99,6 +96,11 @@ CONTROLS = [
         replace(scaled(f"scaled to {size:.0%} of the MACs", size=size), seeds=3)
         for size in (0.5, 0.25)
     ),
+]
+# As many seconds as growing takes, or more: scaled, with more compute.
+SLOWER = [
+    once(scaled(f"scaled, {times} times the compute", budget=times * 2.4))
+    for times in (2, 3)
 ]
 # At 65 % of the usual budget; of a seed that is trained already, at half of it.
 LESS = once(grown("splitting", budget=0.65 * 2.4), seeds=5)
@@ -154,7 +156,6 @@ def redistributions(shape: str) -> list[Arm]:
     return [
         once(
             scaled(f"redistribution {n}", widths=widths, budget=WORTH_BUDGET),
-            SCALED_RATE,
             seeds=1,
         )
         for n, widths in enumerate(redistributed(seed, REDISTRIBUTED))
@@ -211,7 +212,9 @@ STUDIES: dict[str, list[Arm]] = {
         once(grown(method, STUDIED), STUDIED_RATE) for method in BY_SCORE.values()
     ],
     "curve": CURVE,
-    "long": [long(SCALED), long(INDEX), long(grown("uniform"))],
+    "long": [long(SCALED), long(INDEX)],
+    "long, evenly": [long(SCALED), long(grown("uniform"))],
+    "seconds": [INDEX, *SLOWER],
     "schedules": scheduled(SCHEDULES),
     "shares": scheduled(SHARES, 1.2e-2),
     "shares, slower": scheduled(SHARES),
