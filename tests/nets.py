@@ -4,6 +4,8 @@ All end in logits for three classes. Activations are smooth where second derivat
 are compared: a ReLU has none, only kinks.
 """
 
+import contextlib
+
 import keras
 import numpy as np
 from keras import layers
@@ -292,3 +294,39 @@ def random_plan(graph, seed=0, share=0.1):
         chosen = generator.choice(space.width, count, replace=False).tolist()
         splits[space.name] = [*chosen, chosen[0]]
     return SplitPlan(splits)
+
+
+def random_removal(graph, seed=0, share=1 / 3):
+    """Removes some neurons of every growable space that has more than one."""
+    from tf_splitting import RemovalPlan
+
+    generator = np.random.default_rng(seed)
+    removals = {}
+    for space in graph.growable:
+        count = min(max(1, int(share * space.width)), space.width - 1)
+        chosen = generator.choice(space.width, count, replace=False).tolist()
+        removals[space.name] = chosen
+    return RemovalPlan(removals)
+
+
+@contextlib.contextmanager
+def silenced(model, graph, plan):
+    """Within, the outgoing weights of what a plan removes are zero."""
+    before = [np.array(v) for v in model.variables]
+    for weight in graph.weights:
+        for use in weight.axes:
+            if use.role != "consumed":
+                continue
+            values = np.array(weight.variable)
+            start = 0
+            for space, repeat in use.layout:
+                for neuron in plan.removals.get(space, ()):
+                    first = start + neuron * repeat
+                    where = [slice(None)] * values.ndim
+                    where[use.axis] = slice(first, first + repeat)
+                    values[tuple(where)] = 0.0
+                start += graph.widths[space] * repeat
+            weight.variable.assign(values)
+    yield model
+    for variable, value in zip(model.variables, before, strict=True):
+        variable.assign(value)

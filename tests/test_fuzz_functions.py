@@ -69,6 +69,15 @@ def plan():
     return ts.SplitPlan({"first": [0, 3]}, made_for={"first": 4})
 
 
+def removal():
+    return ts.RemovalPlan({"first": [0, 3]}, made_for={"first": 4})
+
+
+def saved_removal():
+    removal().save("removal.json")
+    return "removal.json"
+
+
 def saved_plan():
     plan().save("plan.json")
     return "plan.json"
@@ -96,6 +105,12 @@ def is_splits(value):
         isinstance(k, str) and isinstance(v, list) and all(map(whole(0), v))
         for k, v in value.items()
     )
+
+
+def is_removals(value):
+    if value is None or not is_splits(value):
+        return value is None
+    return all(len({*indices}) == len(indices) for indices in value.values())
 
 
 def is_made_for(value):
@@ -282,6 +297,47 @@ FUNCTIONS = {
             {"epsilon": "fresh", "carried_scales": "draw", "optimizer_state": "old"},
             {"epsilon": np.float32(0.1), "scores": scores(), "split_untrainable": 1},
         ),
+    ),
+    "remove": Function(
+        ts.remove,
+        lambda: {"model": model(), "plan": removal()},
+        {
+            "model": junk.nothing,
+            "plan": junk.nothing,
+            "dataset": only(None),
+            "sample_size": whole(1),
+            "seed": SEED,
+            "verify": only(None),
+            "split_untrainable": is_truth,
+            "optimizer_state": junk.nothing,
+        },
+        (
+            {"dataset": nets.data(model()), "sample_size": np.int64(5)},
+            {"verify": np.zeros((2, 5)), "optimizer_state": "reset"},
+        ),
+    ),
+    "RemovalPlan": Function(
+        ts.RemovalPlan,
+        lambda: {"removals": {"first": [0]}},
+        {"removals": is_removals, "made_for": is_made_for},
+        ({"removals": {"first": np.array([1, 0])}, "made_for": {"first": 4}},),
+    ),
+    "RemovalPlan.from_json": Function(
+        ts.RemovalPlan.from_json,
+        lambda: {"text": removal().to_json()},
+        {"text": junk.nothing},
+    ),
+    "RemovalPlan.load": Function(
+        ts.RemovalPlan.load, lambda: {"path": saved_removal()}, {"path": junk.nothing}
+    ),
+    "RemovalPlan.save": Function(
+        removal().save, lambda: {"path": "a"}, {"path": is_path}
+    ),
+    "RemovalPlan.widths": Function(
+        removal().widths, lambda: {"graph": graph()}, {"graph": junk.nothing}
+    ),
+    "RemovalPlan.check": Function(
+        removal().check, lambda: {"graph": graph()}, {"graph": junk.nothing}
     ),
     "SplitPlan": Function(
         ts.SplitPlan,

@@ -15,8 +15,8 @@ from tf_splitting.costs import (
 from tf_splitting.errors import Interrupted, SplittingError
 from tf_splitting.estimating import Exact, Rayleigh, SplittingScores, estimate
 from tf_splitting.growing import grow, train
-from tf_splitting.rebuilding import split
-from tf_splitting.selecting import SplitPlan, select
+from tf_splitting.rebuilding import remove, split
+from tf_splitting.selecting import RemovalPlan, SplitPlan, select
 from tf_splitting.support import VERSION, request_stop, stop_on_signals
 from tf_splitting.tracing import ChannelGraph, ChannelSpace, trace
 from tf_splitting.training import GrowthHistory
@@ -30,6 +30,7 @@ __all__ = [
     "GrowthHistory",
     "Interrupted",
     "Rayleigh",
+    "RemovalPlan",
     "SplitPlan",
     "SplittingError",
     "SplittingScores",
@@ -43,6 +44,7 @@ __all__ = [
     "methods",
     "models",
     "params_per_layer",
+    "remove",
     "request_stop",
     "select",
     "split",

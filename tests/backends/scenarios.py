@@ -149,6 +149,20 @@ def split(folder):
     return {"outputs": outputs, **state, **weights(grown)}
 
 
+@row
+def remove(folder):
+    """The smaller network's weights and outputs, mean outputs folded."""
+    model = model_of(nets.conv_bn)
+    model.fit(*examples(model), batch_size=24, epochs=1, shuffle=False, verbose=0)
+    plan = nets.random_removal(tf_splitting.trace(model))
+    smaller = tf_splitting.remove(model, plan, dataset=examples(model))
+    outputs = smaller.predict(examples(model)[0], verbose=0)
+    state = {
+        f"optimizer {i}": np.array(v) for i, v in enumerate(smaller.optimizer.variables)
+    }
+    return {"outputs": outputs, **state, **weights(smaller)}
+
+
 def grown(folder, **options):
     # As above: a job that goes on has to find the same names.
     keras.utils.clear_session()

@@ -1,4 +1,4 @@
-"""Every network of keras.applications can be traced and grown, families saved too."""
+"""Every network of keras.applications can be traced, grown and made smaller."""
 
 import gc
 
@@ -9,7 +9,7 @@ import pytest
 import stock
 import tiers
 
-from tf_splitting import count_macs, split, trace
+from tf_splitting import count_macs, remove, split, trace
 from tf_splitting.costs.base import total
 from tf_splitting.costs.macs import growable_share, macs_terms
 
@@ -108,6 +108,12 @@ def test_application(name, top, tmp_path):
     after = assert_preserved(model, grown, images)
     expected = total(macs_terms(graph), plan.widths(graph))
     assert count_macs(grown) == expected > total(macs_terms(graph), graph.widths)
+
+    fewer = nets.random_removal(graph)
+    smaller = remove(model, fewer)
+    with nets.silenced(model, graph, fewer):
+        assert_preserved(model, smaller, images)
+    assert count_macs(smaller) == total(macs_terms(graph), fewer.widths(graph))
 
     # The others are of the same layers; reading one takes as long as building it.
     if name in QUICK:

@@ -1,4 +1,4 @@
-"""Whatever the model and the plan: splitting keeps the function, costs come out right.
+"""Whatever the model and the plan: the function is kept, costs come out right.
 
 Models and plans are random (`random_models`); a failure prints the smallest recipe that
 hypothesis could find. `build(Recipe(...))` makes its model.
@@ -8,13 +8,14 @@ from collections import Counter
 
 import hypothesis
 import keras
+import nets
 import numpy as np
 import pytest
 import tiers
 from hypothesis import HealthCheck, Phase, given, settings
 from random_models import LAYERS, STRUCTURES, build, plans, recipes
 
-from tf_splitting import SplitPlan, count_macs, count_params, split, trace
+from tf_splitting import SplitPlan, count_macs, count_params, remove, split, trace
 from tf_splitting.costs.base import total
 from tf_splitting.costs.macs import macs_terms
 from tf_splitting.costs.params import params_terms
@@ -125,6 +126,15 @@ def assert_same_from_file(grown, x, path):
     assert sorted(trace(loaded).widths.values()) == sorted(trace(grown).widths.values())
 
 
+def assert_removed(model, graph, seed, x):
+    """A smaller model computes what the whole one does without some neurons."""
+    plan = nets.random_removal(graph, seed)
+    smaller = remove(model, plan)
+    with nets.silenced(model, graph, plan):
+        assert_same(outputs(model, x), outputs(smaller, x))
+    assert trace(smaller).widths == plan.widths(graph)
+
+
 FEATURES = (
     "again: Dense",
     "again: Functional",
@@ -204,6 +214,7 @@ def check(recipe, drawn, path):
     elif "shared across levels" not in features:
         # Keras files hold a layer anew for every nested model that it is part of.
         assert_same_from_file(grown, x, path)
+    assert_removed(model, graph, recipe.seed, x)
     if behaves_otherwise_in_training(model):
         # Last, because it moves the averages that inference uses.
         before = outputs(model, x, training=True)

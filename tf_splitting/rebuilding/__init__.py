@@ -1,13 +1,14 @@
-"""From a plan to the grown model: weights, optimizer state and settings carried over.
+"""From a plan to the model it asks for, with weights, optimizer state and settings.
 
-In: a model, a `SplitPlan`, directions.
-Out: a grown model, checked against its plan.
-Imports from: selecting, estimating, tracing, support.
+In: a model, a `SplitPlan` with directions, or a `RemovalPlan`.
+Out: the model rebuilt, checked against its plan.
+Imports from: selecting, estimating, tracing, data, support.
 """
 
 from tf_splitting.rebuilding.fresh import STARTS, FreshStart, Start
 from tf_splitting.rebuilding.growth import Growth, moved, offsets
 from tf_splitting.rebuilding.optimizer_state import OPTIMIZER_STATES, OptimizerState
+from tf_splitting.rebuilding.removing import remove
 from tf_splitting.rebuilding.splitting import (
     FRESH,
     Splitting,
@@ -31,5 +32,6 @@ __all__ = [
     "moved",
     "offsets",
     "reclassed",
+    "remove",
     "split",
 ]

@@ -1,4 +1,4 @@
-"""What a plan does to every axis: gathers, shares and signs, and to every weight.
+"""What a plan of splits does to every neuron: shares and signs; and to every kernel.
 
 A neuron split into m copies becomes `(θ + ε c_k v, (b + ε c_k γ) / m)` for k = 1..m,
 with coefficients c_k that sum to zero and whose squares average 1: for two copies +1
@@ -17,27 +17,22 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tf_splitting.rebuilding.gathering import Gathering
 from tf_splitting.selecting import Moves, SplitPlan
 from tf_splitting.tracing import ChannelGraph, Field, Neurons, WeightUse
 from tf_splitting.tracing import layout as lay
 
 
 @dataclass(frozen=True)
-class Growth:
-    """A plan worked out for every space of a graph.
+class Growth(Gathering):
+    """A plan of splits worked out for every space of a graph.
 
     Attributes:
-        widths: width of each space before.
-        gathers: old neuron of every new one, `[new width]`.
-        shares: share of that neuron's outgoing weight that the new one gets.
         signs: the coefficient c_k of each copy, 0 where nothing was split.
         second_signs: the same along the second direction.
         numbers: of the candidate that each new neuron is; -1 where it is none.
     """
 
-    widths: dict[str, int]
-    gathers: dict[str, np.ndarray]
-    shares: dict[str, np.ndarray]
     signs: dict[str, np.ndarray]
     second_signs: dict[str, np.ndarray]
     numbers: dict[str, np.ndarray]
@@ -69,106 +64,9 @@ class Growth:
             numbers[space.name][space.width :] = plan.candidates.get(space.name, -1)
         return cls(graph.widths, gathers, shares, signs, second_signs, numbers)
 
-    @property
-    def new_widths(self) -> dict[str, int]:
-        """Width of each space afterwards."""
-        return {space: len(gather) for space, gather in self.gathers.items()}
-
-    def expand(
-        self,
-        array: np.ndarray,
-        weight: WeightUse,
-        only: Mapping[int, np.ndarray] | None = None,
-    ) -> np.ndarray:
-        """An array shaped like a weight, gathered along all its channel axes.
-
-        `only` restricts some axes to some positions of the result.
-        """
-        only = only or {}
-        for use in sorted(weight.axes, key=lambda use: use.axis not in only):
-            index = lay.sources(use.layout, self.widths, self.gathers)
-            if use.axis in only:
-                array = np.take(array, index[only[use.axis]], use.axis)
-            elif len(index) != array.shape[use.axis]:
-                array = np.take(array, index, use.axis)
-        return array
-
-    def along(
-        self, weight: WeightUse, axis: int, values: dict[str, np.ndarray]
-    ) -> np.ndarray:
-        """Per-neuron values of an axis of the new weight, ready to multiply it."""
-        shape = [1] * len(weight.variable.shape)
-        shape[axis] = -1
-        return lay.spread(_layout(weight, axis), values).reshape(shape)
-
-    def sources(self, weight: WeightUse, axis: int) -> np.ndarray:
-        """Old position of every position of an axis of the new weight."""
-        return lay.sources(_layout(weight, axis), self.widths, self.gathers)
-
-    def weight(
-        self,
-        value: np.ndarray,
-        weight: WeightUse,
-        only: Mapping[int, np.ndarray] | None = None,
-    ) -> np.ndarray:
-        """A weight after the split at ε = 0: copied, and shared where consumed.
-
-        `only` restricts some axes to some positions of the result.
-        """
-        grown = self.expand(value, weight, only)
-        for use in weight.axes:
-            if use.role == "consumed" and self._grows(use.layout):
-                share = self.along(weight, use.axis, self.shares)
-                if only and use.axis in only:
-                    share = np.take(share, only[use.axis], use.axis)
-                grown = grown * share.astype(value.dtype)
-        return grown
-
     def fresh(self, weight: WeightUse, axis: int) -> np.ndarray:
         """Positions of fresh neurons on an axis of the new weight."""
         return np.flatnonzero(self.along(weight, axis, self.shares) == 0)
-
-    def _grows(self, layout: lay.Layout) -> bool:
-        return any(
-            len(self.gathers[block.space]) != self.widths[block.space]
-            for block in layout
-        )
-
-    def among_old(self, weight: WeightUse) -> np.ndarray:
-        """Which entries of a grown weight no added neuron takes part in."""
-        old = {
-            space: np.arange(len(gather)) < self.widths[space]
-            for space, gather in self.gathers.items()
-        }
-        among = np.ones((1,) * len(weight.variable.shape), bool)
-        for use in weight.axes:
-            among = among & self.along(weight, use.axis, old)
-        return among
-
-    def old_positions(self, weight: WeightUse, axis: int) -> np.ndarray:
-        """Positions of an axis of the new weight that were there before, in order."""
-        if axis not in {use.axis for use in weight.axes}:
-            return np.arange(weight.variable.shape[axis])
-        old = {
-            space: np.arange(len(gather)) < self.widths[space]
-            for space, gather in self.gathers.items()
-        }
-        return np.flatnonzero(self.along(weight, axis, old))
-
-    def gradient_like(
-        self, value: np.ndarray, weight: WeightUse, degree: int
-    ) -> np.ndarray:
-        """What becomes of a quantity that scales as the gradient to a power.
-
-        Copies of a neuron see their share of its gradient, because its outgoing weight
-        is shared out (a fresh neuron starts with none); gradients of outgoing weights
-        stay what they were.
-        """
-        grown = self.expand(value, weight)
-        for use in weight.axes:
-            if use.role != "consumed":
-                grown = grown * self.along(weight, use.axis, self.shares) ** degree
-        return grown.astype(value.dtype)
 
 
 class Offset(NamedTuple):
@@ -226,11 +124,6 @@ def offsets(
             values = values * norms * np.take(along, where, slot.axis)
             found.setdefault(slot.weight, []).append(Offset(slot.axis, where, values))
     return found
-
-
-def _layout(weight: WeightUse, axis: int) -> lay.Layout:
-    (layout,) = {use.layout for use in weight.axes if use.axis == axis}
-    return layout
 
 
 def _shared(gather: np.ndarray, moves: Moves) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""Carries an optimizer's state over to a grown model.
+"""Carries an optimizer's state over to a rebuilt model.
 
 Each slot variable scales as some power of the gradient; a copy of a neuron sees 1/m of
-the gradient (`Growth.gradient_like`), so at ε = 0 a first moment is divided by m and
+the gradient (`Gathering.gradient_like`), so at ε = 0 a first moment is divided by m and
 copied, a second moment by m². After one step of the grown model:
 
     SGD, with or without momentum: an entry's update is its parent's over the number
@@ -27,7 +27,7 @@ import keras
 import numpy as np
 
 from tf_splitting.errors import SplittingWarning
-from tf_splitting.rebuilding.growth import Growth
+from tf_splitting.rebuilding.gathering import Gathering
 from tf_splitting.support import fresh_optimizer, has_own_schedule
 from tf_splitting.tracing import WeightUse
 
@@ -55,16 +55,16 @@ OPTIMIZER_STATES = ("carry", "old", "reset")
 def carry_optimizer_state(
     old: keras.Model,
     new: keras.Model,
-    growth: Growth,
+    gathering: Gathering,
     weights: Mapping[int, WeightUse],
     state: OptimizerState = "carry",
 ) -> None:
-    """Builds the grown model's optimizer and fills in the grown state.
+    """Builds the new model's optimizer and fills in the state.
 
     Args:
-        old: the model before the split, compiled.
-        new: the grown model, compiled alike; its variables are in the same order.
-        growth: the plan.
+        old: the model before, compiled.
+        new: the rebuilt model, compiled alike; its variables are in the same order.
+        gathering: the plan, worked out.
         weights: uses of the old model's variables, by `id` of the variable.
         state: "carry" all of it; that of "old" neurons only, so that slots of added
             ones begin anew, where they read and where they are read; or "reset" it: as
@@ -99,21 +99,22 @@ def carry_optimizer_state(
         if weight is None:
             target.assign(source)
         elif slot == "average":
-            target.assign(growth.weight(source.numpy(), weight))
+            target.assign(gathering.weight(source.numpy(), weight))
         elif slot == "gradient_accumulator" or slot in degrees:
             degree = degrees.get(slot, 1)
-            value = growth.gradient_like(source.numpy(), weight, degree)
+            value = gathering.gradient_like(source.numpy(), weight, degree)
             if state == "old":
-                value = np.where(growth.among_old(weight), value, target.numpy())
+                value = np.where(gathering.among_old(weight), value, target.numpy())
             target.assign(value)
-        elif growth.new_widths == growth.widths:
+        elif gathering.new_widths == gathering.widths:
             target.assign(source)
         else:
             unknown.append(source.path)
     if unknown:
         warnings.warn(
-            f"Optimizer {type(inner).__name__} has state whose scaling under a split "
-            f"is not known; these slots start anew: {', '.join(unknown[:3])}"
+            f"Optimizer {type(inner).__name__} has state of which nobody knows what "
+            "becomes of it at other widths; these slots start anew: "
+            + ", ".join(unknown[:3])
             + (f" and {len(unknown) - 3} more." if len(unknown) > 3 else "."),
             SplittingWarning,
             stacklevel=3,

@@ -24,6 +24,7 @@ from tf_splitting.rebuilding.optimizer_state import (
     OptimizerState,
     carry_optimizer_state,
 )
+from tf_splitting.rebuilding.rebuild import rebuild, same_class
 from tf_splitting.rebuilding.verification import check_function, check_widths
 from tf_splitting.selecting import SplitPlan
 from tf_splitting.support import (
@@ -39,12 +40,8 @@ from tf_splitting.tracing import (
     Field,
     Neurons,
     as_numpy,
-    clone,
-    remake_layer,
     trace,
-    variable_pairs,
 )
-from tf_splitting.tracing import layout as lay
 
 # The word for new neurons in place of copies.
 FRESH = "fresh"
@@ -193,7 +190,7 @@ class Splitting:
         optimizer_state: OptimizerState = "carry",
         verify: Any = None,
         split_untrainable: bool = False,
-        class_of: Callable[[type], type] = lambda kind: kind,
+        class_of: Callable[[type], type] = same_class,
     ) -> None:
         self.model = model
         self._class_of = class_of
@@ -255,29 +252,9 @@ class Splitting:
             return self._build(epsilon)
 
     def _build(self, epsilon: float) -> keras.Model:
-        sizes: dict[int, dict[str, Any]] = {}
-        for use in self.graph.configs:
-            changes = sizes.setdefault(id(use.layer), {})
-            length = lay.size(use.layout, self.growth.new_widths)
-            if use.index is None:
-                changes[use.key] = length
-            else:
-                entry = list(use.layer.get_config()[use.key])
-                entry[use.index] = length
-                changes[use.key] = tuple(entry)
-        shapes: dict[int, tuple[int | None, ...]] = {}
-        for nested in self.graph.nested_inputs:
-            shape = list(nested.tensor.shape)
-            shape[nested.axis] = lay.size(nested.layout, self.growth.new_widths)
-            shapes[id(nested.tensor)] = tuple(shape)
-        new, remade = clone(
-            self.model,
-            lambda layer: remake_layer(
-                layer, sizes.get(id(layer), {}), self._class_of(type(layer))
-            ),
-            shapes,
+        new, self._pairs = rebuild(
+            self.model, self.graph, self.growth.new_widths, self._class_of
         )
-        self._pairs = variable_pairs(self.model, remade)
         self._check(new)
         self.set_weights(epsilon)
         if self.model.compiled:

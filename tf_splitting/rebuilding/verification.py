@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from tf_splitting.errors import RebuildError
-from tf_splitting.rebuilding.growth import Growth
+from tf_splitting.rebuilding.gathering import Gathering
 from tf_splitting.tracing import (
     Activation,
     ChannelGraph,
@@ -31,15 +31,15 @@ _REPORT = "This is a bug: please report it with the model's config."
 
 
 def check_widths(
-    old: keras.Model, graph: ChannelGraph, grown: ChannelGraph, growth: Growth
+    old: keras.Model, graph: ChannelGraph, rebuilt: ChannelGraph, gathering: Gathering
 ) -> None:
-    """Raises unless the grown model's spaces are as wide as planned.
+    """Raises unless the rebuilt model's spaces are as wide as planned.
 
     Raises:
         RebuildError: a space is not.
     """
-    planned = growth.new_widths
-    for space, width in grown.widths.items():
+    planned = gathering.new_widths
+    for space, width in rebuilt.widths.items():
         if planned.get(space) != width:
             raise RebuildError(
                 f"Space {space!r} of the rebuilt model {graph.name!r} has {width} "
@@ -47,7 +47,7 @@ def check_widths(
                 old,
             )
     # A model's MACs are its terms at its widths: equal terms make the MACs planned.
-    if graph.terms != grown.terms:
+    if graph.terms != rebuilt.terms:
         raise RebuildError(
             f"The rebuilt model {graph.name!r} has other MACs than planned. {_REPORT}",
             old,
@@ -55,16 +55,22 @@ def check_widths(
 
 
 def check_function(
-    old: keras.Model, new: keras.Model, graph: ChannelGraph, growth: Growth, x: Any
+    old: keras.Model,
+    new: keras.Model,
+    graph: ChannelGraph,
+    gathering: Gathering,
+    x: Any,
+    unharmed: keras.Model | None = None,
 ) -> None:
-    """Raises unless two models, one grown from the other at ε = 0, compute the same.
+    """Raises unless two models, of which one was rebuilt, compute the same.
 
     Args:
-        old: the model before.
-        new: the grown model.
+        old: the model before, or what is to be compared in place of it.
+        new: the rebuilt model, at ε = 0.
         graph: the old model's trace.
-        growth: the plan worked out.
+        gathering: the plan worked out.
         x: a batch of inputs, as the model takes them; 32 examples are used.
+        unharmed: the model before, if `old` is another.
 
     Raises:
         RebuildError: outputs differ; it names the first layer whose output does.
@@ -75,15 +81,15 @@ def check_function(
     worst = max(map(_difference, before, after))
     if worst <= tolerance:
         return
-    layer = _first_difference(old, new, graph, growth, x, tolerance)
+    layer = _first_difference(old, new, graph, gathering, x, tolerance)
     raise RebuildError(
         f"The rebuilt model {graph.name!r} computes something else: outputs differ by "
         f"{worst:.2g} of their largest value, where {tolerance:g} is allowed. The "
-        f"first layer whose output differs is {layer!r}. The model before the split "
+        f"first layer whose output differs is {layer!r}. The model before it "
         "is unharmed, and this error's attribute `model`. A layer that draws random "
         "numbers in inference mode needs verify off; a layer of your own may describe "
         "itself wrongly in trace_channels.",
-        old,
+        old if unharmed is None else unharmed,
     )
 
 
@@ -108,7 +114,7 @@ def _first_difference(
     old: keras.Model,
     new: keras.Model,
     graph: ChannelGraph,
-    growth: Growth,
+    gathering: Gathering,
     x: Any,
     tolerance: float,
 ) -> str:
@@ -118,7 +124,7 @@ def _first_difference(
     for ours, theirs in zip(_outputs(flats[0], x), _outputs(flats[1], x), strict=True):
         for a, b in zip(ours, theirs, strict=True):
             activation = next(activations)
-            if _difference(*_matched(a, b, activation, growth)) > tolerance:
+            if _difference(*_matched(a, b, activation, gathering)) > tolerance:
                 return activation.layer
     return graph.activations[-1].layer
 
@@ -134,14 +140,14 @@ def _outputs(flat: FlatGraph, x: Any) -> Any:
 
 
 def _matched(
-    old: Any, new: Any, activation: Activation, growth: Growth
+    old: Any, new: Any, activation: Activation, gathering: Gathering
 ) -> tuple[np.ndarray, np.ndarray]:
     """An output and what it has become, where neurons are old ones or copies."""
     old, new = (keras.ops.convert_to_numpy(t) for t in (old, new))
     if old.ndim < 2:
         return old, new
-    index = lay.sources(activation.layout, growth.widths, growth.gathers)
-    kept = np.flatnonzero(lay.spread(activation.layout, growth.shares))
+    index = lay.sources(activation.layout, gathering.widths, gathering.gathers)
+    kept = np.flatnonzero(lay.spread(activation.layout, gathering.shares))
     if new.shape[activation.axis] != len(index):
         return old, new
     return (

@@ -1,12 +1,13 @@
-"""From scores to a plan: which neurons to split within a budget.
+"""From scores to a plan: which neurons to split or remove within a budget.
 
 In: `SplittingScores`, a `ChannelGraph`, a cost and limits.
-Out: a `SplitPlan`, plain data that can be printed, saved and edited.
+Out: a `SplitPlan` or `RemovalPlan`, plain data that can be printed, saved and edited.
 Imports from: estimating, costs, tracing, support.
 """
 
 from tf_splitting.selecting.moves import Moves
 from tf_splitting.selecting.plan import SplitPlan
+from tf_splitting.selecting.removal_plan import RemovalPlan
 from tf_splitting.selecting.selection import gain_of, select
 
-__all__ = ["Moves", "SplitPlan", "gain_of", "select"]
+__all__ = ["Moves", "RemovalPlan", "SplitPlan", "gain_of", "select"]

@@ -12,19 +12,9 @@ import numpy as np
 
 from tf_splitting.errors import PlanError
 from tf_splitting.estimating import Directions, by_space, check_directions
+from tf_splitting.selecting import plan_text
 from tf_splitting.selecting.moves import Moves, check_moves
-from tf_splitting.support import (
-    DISK_TROUBLE,
-    instance,
-    refused,
-    shown,
-    whole,
-    write_text_atomically,
-)
-from tf_splitting.support import path as as_path
 from tf_splitting.tracing import ChannelGraph
-
-_FORMAT = 1
 
 
 @dataclass
@@ -76,27 +66,17 @@ class SplitPlan:
         candidates: Mapping[str, Iterable[int]] | None = None,
         moves: Mapping[str, Moves] | None = None,
     ) -> None:
-        expected = "a mapping from space names to lists of neuron indices"
-        hint = 'Pass one, such as {"conv1": [0, 3]}.'
-        self.splits = {
-            space: _as_indices(space, indices)
-            for space, indices in by_space("splits", splits, expected, hint).items()
-        }
+        self.splits = plan_text.as_lists("splits", splits)
         self.directions = {
             space: Directions(
                 *(getattr(known, each.name, {}) for each in fields(Directions))
             )
             for space, known in check_directions("directions", directions).items()
         }
-        expected = "a mapping from space names to their widths"
-        self.made_for = {
-            space: whole(f"made_for[{space!r}]", width, at_least=1, error=PlanError)
-            for space, width in by_space("made_for", made_for, expected).items()
-        }
-
+        self.made_for = plan_text.as_widths(made_for)
         expected = "a mapping from space names to lists of candidate numbers"
         self.candidates = {
-            space: _as_indices(space, numbers, "candidates")
+            space: plan_text.as_indices(space, numbers, "candidates")
             for space, numbers in by_space("candidates", candidates, expected).items()
         }
         for space, numbers in self.candidates.items():
@@ -151,7 +131,7 @@ class SplitPlan:
         Raises:
             PlanError: `graph` is no traced model.
         """
-        check_graph(graph)
+        plan_text.check_graph(graph)
         return {
             space.name: space.width + len(self.splits.get(space.name, ()))
             for space in graph.spaces
@@ -164,35 +144,11 @@ class SplitPlan:
             PlanError: a space does not exist or is frozen, an index is out of range,
                 or a space has another width than in the model the plan was made for.
         """
-        check_graph(graph)
-        for name, width in self.made_for.items():
-            found = graph.space(name).width
-            if found != width:
-                raise PlanError(
-                    f"The plan was made for a model whose space {name!r} has {width} "
-                    f"neurons; that of model {graph.name!r} has {found}. Make a plan "
-                    "for this model with select(), or apply this one all the same as "
-                    "SplitPlan(plan.splits)."
-                )
-        for name, indices in self.splits.items():
-            space = graph.space(name)
-            if not indices:
-                continue
-            if space.frozen is not None:
-                raise PlanError(
-                    f"The plan splits space {name!r}, which is frozen because "
-                    f"{space.frozen}. Remove it from the plan."
-                )
-            if max(indices) >= space.width:
-                raise PlanError(
-                    f"The plan splits neuron {max(indices)} of space {name!r}, which "
-                    f"has {space.width} neurons, numbered from 0. Was the plan made "
-                    "for another model?"
-                )
+        plan_text.check_fits(graph, self.splits, self.made_for, "SplitPlan", "splits")
 
     def to_json(self) -> str:
         """The plan as JSON text."""
-        data: dict[str, Any] = {"format": _FORMAT, "splits": self.splits}
+        data: dict[str, Any] = {"format": plan_text.FORMAT, "splits": self.splits}
         if self.made_for:
             data["made_for"] = self.made_for
         if self.candidates:
@@ -216,22 +172,7 @@ class SplitPlan:
         Raises:
             PlanError: the text is not a plan.
         """
-        instance("text", text, (str, bytes), "JSON text", error=PlanError)
-        try:
-            data: Any = json.loads(text)
-        # Integers of 4,300 digits are ValueErrors too; nesting may be too deep.
-        except (ValueError, RecursionError) as error:
-            raise PlanError(
-                f"Got {shown(text)}; expected a split plan as JSON text, but {error}. "
-                "Write it with SplitPlan.save or to_json."
-            ) from error
-        is_plan = isinstance(data, dict) and isinstance(data.get("splits"), dict)
-        if not is_plan or data.get("format") != _FORMAT:
-            raise PlanError(
-                f"Got {shown(text)}; expected a JSON object with "
-                f'"format": {_FORMAT} and "splits". Write it with SplitPlan.save or '
-                "to_json."
-            )
+        data = plan_text.parse(text, "SplitPlan", "splits")
         try:
             directions = {
                 space: Directions(
@@ -266,16 +207,7 @@ class SplitPlan:
             PlanError: there can be no such file.
             OSError: the disk is full or broken.
         """
-        path = as_path("path", path, error=PlanError)
-        try:
-            write_text_atomically(path, self.to_json())
-        except OSError as error:
-            if error.errno in DISK_TROUBLE:
-                raise
-            raise PlanError(
-                f"The plan cannot be written to {str(path)!r}: {error}. Choose "
-                "another path."
-            ) from error
+        plan_text.write(path, self.to_json())
 
     @classmethod
     def load(cls, path: str | Path) -> SplitPlan:
@@ -284,35 +216,4 @@ class SplitPlan:
         Raises:
             PlanError: the file cannot be read, or does not hold a plan.
         """
-        path = as_path("path", path, error=PlanError)
-        try:
-            text = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise PlanError(
-                f"No plan can be read from {str(path)!r}: {error}. Give the path of a "
-                "JSON file that SplitPlan.save wrote."
-            ) from error
-        return cls.from_json(text)
-
-
-def check_graph(graph: ChannelGraph) -> None:
-    """Raises unless it is a traced model.
-
-    Raises:
-        PlanError: it is something else.
-    """
-    expected, hint = "a ChannelGraph", "Pass tf_splitting.trace(model)."
-    instance("graph", graph, ChannelGraph, expected, hint, error=PlanError)
-
-
-def _as_indices(space: str, indices: Any, what: str = "splits") -> list[int]:
-    """Neuron indices as a list of ints."""
-    name = f"{what}[{space!r}]"
-    scalar = isinstance(indices, np.ndarray) and indices.ndim == 0
-    if scalar or not isinstance(indices, Iterable):
-        hint = "Pass one, such as [0, 3]."
-        raise refused(name, indices, "a list of neuron indices", hint, PlanError)
-    return [
-        whole(f"{name}[{k}]", index, at_least=0, error=PlanError)
-        for k, index in enumerate(indices)
-    ]
+        return cls.from_json(plan_text.read(path, "SplitPlan"))

@@ -13,7 +13,8 @@ import numpy as np
 from tf_splitting.costs import COSTS, Cost, TermCost, get_cost
 from tf_splitting.errors import BudgetError, PlanError
 from tf_splitting.estimating import SpaceScores
-from tf_splitting.selecting.plan import SplitPlan, check_graph
+from tf_splitting.selecting.plan import SplitPlan
+from tf_splitting.selecting.plan_text import check_graph
 from tf_splitting.support import instance, number, refused, whole
 from tf_splitting.tracing import ChannelGraph, ChannelSpace, Term
 

@@ -42,6 +42,15 @@ def spread(layout: Layout, values: Mapping[str, np.ndarray]) -> np.ndarray:
     )
 
 
+def along(
+    layout: Layout, values: Mapping[str, np.ndarray], ndim: int, axis: int
+) -> np.ndarray:
+    """Per-neuron values of an axis, ready to multiply an array of `ndim` axes with."""
+    shape = [1] * ndim
+    shape[axis] = -1
+    return spread(layout, values).reshape(shape)
+
+
 def sources(
     layout: Layout, widths: Mapping[str, int], gathers: Mapping[str, np.ndarray]
 ) -> np.ndarray:

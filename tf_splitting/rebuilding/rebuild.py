@@ -1,0 +1,58 @@
+"""The same model at other widths, before its weights are set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+
+from tf_splitting.tracing import ChannelGraph, clone, remake_layer, variable_pairs
+from tf_splitting.tracing import layout as lay
+
+
+def same_class(kind: type) -> type:
+    """The class itself."""
+    return kind
+
+
+def rebuild(
+    model: keras.Model,
+    graph: ChannelGraph,
+    widths: Mapping[str, int],
+    class_of: Callable[[type], type] = same_class,
+) -> tuple[keras.Model, list[tuple[Any, Any]]]:
+    """Clones a model with its spaces at other widths.
+
+    Args:
+        model: what was traced.
+        graph: its trace.
+        widths: of every space.
+        class_of: class that a layer is made of, by its own.
+
+    Returns:
+        The new model, not compiled, and every variable of the old one with its own.
+    """
+    sizes: dict[int, dict[str, Any]] = {}
+    for use in graph.configs:
+        changes = sizes.setdefault(id(use.layer), {})
+        length = lay.size(use.layout, widths)
+        if use.index is None:
+            changes[use.key] = length
+        else:
+            entry = list(use.layer.get_config()[use.key])
+            entry[use.index] = length
+            changes[use.key] = tuple(entry)
+    shapes: dict[int, tuple[int | None, ...]] = {}
+    for nested in graph.nested_inputs:
+        shape = list(nested.tensor.shape)
+        shape[nested.axis] = lay.size(nested.layout, widths)
+        shapes[id(nested.tensor)] = tuple(shape)
+    new, remade = clone(
+        model,
+        lambda layer: remake_layer(
+            layer, sizes.get(id(layer), {}), class_of(type(layer))
+        ),
+        shapes,
+    )
+    return new, variable_pairs(model, remade)
