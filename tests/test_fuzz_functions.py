@@ -41,6 +41,8 @@ from tf_splitting.models.saved_models import read_model
 pytestmark = pytest.mark.usefixtures("somewhere")
 
 CALLS = 3000
+# With one neuron in every space.
+LEAST_MACS = 9
 
 
 @functools.cache
@@ -56,6 +58,10 @@ def scores():
         gain = generator.uniform(0.1, 1, space.width)
         found[space.name] = SpaceScores(-gain, gain, {}, {})
     return found
+
+
+def removal_costs():
+    return {name: each.gain for name, each in scores().items()}
 
 
 @functools.cache
@@ -296,6 +302,48 @@ FUNCTIONS = {
             {"epsilon": "fresh", "seed": np.int64(3), "verify": np.zeros((2, 5))},
             {"epsilon": "fresh", "carried_scales": "draw", "optimizer_state": "old"},
             {"epsilon": np.float32(0.1), "scores": scores(), "split_untrainable": 1},
+        ),
+    ),
+    "estimate_removals": Function(
+        ts.estimate_removals,
+        lambda: {
+            "model": model(),
+            "dataset": nets.data(model()),
+            "sample_size": 16,
+            "verbose": 0,
+        },
+        {
+            "model": junk.nothing,
+            "estimator": only(None),
+            "loss": either(only(None), is_function),
+            "sample_size": whole(1),
+            "batch_size": whole(1, None),
+            "class_weight": is_class_weight,
+            "seed": SEED,
+            "jit_compile": is_truth,
+            "split_untrainable": is_truth,
+            "verbose": either(whole(0), is_truth),
+        },
+        ({"estimator": ts.Taylor(), "batch_size": np.uint8(4), "verbose": False},),
+    ),
+    "SecondOrder": Function(ts.SecondOrder, dict, {"fold": is_truth}),
+    "select_removals": Function(
+        ts.select_removals,
+        lambda: {"scores": removal_costs(), "graph": graph(), "target_macs": MACS - 1},
+        {
+            "scores": junk.nothing,
+            "graph": junk.nothing,
+            "target_macs": number(LEAST_MACS, finite=False),
+            "cost": is_function,
+            "target_cost": number(LEAST_MACS, finite=False),
+            "width_multiple": only(1),
+            "min_widths": either(only(1), junk.is_empty_mapping),
+            "max_shrinkage": number(above=1, finite=False),
+        },
+        (
+            {"target_macs": math.inf, "cost": "params", "target_cost": 10**400},
+            {"width_multiple": np.int64(1), "max_shrinkage": math.inf},
+            {"min_widths": {"first": 2}, "cost": COSTS["macs"]},
         ),
     ),
     "remove": Function(

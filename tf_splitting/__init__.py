@@ -13,10 +13,21 @@ from tf_splitting.costs import (
     params_per_layer,
 )
 from tf_splitting.errors import Interrupted, SplittingError
-from tf_splitting.estimating import Exact, Rayleigh, SplittingScores, estimate
+from tf_splitting.estimating import (
+    Exact,
+    NormalizationScale,
+    Rayleigh,
+    RemovalScores,
+    SecondOrder,
+    SplittingScores,
+    Taylor,
+    WeightNorm,
+    estimate,
+    estimate_removals,
+)
 from tf_splitting.growing import grow, train
 from tf_splitting.rebuilding import remove, split
-from tf_splitting.selecting import RemovalPlan, SplitPlan, select
+from tf_splitting.selecting import RemovalPlan, SplitPlan, select, select_removals
 from tf_splitting.support import VERSION, request_stop, stop_on_signals
 from tf_splitting.tracing import ChannelGraph, ChannelSpace, trace
 from tf_splitting.training import GrowthHistory
@@ -29,15 +40,21 @@ __all__ = [
     "Exact",
     "GrowthHistory",
     "Interrupted",
+    "NormalizationScale",
     "Rayleigh",
     "RemovalPlan",
+    "RemovalScores",
+    "SecondOrder",
     "SplitPlan",
     "SplittingError",
     "SplittingScores",
+    "Taylor",
+    "WeightNorm",
     "count_macs",
     "count_params",
     "data",
     "estimate",
+    "estimate_removals",
     "grow",
     "layers",
     "macs_per_layer",
@@ -47,6 +64,7 @@ __all__ = [
     "remove",
     "request_stop",
     "select",
+    "select_removals",
     "split",
     "stop_on_signals",
     "trace",

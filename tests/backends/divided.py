@@ -54,6 +54,10 @@ def main():
     x, y = scenarios.examples(seed)
     scores = scenarios.estimated(seed, estimator=tf_splitting.Exact())
     found = {f"exact/{s}": np.linalg.eigvalsh(scores[s].matrices) for s in scores}
+    costs = tf_splitting.estimate_removals(
+        seed, (x, y), batch_size=24, sample_size=96, verbose=0
+    )
+    found |= {f"removal/{s}": costs[s] for s in costs}
     history = tf_splitting.GrowthHistory()
     grown = tf_splitting.grow(
         seed,

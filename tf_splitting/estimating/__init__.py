@@ -1,8 +1,9 @@
-"""From a model and a sample to scores: what splitting each neuron would gain.
+"""From a model and a sample to scores: what splits gain, and what removals cost.
 
 In: a model, its `ChannelGraph`, a `Sample`.
-Out: `SplittingScores`, plain data. `product/` computes S·d for all neurons at once;
-`estimators/` holds one file per way to find the lowest eigenvalues.
+Out: `SplittingScores` and `RemovalScores`, plain data. `product/` computes S·d for all
+neurons at once; `estimators/` holds one file per way to find the lowest eigenvalues,
+`removals/` one per way to tell what a neuron costs.
 Imports from: data, tracing, support.
 """
 
@@ -26,6 +27,16 @@ from tf_splitting.estimating.outgoing import (
 )
 from tf_splitting.estimating.precision import in_float32
 from tf_splitting.estimating.problem import SplittingProblem, flat_inputs
+from tf_splitting.estimating.removals.base import RemovalEstimator
+from tf_splitting.estimating.removals.estimation import (
+    RemovalScores,
+    estimate_removals,
+)
+from tf_splitting.estimating.removals.normalization_scale import NormalizationScale
+from tf_splitting.estimating.removals.second_order import SecondOrder
+from tf_splitting.estimating.removals.silencing import Silencing
+from tf_splitting.estimating.removals.taylor import Taylor
+from tf_splitting.estimating.removals.weight_norm import WeightNorm
 from tf_splitting.estimating.scores import (
     SpaceScores,
     SplittingScores,
@@ -44,11 +55,18 @@ __all__ = [
     "Estimator",
     "Exact",
     "Norm",
+    "NormalizationScale",
     "OutgoingGradients",
     "Rayleigh",
+    "RemovalEstimator",
+    "RemovalScores",
+    "SecondOrder",
+    "Silencing",
     "SpaceScores",
     "SplittingProblem",
     "SplittingScores",
+    "Taylor",
+    "WeightNorm",
     "assemble",
     "by_space",
     "check_directions",
@@ -57,6 +75,7 @@ __all__ = [
     "check_settings",
     "check_targets",
     "estimate",
+    "estimate_removals",
     "flat_inputs",
     "in_float32",
     "outgoing_gradients",

@@ -15,6 +15,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras.ops import convert_to_numpy, convert_to_tensor
 
 from tf_splitting.data import Sample
 from tf_splitting.estimating import flat_inputs
@@ -54,7 +55,7 @@ def folded(
     found: dict[str, list[np.ndarray]] = {}
     for number, (kernel, (name, sign)) in kernels.items():
         step = graph.steps[number]
-        lost = as_numpy(step.run(means[number], keras.ops.convert_to_tensor(kernel)))
+        lost = convert_to_numpy(step.run(means[number], convert_to_tensor(kernel)))
         others = tuple(i for i in range(lost.ndim) if i != step.axis % lost.ndim)
         lost = lost.astype("float64").mean(others)
         found.setdefault(name, []).append(sign * lost)
@@ -96,7 +97,8 @@ def _mean_inputs(
         for number, step in enumerate(graph.steps):
             arguments = [values[i] for i in step.inputs]
             if number in numbers:
-                read = as_numpy(arguments[0]).sum(0, dtype="float64", keepdims=True)
+                read = convert_to_numpy(arguments[0])
+                read = read.sum(0, dtype="float64", keepdims=True)
                 sums[number] = sums.get(number, 0.0) + read
             if number == max(numbers, default=-1):
                 break
@@ -109,6 +111,6 @@ def _mean_inputs(
                     values.pop(i, None)
     dtype = model.variable_dtype
     return {
-        number: keras.ops.convert_to_tensor((total / sample.size).astype(dtype))
+        number: convert_to_tensor((total / sample.size).astype(dtype))
         for number, total in sums.items()
     }

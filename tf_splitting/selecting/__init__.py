@@ -8,6 +8,7 @@ Imports from: estimating, costs, tracing, support.
 from tf_splitting.selecting.moves import Moves
 from tf_splitting.selecting.plan import SplitPlan
 from tf_splitting.selecting.removal_plan import RemovalPlan
+from tf_splitting.selecting.removal_selection import select_removals
 from tf_splitting.selecting.selection import gain_of, select
 
-__all__ = ["Moves", "RemovalPlan", "SplitPlan", "gain_of", "select"]
+__all__ = ["Moves", "RemovalPlan", "SplitPlan", "gain_of", "select", "select_removals"]

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from tf_splitting.costs import COSTS, Cost, TermCost, get_cost
+from tf_splitting.costs import COSTS, Cost, get_cost
 from tf_splitting.errors import BudgetError, PlanError
 from tf_splitting.estimating import SpaceScores
+from tf_splitting.selecting.ledger import Ledger
 from tf_splitting.selecting.plan import SplitPlan
 from tf_splitting.selecting.plan_text import check_graph
 from tf_splitting.support import instance, number, refused, whole
-from tf_splitting.tracing import ChannelGraph, ChannelSpace, Term
+from tf_splitting.tracing import ChannelGraph, ChannelSpace
 
 
 def select(
@@ -74,7 +75,14 @@ def select(
         (COSTS["macs"], _number("target_macs", target_macs)),
         (get_cost(cost), _number("target_cost", target_cost)),
     ]
-    ledgers = [_Ledger(graph, c, target) for c, target in budgets]
+    ledgers = [Ledger(graph, c, target) for c, target in budgets]
+    for ledger in ledgers:
+        if ledger.spent > ledger.target:
+            raise BudgetError(
+                f"The model's {ledger.name} are {ledger.spent:g} already; got a target "
+                f"of {ledger.target:g}. Raise the target, or start from a smaller "
+                "model."
+            )
     candidates = {
         space.name: _Candidates(
             scores[space.name],
@@ -195,58 +203,8 @@ class _Candidates:
         return [int(self._parents[number]) for number in self.numbers]
 
 
-class _Ledger:
-    """What one cost has spent and may spend."""
-
-    def __init__(self, graph: ChannelGraph, cost: Cost, target: float) -> None:
-        self.spent = _price(cost, graph, graph.widths)
-        self.target = target
-        name = getattr(cost, "name", getattr(cost, "__name__", "cost"))
-        if self.spent > target:
-            raise BudgetError(
-                f"The model's {name} are {self.spent:g} already; got a target of "
-                f"{target:g}. Raise the target, or start from a smaller model."
-            )
-        self._graph = graph
-        self._cost = cost
-        self._names = set(graph.widths)
-        self._terms: dict[str, list[Term]] = {}
-        self._neighbours: dict[str, set[str]] = {}
-        if isinstance(cost, TermCost):
-            self._index(cost)
-
-    def _index(self, cost: TermCost) -> None:
-        for term in cost.terms(self._graph):
-            spaces = {block.space for layout in term.layouts for block in layout}
-            for space in spaces:
-                self._terms.setdefault(space, []).append(term)
-                self._neighbours.setdefault(space, set()).update(spaces)
-
-    def neighbours(self, space: str) -> set[str]:
-        """Spaces whose marginal cost changes when this one grows, itself included."""
-        if isinstance(self._cost, TermCost):
-            return self._neighbours.get(space, {space})
-        return self._names
-
-    def marginal(self, widths: Mapping[str, int], space: str, count: int) -> float:
-        """What `count` more neurons cost."""
-        grown = {**widths, space: widths[space] + count}
-        if not isinstance(self._cost, TermCost):
-            before = _price(self._cost, self._graph, widths)
-            return _price(self._cost, self._graph, grown) - before
-        difference = 0
-        for term in self._terms.get(space, []):
-            difference += term.value(grown) - term.value(widths)
-        return difference
-
-
 def _number(name: str, value: float) -> float:
     return number(name, value, finite=False, error=PlanError)
-
-
-def _price(cost: Cost, graph: ChannelGraph, widths: Mapping[str, int]) -> float:
-    """What the model costs at these widths, if the cost says a number."""
-    return _number("cost(graph, widths)", cost(graph, widths))
 
 
 def _gains(scores: Mapping[str, SpaceScores], space: ChannelSpace) -> np.ndarray:

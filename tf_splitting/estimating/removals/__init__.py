@@ -1,0 +1,1 @@
+"""What removing each neuron would cost: one file per way to tell."""
