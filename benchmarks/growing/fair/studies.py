@@ -85,6 +85,14 @@ def at_budgets(budgets: Sequence[float]) -> list[Arm]:
     ]
 
 
+def smaller(**spec: Any) -> list[Arm]:
+    """Networks that cost less than the target, with the compute of those that do."""
+    return [
+        replace(scaled(f"scaled to {size:.0%} of the MACs", size=size, **spec), seeds=3)
+        for size in (0.5, 0.25)
+    ]
+
+
 # What a user could do in place of growing, with the same compute: more steps of fewer
 # images, and networks that cost less than the budget allows.
 CONTROLS = [
@@ -92,10 +100,7 @@ CONTROLS = [
         replace(scaled(f"scaled, batches of {size}", batch_size=size), seeds=3)
         for size in (32, 16)
     ),
-    *(
-        replace(scaled(f"scaled to {size:.0%} of the MACs", size=size), seeds=3)
-        for size in (0.5, 0.25)
-    ),
+    *smaller(),
 ]
 # As many seconds as growing takes, or more: scaled, with more compute.
 SLOWER = [
@@ -163,8 +168,12 @@ def redistributions(shape: str) -> list[Arm]:
 
 
 def of_network(network: str, seeds: int = 3) -> list[Arm]:
-    """Another network: its seed scaled and grown, tuned by one seed."""
-    arms = scaled(network=network), grown("splitting", network=network)
+    """Another network: its seed scaled, to less too, and grown, tuned by one seed."""
+    arms = [
+        scaled(network=network),
+        *smaller(network=network),
+        grown("splitting", network=network),
+    ]
     return [replace(arm, seeds=seeds, tuning_seeds=(0,)) for arm in arms]
 
 
