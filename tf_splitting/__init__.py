@@ -25,7 +25,7 @@ from tf_splitting.estimating import (
     estimate,
     estimate_removals,
 )
-from tf_splitting.growing import grow, train
+from tf_splitting.growing import grow, shrink, train
 from tf_splitting.rebuilding import remove, split
 from tf_splitting.selecting import RemovalPlan, SplitPlan, select, select_removals
 from tf_splitting.support import VERSION, request_stop, stop_on_signals
@@ -65,6 +65,7 @@ __all__ = [
     "request_stop",
     "select",
     "select_removals",
+    "shrink",
     "split",
     "stop_on_signals",
     "trace",

@@ -13,7 +13,7 @@ from keras import layers
 from tensorflow.python.framework.config import disable_op_determinism
 
 import tf_splitting
-from tf_splitting import GrowthHistory, Interrupted, count_macs, data, grow
+from tf_splitting import GrowthHistory, Interrupted, count_macs, data, grow, shrink
 from tf_splitting.errors import CheckpointError, NonFiniteLossError, SplittingWarning
 from tf_splitting.jobs.checkpoints.store import CheckpointStore
 
@@ -194,6 +194,67 @@ def test_a_job_laid_out_by_compute_goes_on_too(kind, tmp_path):
     assert_same(
         job(SETS[kind](), tmp_path, model=model_for(kind), **compute), uninterrupted
     )
+
+
+def shrunk(folder=None, callbacks=(), **changes):
+    """Runs a job that removes neurons twice; `(model, history)`."""
+    history, model = GrowthHistory(), seed_model()
+    arguments = {
+        "target_macs": 0.5 * count_macs(model),
+        "rounds": 2,
+        "epochs": 1,
+        "final_epochs": 2,
+        "batch_size": 12,
+        "optimizer_state": "carry",
+        "checkpoint_dir": folder,
+        "save_steps": 2,
+        "history": history,
+        "verbose": 0,
+        **changes,
+    }
+    smaller = shrink(model, examples(), callbacks=list(callbacks), **arguments)
+    return smaller, history
+
+
+def test_a_job_that_shrinks_goes_on_too(tmp_path):
+    uninterrupted = shrunk()
+    for at in (3, 8, 15):
+        with pytest.raises(KillError):
+            shrunk(tmp_path, [KillAt(at)])
+    assert_same(shrunk(tmp_path), uninterrupted)
+
+
+def test_what_costs_are_is_not_measured_twice(tmp_path, monkeypatch):
+    uninterrupted = shrunk()
+    shrinker = tf_splitting.growing.shrinker
+
+    def killed(*_, **__):
+        raise KillError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shrinker, "removed", killed)
+        with pytest.raises(KillError):
+            shrunk(tmp_path)
+    checkpoint = CheckpointStore(tmp_path).load()
+    assert checkpoint.json("plan.json")["removals"]
+    calls = []
+    score = shrinker.removal_scores
+
+    def counted(*arguments, **options):
+        calls.append(1)
+        return score(*arguments, **options)
+
+    monkeypatch.setattr(shrinker, "removal_scores", counted)
+    assert_same(shrunk(tmp_path), uninterrupted)
+    assert len(calls) == 1
+
+
+def test_other_targets_are_another_job(tmp_path):
+    shrunk(tmp_path)
+    with pytest.raises(CheckpointError, match="target_macs was"):
+        shrunk(tmp_path, target_macs=20)
+    with pytest.raises(CheckpointError, match="estimator"):
+        shrunk(tmp_path, estimator=tf_splitting.Taylor())
 
 
 @pytest.mark.slow

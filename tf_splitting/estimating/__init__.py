@@ -29,10 +29,12 @@ from tf_splitting.estimating.precision import in_float32
 from tf_splitting.estimating.problem import SplittingProblem, flat_inputs
 from tf_splitting.estimating.removals.base import RemovalEstimator
 from tf_splitting.estimating.removals.estimation import (
-    RemovalScores,
+    check_removal_estimator,
     estimate_removals,
+    removal_scores,
 )
 from tf_splitting.estimating.removals.normalization_scale import NormalizationScale
+from tf_splitting.estimating.removals.scores import RemovalScores
 from tf_splitting.estimating.removals.second_order import SecondOrder
 from tf_splitting.estimating.removals.silencing import Silencing
 from tf_splitting.estimating.removals.taylor import Taylor
@@ -72,6 +74,7 @@ __all__ = [
     "check_directions",
     "check_growable",
     "check_labels",
+    "check_removal_estimator",
     "check_settings",
     "check_targets",
     "estimate",
@@ -79,5 +82,6 @@ __all__ = [
     "flat_inputs",
     "in_float32",
     "outgoing_gradients",
+    "removal_scores",
     "slices",
 ]

@@ -1,24 +1,29 @@
-"""`grow` and `train`: the rounds of training, proposing and splitting.
+"""`grow`, `shrink` and `train`: rounds of training, proposing and changing widths.
 
 In: a compiled model, data, a budget.
-Out: a grown model.
+Out: a grown, smaller or trained model.
 Imports from: every stage above and layers.
 """
 
-from tf_splitting.growing.arguments import MEASURED, GrowArguments, TrainArguments
+from tf_splitting.growing.arguments import MEASURED, TrainArguments
 from tf_splitting.growing.checks import check_budget
 from tf_splitting.growing.freeing import free_old_functions
+from tf_splitting.growing.grow_arguments import GrowArguments
 from tf_splitting.growing.growing import grow, train
+from tf_splitting.growing.shrink_arguments import ShrinkArguments
+from tf_splitting.growing.shrinking import shrink
 from tf_splitting.growing.step_size import DESCENT, build_at
 
 __all__ = [
     "DESCENT",
     "MEASURED",
     "GrowArguments",
+    "ShrinkArguments",
     "TrainArguments",
     "build_at",
     "check_budget",
     "free_old_functions",
     "grow",
+    "shrink",
     "train",
 ]

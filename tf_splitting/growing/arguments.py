@@ -1,4 +1,4 @@
-"""What `grow` and `train` take besides a model and data, described once."""
+"""What all jobs take besides a model and data, described once."""
 
 from __future__ import annotations
 
@@ -13,33 +13,16 @@ import keras
 from tf_splitting.costs import Cost
 from tf_splitting.data import is_arrays, whole_of
 from tf_splitting.errors import DataError, SplittingError
-from tf_splitting.estimating import Estimator
-from tf_splitting.growing.step_size import check_epsilon
-from tf_splitting.methods import METHODS, Method, Splitting
-from tf_splitting.rebuilding import (
-    FRESH,
-    OPTIMIZER_STATES,
-    FreshStart,
-    OptimizerState,
-    Start,
-    check_start,
-)
+from tf_splitting.rebuilding import OPTIMIZER_STATES, OptimizerState
 from tf_splitting.support import arguments as given
 from tf_splitting.training import GrowthHistory
 
 # Examples that losses around a split and batch statistics are measured on.
 MEASURED = 1024
-# What grew the best networks of all that were tried (README, "Does it pay?").
-DEFAULT_EPSILON = FRESH
-# Of the estimation sample, if the user does not say how large it may be.
-MOST_EXAMPLES = 8192
-MOST_BYTES = 2**29
 # Where no compute is laid out.
 EPOCHS, FINAL_EPOCHS = 1, 4
 Decay = Literal["last", "every"]
 DECAYS = ("last", "every")
-# Of the training compute, before the last split.
-GROWING_SHARE = 0.5
 
 # Passed on to `fit`, which has these defaults.
 OF_FIT = {
@@ -199,74 +182,36 @@ class TrainArguments(JobArguments):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GrowArguments(JobArguments):
-    """What `grow` takes.
+class RoundsArguments(JobArguments):
+    """What a job takes that changes widths in rounds.
 
     Args:
         target_macs: multiply-accumulates per example that the result may have.
-        rounds: number of splits; default: as many as `growth` asks for. Rounds are
-            added if spaces cannot grow fast enough to reach the target in these.
-        growth: ratio by which the MACs grow in a round, if `rounds` is not given.
-        training_epochs: training compute of the whole job, as epochs of a model of
-            `target_macs`; estimates count at what they cost, and beyond a batch take a
-            tenth of it at most. Smaller models get more epochs for it.
-        growing_share: share of `training_epochs` that is spent before the last split.
-        epochs, final_epochs: in place of `training_epochs`, epochs before each split
-            (1 if neither is given), and after the last one (4).
+        epochs, final_epochs: in place of `training_epochs`, epochs before each change
+            of widths (1 if neither is given), and after the last one (4).
         decay: in which phases the learning rate falls to zero along half a cosine: in
             the "last" alone, before which it stays as it is; or in "every" one, each
             from the first rate on.
-        epsilon: `"fresh"`: added neurons start at random incoming weights and zero
-            outgoing ones; or a number: copies move by this relative step along the
-            splitting directions; or `"descent"`: by the largest step of a ladder that
-            does not raise the loss on the estimation sample.
-        carried_kernels, carried_scales: what else a fresh neuron starts with on the
-            way to its consumers: "copy" takes its parent's kernels (depthwise, grouped,
-            separable) and scales (normalization, bias, PReLU, LayerScale); "draw"
-            makes random kernels of the same norm, and takes scales' initial values.
-        optimizer_state: after a split: "reset" it; "carry" it over; or carry that of
-            "old" neurons only.
-        estimator: of the method `"splitting"`: `Rayleigh(...)` (the default),
-            `Exact()`, or one of your own.
-        method: `"splitting"` (by splitting indices), `"candidates"` (random fresh
-            neurons, scored by the gradient at their outgoing weights), `"gradmax"`,
-            `"tiny"`, `"firefly"`, `"signed"`, `"uniform"` (random neurons: the
-            baseline), or an object with the protocol of `tf_splitting.methods.Method`.
-        cost: what gains are divided by: `"macs"`, `"params"`, or a function
+        optimizer_state: after a change of widths: "reset" it; "carry" it over; or carry
+            that of "old" neurons only.
+        cost: what gains and losses are divided by: `"macs"`, `"params"`, or a function
             `cost(graph, widths) -> float`.
         target_cost: what the result may cost at most, in the units of `cost`.
-        width_multiple: spaces grow to multiples of this only.
-        max_widths: largest width of every space, or of spaces by name.
-        max_growth: largest ratio of a space's widths in one round: up to 2 where
-            neurons are copied (4 by the method `"signed"`), of any size (up to 64)
-            where they are added fresh.
-        sample_size: most examples that neurons are measured on; the `"splitting"`
-            method takes as many of them as it needs to settle its plan. Default:
-            8,192, fewer if they would take more than 512 MB.
-        split_untrainable: also split neurons made by layers with `trainable=False`.
-        verify: after every rebuild compare the outputs of both models on one batch,
-            at ε = 0.
+        width_multiple: spaces that change end at multiples of this only.
+        split_untrainable: also change spaces of layers with `trainable=False`.
+        verify: after every rebuild compare the outputs of both models on one batch.
     """
 
     target_macs: float
     rounds: int | None = None
-    growth: float = 2.0
     training_epochs: float | None = None
-    growing_share: float = GROWING_SHARE
     epochs: int | None = None
     final_epochs: int | None = None
     decay: Decay = "last"
-    epsilon: float | str = DEFAULT_EPSILON
-    carried_kernels: Start = "copy"
-    carried_scales: Start = "copy"
     optimizer_state: OptimizerState = "reset"
-    estimator: Estimator | None = None
-    method: str | Method = "splitting"
     cost: str | Cost = "macs"
     target_cost: float = math.inf
     width_multiple: int = 1
-    max_widths: int | Mapping[str, int] | None = None
-    max_growth: float = 2.0
     sample_size: int | None = None
     split_untrainable: bool = False
     verify: bool = True
@@ -278,22 +223,8 @@ class GrowArguments(JobArguments):
         self._check_length()
         given.truth("split_untrainable", self.split_untrainable)
         given.truth("verify", self.verify)
-        check_epsilon(self.epsilon)
-        check_start(self.start, self.epsilon)
-        self._check_method()
         given.one_of("decay", self.decay, DECAYS)
         given.one_of("optimizer_state", self.optimizer_state, OPTIMIZER_STATES)
-
-    @property
-    def start(self) -> FreshStart:
-        """What a fresh neuron carries along."""
-        return FreshStart(self.carried_kernels, self.carried_scales)
-
-    @property
-    def selection(self) -> dict[str, Any]:
-        """What `select` takes, but for the budget of a round."""
-        names = ("cost", "target_cost", "width_multiple", "max_widths", "max_growth")
-        return {name: getattr(self, name) for name in names}
 
     @property
     def configuration(self) -> dict[str, Any]:
@@ -302,15 +233,7 @@ class GrowArguments(JobArguments):
             **super().configuration,
             **self.lengths,
             "target_macs": float(self.target_macs),
-            "method": self.chosen_method(),
         }
-
-    @property
-    def sampling(self) -> dict[str, Any]:
-        """Size of the fixed sample and most memory it may take, for `draw_sample`."""
-        if self.sample_size is not None:
-            return {"size": self.sample_size, "most_bytes": None}
-        return {"size": MOST_EXAMPLES, "most_bytes": MOST_BYTES}
 
     @property
     def lengths(self) -> dict[str, Any]:
@@ -331,7 +254,6 @@ class GrowArguments(JobArguments):
             SplittingError: it is said in two, or a number is out of range.
         """
         _check_training_epochs(self.training_epochs)
-        given.number("growing_share", self.growing_share, at_least=0, below=1)
         for name in ("epochs", "final_epochs"):
             value = getattr(self, name)
             given.whole(name, value, at_least=0, or_none=True)
@@ -342,44 +264,6 @@ class GrowArguments(JobArguments):
                     f"to stay at each size; leave {name} out, or give epochs and "
                     "final_epochs only."
                 )
-
-    def _check_method(self) -> None:
-        """Raises unless there is a method, and it works with this step.
-
-        Raises:
-            SplittingError: there is none, or it scores fresh neurons and others are
-                to be added.
-        """
-        chosen = self.chosen_method()
-        if getattr(chosen, "fresh_only", False) and self.epsilon != FRESH:
-            raise SplittingError(
-                f"Got method {self.method!r} with epsilon={self.epsilon!r}; expected "
-                "epsilon='fresh', the default: it scores fresh neurons. Copies are "
-                "scored by the method 'splitting'."
-            )
-
-    def chosen_method(self) -> Method:
-        """The method, with the estimator if one was given.
-
-        Raises:
-            UnknownNameError: no method has this name.
-            SplittingError: it is no method, or takes no estimator.
-        """
-        method, estimator = self.method, self.estimator
-        if not isinstance(method, str):
-            if estimator is not None:
-                raise SplittingError(
-                    "Got both a method object and an estimator; give the estimator to "
-                    "the method, for example methods.Splitting(estimator=...)."
-                )
-            expected = f"one of {sorted(METHODS)}, or an object with a method propose"
-            return given.behaving("method", method, ["propose"], expected)
-        given.one_of("method", method, METHODS, ", or a method object")
-        if estimator is not None:
-            if method != "splitting":
-                raise SplittingError(f"Method {method!r} takes no estimator.")
-            return Splitting(estimator=estimator)
-        return METHODS[method]()
 
 
 def _check_training_epochs(value: float | None) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
-from tf_splitting.costs import count_macs, growable_share
+from tf_splitting.costs import count_macs, get_cost, growable_share
+from tf_splitting.data import Sample
 from tf_splitting.errors import (
     BudgetError,
     ModelError,
@@ -18,8 +20,10 @@ from tf_splitting.errors import (
 from tf_splitting.estimating import (
     SpaceScores,
     check_growable,
+    removal_scores,
 )
-from tf_splitting.selecting import select
+from tf_splitting.growing.shrink_arguments import ShrinkArguments
+from tf_splitting.selecting import select, select_removals
 from tf_splitting.tracing import IS_INPUT, IS_OUTPUT, ChannelGraph, check_model
 
 
@@ -49,6 +53,44 @@ def warn_if_little_grows(graph: ChannelGraph) -> None:
             SplittingWarning,
             stacklevel=3,
         )
+
+
+def check_shrinkable(
+    model: keras.Model, graph: ChannelGraph, arguments: ShrinkArguments
+) -> int:
+    """Raises unless there is something to shrink, and the targets can be met.
+
+    Returns the MACs.
+
+    Raises:
+        BudgetError: the model meets the targets already, or never will.
+        ModelError: nothing can be smaller.
+        PlanError: a limit is out of range.
+    """
+    macs = count_macs(model)
+    cost = get_cost(arguments.cost)(graph, graph.widths)
+    if arguments.target_macs >= macs and arguments.target_cost >= cost:
+        raise BudgetError(
+            f"Got target_macs={arguments.target_macs:g}, but model {model.name!r} has "
+            f"only {macs:g} MACs. Give a smaller target; grow makes models larger."
+        )
+    check_growable(graph)
+    # What costs no pass over data says now who has to stay; for the others any neuron
+    # will do: this asks what could be freed, not what should be.
+    scores: Mapping[str, np.ndarray] = {
+        space.name: np.ones(space.width) for space in graph.growable
+    }
+    estimator = arguments.chosen_estimator
+    if not estimator.passes:
+        scores = removal_scores(model, graph, Sample(()), estimator)
+    select_removals(
+        scores,
+        graph,
+        target_macs=arguments.target_macs,
+        target_cost=arguments.target_cost,
+        **arguments.selection,
+    )
+    return macs
 
 
 def check_budget(

@@ -10,13 +10,15 @@ import keras
 from tf_splitting.costs import count_macs, count_params
 from tf_splitting.data import Sample
 from tf_splitting.errors import RebuildError
-from tf_splitting.growing.arguments import MEASURED, GrowArguments
+from tf_splitting.growing.arguments import MEASURED
+from tf_splitting.growing.grow_arguments import GrowArguments
+from tf_splitting.growing.round_table import round_table
 from tf_splitting.growing.step_size import build_at
 from tf_splitting.jobs import JobState
 from tf_splitting.methods import Proposal, Round
 from tf_splitting.rebuilding import FRESH, Splitting
 from tf_splitting.selecting import gain_of
-from tf_splitting.support import format_count, format_seconds, format_table
+from tf_splitting.support import format_count
 from tf_splitting.tracing import trace
 from tf_splitting.training import (
     GrowthHistory,
@@ -85,7 +87,7 @@ class Grower:
         state.estimated = proposal.compute
         return proposal
 
-    def split(
+    def apply(
         self, model: keras.Model, proposal: Proposal, state: JobState
     ) -> keras.Model:
         """Splits, measures and records.
@@ -160,24 +162,3 @@ class Grower:
                 "the model's config.",
                 model,
             )
-
-
-def round_table(record: RoundRecord, rounds: int) -> str:
-    """A round's table: cost, loss and metrics before and after the split, time."""
-    rows = [(f"round {record.round}/{rounds}", "before split", "after split")]
-    rows += [
-        (name, f"{record.before[name]:.4f}", f"{record.after[name]:.4f}")
-        for name in record.before
-    ]
-    spent = ", ".join(f"{k} {format_seconds(v)}" for k, v in record.seconds.items())
-    measured = (
-        f" measured on {record.examples} examples"
-        if record.examples is not None
-        else ""
-    )
-    tail = (
-        f"+{record.added} neurons{measured}, epsilon {record.epsilon}: "
-        f"{format_count(record.macs)} MACs, {format_count(record.params)} params; "
-        f"{spent}"
-    )
-    return f"{format_table(rows)}\n{tail}"

@@ -7,12 +7,13 @@ from typing import Any
 import keras
 
 from tf_splitting.costs import count_macs
-from tf_splitting.growing.arguments import GrowArguments, TrainArguments
+from tf_splitting.growing.arguments import TrainArguments
 from tf_splitting.growing.checks import (
     check_budget,
     check_compiled,
     warn_if_little_grows,
 )
+from tf_splitting.growing.grow_arguments import GrowArguments
 from tf_splitting.growing.preparing import run_job
 from tf_splitting.growing.takes import takes
 from tf_splitting.layers import is_splittable, to_plain

@@ -1,4 +1,4 @@
-"""From the arguments of `grow` and `train` to a job, and the job to its end."""
+"""From the arguments of `grow`, `shrink` and `train` to a job, and it to its end."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ import keras
 
 from tf_splitting.data import Sample, divided, draw_sample, is_arrays, whole_of
 from tf_splitting.errors import DataError
-from tf_splitting.growing.arguments import GrowArguments, JobArguments
+from tf_splitting.growing.arguments import JobArguments
+from tf_splitting.growing.grow_arguments import GrowArguments
 from tf_splitting.growing.grower import Grower
+from tf_splitting.growing.resizer import Resizer
 from tf_splitting.growing.rounds import Job
+from tf_splitting.growing.shrink_arguments import ShrinkArguments
+from tf_splitting.growing.shrinker import Shrinker
 from tf_splitting.jobs import Keeper, describe_model, describe_training, lock, plain
 from tf_splitting.support import Placement, placement_of
 from tf_splitting.training import (
@@ -36,7 +40,8 @@ def run_job(
     Args:
         model: what it starts from.
         dataset: what it is trained on.
-        arguments: `GrowArguments` for a job that grows.
+        arguments: `GrowArguments` for a job that grows, `ShrinkArguments` for one that
+            shrinks.
         schedule: its rounds and epochs.
     """
     placement = placement_of(model)
@@ -64,9 +69,11 @@ def run_job(
     )
     sample = _draw(model, dataset, arguments, placement)
     history = GrowthHistory() if arguments.history is None else arguments.history
-    grower = None
+    resizer: Resizer | None = None
     if isinstance(arguments, GrowArguments):
-        grower = Grower(arguments, sample, schedule, history)
+        resizer = Grower(arguments, sample, schedule, history)
+    elif isinstance(arguments, ShrinkArguments):
+        resizer = Shrinker(arguments, sample, schedule, history)
     with ExitStack() as stack:
         keeper = None
         if arguments.checkpoint_dir is not None:
@@ -77,8 +84,8 @@ def run_job(
                 directory,
                 _configuration(model, feed, arguments),
                 defaults=plain(arguments.defaults()),
-                split_untrainable=grower is not None
-                and grower.arguments.split_untrainable,
+                split_untrainable=resizer is not None
+                and resizer.arguments.split_untrainable,
                 writes=placement.is_chief,
             )
         return Job(
@@ -86,7 +93,7 @@ def run_job(
             schedule=schedule,
             sample=sample,
             arguments=arguments,
-            grower=grower,
+            resizer=resizer,
             history=history,
             fit_arguments=fit,
             placement=placement,

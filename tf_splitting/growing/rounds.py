@@ -1,4 +1,4 @@
-"""The rounds of a job: train, propose, split, saved after each."""
+"""The rounds of a job: train, propose, split or remove, saved after each."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ from tf_splitting.errors import (
 )
 from tf_splitting.growing.arguments import JobArguments
 from tf_splitting.growing.freeing import free_old_functions
-from tf_splitting.growing.grower import Grower
+from tf_splitting.growing.resizer import Change, Resizer
 from tf_splitting.jobs import ESTIMATED, JobState, Keeper, Saving
-from tf_splitting.methods import Proposal
 from tf_splitting.support import (
     Placement,
     has_own_schedule,
@@ -44,13 +43,13 @@ from tf_splitting.training import (
 
 @dataclass
 class Job:
-    """A growing job: what does not change from round to round, and how far it is.
+    """A job: what does not change from round to round, and how far it is.
 
     Attributes:
         feed, sample: training batches; the fixed sample that is measured on.
         schedule: budgets of the rounds, epochs of the phases.
         arguments: what the user wants.
-        grower: of a job that grows; None for one that only trains.
+        resizer: of a job that grows or shrinks; None for one that only trains.
         history: filled in.
         fit_arguments: passed on to `fit`.
         placement: of the model.
@@ -62,7 +61,7 @@ class Job:
     sample: Sample
     schedule: Schedule
     arguments: JobArguments
-    grower: Grower | None
+    resizer: Resizer | None
     history: GrowthHistory
     fit_arguments: dict[str, Any]
     placement: Placement = field(default_factory=Placement)
@@ -83,7 +82,7 @@ class Job:
         self._steps = self.feed.steps
 
     def run(self, model: keras.Model) -> keras.Model:
-        """Trains and grows the model, from where the job was saved if it was.
+        """Trains and changes the model, from where the job was saved if it was.
 
         Raises:
             Interrupted: somebody has asked to stop; the job is saved.
@@ -119,19 +118,19 @@ class Job:
                 measure(model, self.sample.part(0, 1))
                 if self.arguments.verbose:
                     print(f"resuming from {resumed.path}: {self._where()}", flush=True)
-        while (grower := self._grower_of(model)) is not None:
+        while (resizer := self._resizer_of(model)) is not None:
             if proposal is None:
                 self._train(model, metrics, final=False)
                 metrics = []
-                proposal = self._propose(model, grower)
+                proposal = self._propose(model, resizer)
                 if not len(proposal.plan):
-                    grower.give_up(model, self.state)
+                    resizer.give_up(model, self.state)
                     self.state = self.state.next_phase(split=False)
                     self._save(model)
                     break
                 self.state.phase = ESTIMATED
                 self._save(model, proposal)
-            model = grower.split(model, proposal, self.state)
+            model = resizer.apply(model, proposal, self.state)
             proposal = None
             self.state = self.state.next_phase(split=True)
             self._save(model)
@@ -139,25 +138,25 @@ class Job:
         self._train(model, metrics, final=True)
         return model
 
-    def _grower_of(self, model: keras.Model) -> Grower | None:
-        """What grows the model on; None if it has grown as far as it will."""
-        grower = self.grower
-        return None if grower is None or grower.is_done(model) else grower
+    def _resizer_of(self, model: keras.Model) -> Resizer | None:
+        """What changes the model on; None if it is as it is to be."""
+        resizer = self.resizer
+        return None if resizer is None or resizer.is_done(model) else resizer
 
-    def _propose(self, model: keras.Model, grower: Grower) -> Proposal:
+    def _propose(self, model: keras.Model, resizer: Resizer) -> Change:
         raise_if_requested(self.placement, self._saved)
         try:
             images = self.recorder.images_per_pass
             compute = self.schedule.estimating * images
-            return grower.propose(model, self.state, compute)
+            return resizer.propose(model, self.state, compute)
         except Interrupted as stop:
             # Raised in the middle of a pass, where nobody knows of checkpoints.
             raise Interrupted(stop.reason, self._saved) from None
 
     def _decays(self, final: bool) -> bool:
         """Whether the learning rate falls in a phase."""
-        grower = self.grower
-        return final or (grower is not None and grower.arguments.decay == "every")
+        resizer = self.resizer
+        return final or (resizer is not None and resizer.arguments.decay == "every")
 
     @property
     def _saved(self) -> Path | None:
@@ -168,10 +167,10 @@ class Job:
         state = self.state
         where = f"round {state.round}, {state.epoch} epochs done"
         if state.phase == ESTIMATED:
-            return f"{where}, about to split"
+            return f"{where}, about to split or remove"
         return f"{where}, {state.batch} batches of the next" if state.batch else where
 
-    def _save(self, model: keras.Model, proposal: Proposal | None = None) -> None:
+    def _save(self, model: keras.Model, proposal: Change | None = None) -> None:
         if self.keeper is not None:
             self.keeper.save(model, self.history, self.state, proposal)
         raise_if_requested(self.placement, self._saved)

@@ -2,7 +2,7 @@
 
 Widths change, so a checkpoint cannot be a list of weights for the model that the user
 has in hand, and a saved model would need all of its code to be found by name again.
-A checkpoint holds the widths: the model is grown to them from the user's own, by the
+A checkpoint holds the widths: the model is brought to them from the user's own, by the
 same path as in the job, and every variable is set.
 """
 
@@ -25,13 +25,14 @@ from tf_splitting.errors import (
     NonFiniteLossError,
     SplittingWarning,
 )
-from tf_splitting.estimating import SplittingScores
+from tf_splitting.estimating import RemovalScores, SplittingScores
+from tf_splitting.jobs.checkpoints.checkpoint import Checkpoint
 from tf_splitting.jobs.checkpoints.store import CheckpointStore
 from tf_splitting.jobs.job_state import JobState
 from tf_splitting.jobs.random_state import random_state, set_random_state
-from tf_splitting.methods import Proposal
-from tf_splitting.rebuilding import Splitting
-from tf_splitting.selecting import SplitPlan
+from tf_splitting.methods import Proposal, RemovalProposal
+from tf_splitting.rebuilding import Splitting, remove
+from tf_splitting.selecting import RemovalPlan, SplitPlan
 from tf_splitting.support import VERSION, scope_of
 from tf_splitting.tracing import trace
 from tf_splitting.training import GrowthHistory, set_values
@@ -42,16 +43,16 @@ class Resumed:
     """A job as it was saved.
 
     Attributes:
-        model: grown as far as it was, weights and optimizer state as they were.
+        model: as wide as it was, weights and optimizer state as they were.
         state: how far it is.
-        proposal: the plan, and its scores, where the job was about to split.
+        proposal: the plan, and its scores, where the job was about to apply it.
         metrics: values of the metrics variables within an epoch.
         path: the checkpoint.
     """
 
     model: keras.Model
     state: JobState
-    proposal: Proposal | None
+    proposal: Proposal | RemovalProposal | None
     metrics: list[np.ndarray]
     path: Path
 
@@ -101,7 +102,7 @@ class Keeper:
         model: keras.Model,
         history: GrowthHistory,
         state: JobState,
-        proposal: Proposal | None = None,
+        proposal: Proposal | RemovalProposal | None = None,
     ) -> None:
         """Saves a job. If the disk does not take it the job goes on, with a warning.
 
@@ -131,7 +132,7 @@ class Keeper:
         model: keras.Model,
         history: GrowthHistory,
         state: JobState,
-        proposal: Proposal | None,
+        proposal: Proposal | RemovalProposal | None,
     ) -> dict[str, Any]:
         weights = _values(model.variables)
         for variable, value in zip(model.variables, weights.values(), strict=True):
@@ -187,7 +188,7 @@ class Keeper:
         self._check_configuration(about["configuration"], checkpoint.path)
         _warn_of_versions(about["versions"])
         widths = checkpoint.json("architecture.json")["widths"]
-        model = self._grown_to(widths, seed)
+        model = self._resized_to(widths, seed)
         optimizer = checkpoint.arrays("optimizer.npz")
         if len(optimizer) > len(model.optimizer.variables):
             # Before its first step it had no more than these itself.
@@ -199,13 +200,7 @@ class Keeper:
         ):
             _restore(variables, arrays, checkpoint.path)
         history.fill(checkpoint.json("history.json"))
-        proposal = None
-        if checkpoint.has("plan.json"):
-            plan = SplitPlan.from_json(json.dumps(checkpoint.json("plan.json")))
-            scores = None
-            if checkpoint.has("scores.npz"):
-                scores = SplittingScores.from_arrays(checkpoint.arrays("scores.npz"))
-            proposal = Proposal(plan, scores)
+        proposal = _proposal(checkpoint) if checkpoint.has("plan.json") else None
         metrics = []
         if checkpoint.has("metrics.npz"):
             metrics = _in_order(checkpoint.arrays("metrics.npz"))
@@ -229,7 +224,7 @@ class Keeper:
                 "job, or another directory to start this one."
             )
 
-    def _grown_to(self, widths: Mapping[str, int], seed: keras.Model) -> keras.Model:
+    def _resized_to(self, widths: Mapping[str, int], seed: keras.Model) -> keras.Model:
         graph = trace(seed, split_untrainable=self._split_untrainable)
         if widths.keys() != graph.widths.keys():
             raise CheckpointError(
@@ -244,10 +239,33 @@ class Keeper:
             for space, width in widths.items()
             if width > graph.widths[space]
         }
-        splitting = Splitting(
+        wide = Splitting(
             seed, SplitPlan(copies), split_untrainable=self._split_untrainable
+        ).build(epsilon=0.0)
+        removals = {
+            space: range(width, graph.widths[space])
+            for space, width in widths.items()
+            if width < graph.widths[space]
+        }
+        if not removals:
+            return wide
+        untrainable = self._split_untrainable
+        return remove(wide, RemovalPlan(removals), split_untrainable=untrainable)
+
+
+def _proposal(checkpoint: Checkpoint) -> Proposal | RemovalProposal:
+    """What a checkpoint's job was about to apply."""
+    plan = checkpoint.json("plan.json")
+    scores = checkpoint.arrays("scores.npz") if checkpoint.has("scores.npz") else None
+    if "removals" in plan:
+        return RemovalProposal(
+            RemovalPlan.from_json(json.dumps(plan)),
+            RemovalScores.from_arrays(scores or {}),
         )
-        return splitting.build(epsilon=0.0)
+    return Proposal(
+        SplitPlan.from_json(json.dumps(plan)),
+        None if scores is None else SplittingScores.from_arrays(scores),
+    )
 
 
 def versions() -> dict[str, str]:

@@ -5,7 +5,7 @@ Out: a `Proposal`: a plan and, where there are any, its scores.
 Imports from: training, rebuilding, selecting, estimating, data, tracing, support.
 """
 
-from tf_splitting.methods.base import Method, Proposal, Round
+from tf_splitting.methods.base import Method, Proposal, RemovalProposal, Round
 from tf_splitting.methods.candidates import Candidates
 from tf_splitting.methods.firefly import Firefly
 from tf_splitting.methods.gradmax import GradMax
@@ -31,6 +31,7 @@ __all__ = [
     "GradMax",
     "Method",
     "Proposal",
+    "RemovalProposal",
     "Round",
     "Signed",
     "Splitting",

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, Protocol
 import keras
 
 from tf_splitting.data import Sample
-from tf_splitting.estimating import SplittingScores
+from tf_splitting.estimating import RemovalScores, SplittingScores
 from tf_splitting.rebuilding import FreshStart
-from tf_splitting.selecting import SplitPlan
+from tf_splitting.selecting import RemovalPlan, SplitPlan
 from tf_splitting.tracing import ChannelGraph
 
 # No space grows by more in a round, however large `max_growth` is.
@@ -67,12 +67,27 @@ class Proposal(NamedTuple):
 
     Attributes:
         plan: the neurons.
-        scores: hold the directions to split along; None: random unit vectors.
+        scores: what it was chosen by. Splits go along their directions; None: along
+            random unit vectors.
         compute: what finding them took, in multiply-accumulates of training steps.
     """
 
     plan: SplitPlan
     scores: SplittingScores | None
+    compute: float = 0.0
+
+
+class RemovalProposal(NamedTuple):
+    """What a round would remove.
+
+    Attributes:
+        plan: the neurons.
+        scores: what it was chosen by.
+        compute: what finding them took, in multiply-accumulates of training steps.
+    """
+
+    plan: RemovalPlan
+    scores: RemovalScores
     compute: float = 0.0
 
 

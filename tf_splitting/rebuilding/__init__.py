@@ -8,7 +8,7 @@ Imports from: selecting, estimating, tracing, data, support.
 from tf_splitting.rebuilding.fresh import STARTS, FreshStart, Start
 from tf_splitting.rebuilding.growth import Growth, moved, offsets
 from tf_splitting.rebuilding.optimizer_state import OPTIMIZER_STATES, OptimizerState
-from tf_splitting.rebuilding.removing import remove
+from tf_splitting.rebuilding.removing import remove, removed
 from tf_splitting.rebuilding.splitting import (
     FRESH,
     Splitting,
@@ -33,5 +33,6 @@ __all__ = [
     "offsets",
     "reclassed",
     "remove",
+    "removed",
     "split",
 ]

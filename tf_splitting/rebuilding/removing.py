@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_splitting.data import draw_sample
+from tf_splitting.data import Sample, draw_sample
 from tf_splitting.errors import PlanError
 from tf_splitting.estimating import flat_inputs
 from tf_splitting.rebuilding.folding import folded
@@ -92,10 +92,40 @@ def remove(
     plan.check(graph)
     if verify is not None:
         flat_inputs(model, verify)
+    sample = None
+    if dataset is not None:
+        sample = draw_sample(dataset, size=sample_size, seed=seed)
+    return removed(
+        model,
+        graph,
+        plan,
+        sample,
+        verify=verify,
+        split_untrainable=split_untrainable,
+        optimizer_state=optimizer_state,
+    )
+
+
+def removed(
+    model: keras.Model,
+    graph: ChannelGraph,
+    plan: RemovalPlan,
+    sample: Sample | None,
+    *,
+    verify: Any = None,
+    split_untrainable: bool = False,
+    optimizer_state: OptimizerState = "carry",
+) -> keras.Model:
+    """`remove`, of a model that is traced already, by a plan that fits.
+
+    Args:
+        model, graph, plan: see `remove`.
+        sample: to take mean outputs over, if they are to be folded.
+        verify, split_untrainable, optimizer_state: see `remove`.
+    """
     with scope_of(model):
         added: dict[str, np.ndarray] = {}
-        if dataset is not None:
-            sample = draw_sample(dataset, size=sample_size, seed=seed)
+        if sample is not None:
             added = folded(model, graph, plan.removals, sample)
         left = _left(graph, plan)
         uses = {id(weight.variable): weight for weight in graph.weights}

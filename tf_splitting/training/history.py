@@ -1,4 +1,4 @@
-"""What happened while a model grew, as plain data."""
+"""What happened to a model, as plain data."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from tf_splitting.support import write_text_atomically
 
 @dataclass
 class RoundRecord:
-    """One split.
+    """One change of widths: a split, or a removal.
 
     Attributes:
-        round: 1 for the first split.
-        macs, params: of the grown model.
-        added: number of neurons added.
-        widths: width of every space of the grown model.
-        epsilon: the relative step that was taken, or "fresh".
+        round: 1 for the first.
+        macs, params: of the rebuilt model.
+        added: number of neurons added; below zero: removed.
+        widths: width of every space of the rebuilt model.
+        epsilon: the relative step that was taken, or "fresh"; "removed" where neurons
+            were removed.
         before, after: loss and metrics on the estimation sample, in inference mode,
-            before and after the split. Losses are without regularizers.
+            before and after. Losses are without regularizers.
         examples, passes: how many examples the neurons were measured on, and how often
             the solver went over them in the end; None where nothing was estimated.
         predicted_gain: sum of the gains of the neurons that were split, at the step
-            they were estimated with; None where nothing was estimated.
-        seconds: time spent "training" (since the last split), "estimating" and
+            they were estimated with (of removals what the loss was to fall by, so
+            below zero); None where nothing was estimated.
+        seconds: time spent "training" (since the last change), "estimating" and
             "rebuilding".
         compute: likewise, of "training" and "estimating", in multiply-accumulates times
             images: a training step counts those of one forward pass per image,
@@ -50,10 +52,10 @@ class RoundRecord:
 
 @dataclass
 class GrowthHistory:
-    """Filled in by `grow` as it goes; what is there stays there if it is stopped.
+    """Filled in by a job as it goes; what is there stays there if it is stopped.
 
     Attributes:
-        rounds: one record per split.
+        rounds: one record per split or removal.
         epochs: one entry per epoch: "epoch", "round", "macs", "seconds", "images",
             "compute" (MACs times images) and the logs of `fit` (losses and metrics).
         stopped: why growing ended before the target, if it did.

@@ -119,14 +119,14 @@ class ComputeSchedule:
     """Phases that share a budget of training compute.
 
     Every size before the last gets as many passes over the data as the others, so that
-    the smaller ones cost less; the last gets what is left. Where limits on widths make
+    smaller ones cost less; the last gets what is left. Where limits on widths make
     for more rounds than planned, the sizes in between get none.
 
     Attributes:
         targets: as a `Schedule`'s.
         seed_macs: MACs of the model that the job starts from.
-        training_epochs: the budget, as epochs of the grown model.
-        growing_share: share of it that is spent before the last split.
+        training_epochs: the budget, as epochs of the model of the last target.
+        growing_share: share of it that is spent before the last change of widths.
     """
 
     targets: tuple[float, ...]
@@ -190,7 +190,13 @@ def divided(total: int, steps: int) -> Length:
 def round_targets(
     macs: float, target: float, *, rounds: int | None, growth: float
 ) -> tuple[float, ...]:
-    """Budgets of rounds that grow by one ratio up to the target.
+    """Budgets of rounds that grow, or shrink, by one ratio up to the target.
+
+    Args:
+        macs: that the first round starts from.
+        target: of the last one.
+        rounds: how many; None: as many as `growth` asks for.
+        growth: ratio of a round's MACs after it to those before, or the inverse.
 
     Raises:
         SplittingError: a number is out of range.
@@ -198,6 +204,7 @@ def round_targets(
     arguments.whole("rounds", rounds, at_least=1, or_none=True)
     arguments.number("growth", growth, above=1)
     if rounds is None:
-        rounds = max(1, math.ceil(math.log(target / macs) / math.log(growth) - 1e-9))
+        ratio = abs(math.log(target / macs)) / math.log(growth)
+        rounds = max(1, math.ceil(ratio - 1e-9))
     ratio = (target / macs) ** (1 / rounds)
     return (*(macs * ratio**k for k in range(1, rounds)), float(target))

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import keras
-import numpy as np
 
-from tf_splitting.data import divided, draw_sample
+from tf_splitting.data import Sample, divided, draw_sample
 from tf_splitting.estimating.estimation import DEFAULT_SAMPLE_SIZE, check_growable
 from tf_splitting.estimating.precision import in_float32
 from tf_splitting.estimating.problem import loss_function
 from tf_splitting.estimating.removals.base import RemovalEstimator
+from tf_splitting.estimating.removals.scores import RemovalScores
 from tf_splitting.estimating.removals.second_order import SecondOrder
 from tf_splitting.estimating.removals.silencing import Silencing
 from tf_splitting.estimating.targets import check_targets
@@ -22,59 +22,13 @@ from tf_splitting.support import (
     Looks,
     behaving,
     class_weights,
-    format_table,
     placement_of,
     raise_if_requested,
     truth,
     verbosity,
     whole,
 )
-from tf_splitting.tracing import trace
-
-
-@dataclass(frozen=True)
-class RemovalScores(Mapping[str, np.ndarray]):
-    """What each neuron of every growable space costs to remove; a mapping by space.
-
-    Attributes:
-        spaces: costs by name of the space, `[width]`: by `SecondOrder` what the loss is
-            expected to rise by, by others a number that is smaller for neurons that
-            are thought to matter less. Infinite: the neuron has to stay.
-        examples: size of the sample.
-        estimator: what computed them, in words.
-
-    Example:
-        >>> scores = tf_splitting.estimate_removals(model, (x, y))
-        >>> scores["conv1"].argmin()
-    """
-
-    spaces: Mapping[str, np.ndarray]
-    examples: int = 0
-    estimator: str = ""
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        return self.spaces[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.spaces)
-
-    def __len__(self) -> int:
-        return len(self.spaces)
-
-    def __str__(self) -> str:
-        rows = [("space", "width", "lowest cost", "median cost", "summed cost")]
-        for name, costs in self.spaces.items():
-            lowest, median, total = costs.min(), np.median(costs), costs.sum()
-            rows.append(
-                (
-                    name,
-                    str(len(costs)),
-                    f"{lowest:.4g}",
-                    f"{median:.4g}",
-                    f"{total:.4g}",
-                )
-            )
-        return format_table(rows)
+from tf_splitting.tracing import ChannelGraph, trace
 
 
 def estimate_removals(
@@ -122,9 +76,7 @@ def estimate_removals(
     """
     graph = trace(model, split_untrainable=split_untrainable)
     chosen = SecondOrder() if estimator is None else estimator
-    expected = "SecondOrder(), Taylor(), or an object with their methods"
-    hint = "Pass one, not its class."
-    behaving("estimator", chosen, ("costs",), expected, hint)
+    check_removal_estimator(chosen)
     sample_size = whole("sample_size", sample_size, at_least=1)
     batch_size = whole("batch_size", batch_size, at_least=1, or_none=True)
     class_weight = class_weights(class_weight)
@@ -143,12 +95,35 @@ def estimate_removals(
     placement = placement_of(model)
     sample = divided(sample, placement)
     check_targets(model, sample, loss)
+    return removal_scores(
+        model,
+        graph,
+        sample,
+        chosen,
+        loss=loss,
+        jit_compile=jit_compile,
+        verbose=verbose,
+    )
+
+
+def removal_scores(
+    model: keras.Model,
+    graph: ChannelGraph,
+    sample: Sample,
+    estimator: RemovalEstimator,
+    *,
+    loss: Any = None,
+    jit_compile: bool = False,
+    verbose: int = 0,
+) -> RemovalScores:
+    """`estimate_removals` on a sample, of a model that is traced already."""
     precise = in_float32(model)
     if precise is not model:
         graph = replace(trace(precise), spaces=graph.spaces)
+    placement = placement_of(model)
     looks = Looks(placement)
     bar = Bar("estimating", per_pass=len(sample.batches), verbose=verbose)
-    bar.total = chosen.passes * len(sample.batches)
+    bar.total = estimator.passes * len(sample.batches)
 
     def advance() -> None:
         bar.advance()
@@ -158,7 +133,19 @@ def estimate_removals(
     silencing = Silencing(
         precise, graph, sample, loss=loss, jit_compile=jit_compile, on_batch=advance
     )
-    costs = chosen.costs(silencing)
+    costs = estimator.costs(silencing)
     bar.close(f"{sample.size} examples")
     spaces = {s.name: silencing.neurons.of(s.name, costs) for s in graph.growable}
-    return RemovalScores(spaces, sample.size, repr(chosen))
+    predicted = getattr(estimator, "predicts", False)
+    return RemovalScores(spaces, sample.size, repr(estimator), predicted)
+
+
+def check_removal_estimator(estimator: Any) -> None:
+    """Raises unless it is one.
+
+    Raises:
+        SplittingError: it is something else.
+    """
+    expected = "SecondOrder(), Taylor(), or an object with their methods"
+    hint = "Pass one, not its class."
+    behaving("estimator", estimator, ("costs",), expected, hint)

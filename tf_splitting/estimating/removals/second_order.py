@@ -16,6 +16,7 @@ and Fisher pruning", 2018, arXiv 1801.05787; folded means: `rebuilding/folding.p
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -37,6 +38,9 @@ class SecondOrder:
     Example:
         >>> scores = tf_splitting.estimate_removals(model, (x, y))
     """
+
+    # Costs are rises of the loss.
+    predicts: ClassVar[bool] = True
 
     fold: bool = True
 

@@ -1,0 +1,137 @@
+"""What `grow` takes besides a model and data, described once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tf_splitting.errors import SplittingError
+from tf_splitting.estimating import Estimator
+from tf_splitting.growing.arguments import RoundsArguments
+from tf_splitting.growing.step_size import check_epsilon
+from tf_splitting.methods import METHODS, Method, Splitting
+from tf_splitting.rebuilding import FRESH, FreshStart, Start, check_start
+from tf_splitting.support import arguments as given
+
+# What grew the best networks of all that were tried (README, "Does it pay?").
+DEFAULT_EPSILON = FRESH
+# Of the estimation sample, if the user does not say how large it may be.
+MOST_EXAMPLES = 8192
+MOST_BYTES = 2**29
+# Of the training compute, before the last split.
+GROWING_SHARE = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class GrowArguments(RoundsArguments):
+    """What `grow` takes.
+
+    Args:
+        rounds: number of splits; default: as many as `growth` asks for. Rounds are
+            added if spaces cannot grow fast enough to reach the target in these.
+        growth: ratio by which the MACs grow in a round, if `rounds` is not given.
+        training_epochs: training compute of the whole job, as epochs of a model of
+            `target_macs`; estimates count at what they cost, and beyond a batch take a
+            tenth of it at most. Smaller models get more epochs for it.
+        growing_share: share of `training_epochs` that is spent before the last split.
+        epsilon: `"fresh"`: added neurons start at random incoming weights and zero
+            outgoing ones; or a number: copies move by this relative step along the
+            splitting directions; or `"descent"`: by the largest step of a ladder that
+            does not raise the loss on the estimation sample.
+        carried_kernels, carried_scales: what else a fresh neuron starts with on the
+            way to its consumers: "copy" takes its parent's kernels (depthwise, grouped,
+            separable) and scales (normalization, bias, PReLU, LayerScale); "draw"
+            makes random kernels of the same norm, and takes scales' initial values.
+        estimator: of the method `"splitting"`: `Rayleigh(...)` (the default),
+            `Exact()`, or one of your own.
+        method: `"splitting"` (by splitting indices), `"candidates"` (random fresh
+            neurons, scored by the gradient at their outgoing weights), `"gradmax"`,
+            `"tiny"`, `"firefly"`, `"signed"`, `"uniform"` (random neurons: the
+            baseline), or an object with the protocol of `tf_splitting.methods.Method`.
+        max_widths: largest width of every space, or of spaces by name.
+        max_growth: largest ratio of a space's widths in one round: up to 2 where
+            neurons are copied (4 by the method `"signed"`), of any size (up to 64)
+            where they are added fresh.
+        sample_size: most examples that neurons are measured on; the `"splitting"`
+            method takes as many of them as it needs to settle its plan. Default:
+            8,192, fewer if they would take more than 512 MB.
+    """
+
+    growth: float = 2.0
+    growing_share: float = GROWING_SHARE
+    epsilon: float | str = DEFAULT_EPSILON
+    carried_kernels: Start = "copy"
+    carried_scales: Start = "copy"
+    estimator: Estimator | None = None
+    method: str | Method = "splitting"
+    max_widths: int | Mapping[str, int] | None = None
+    max_growth: float = 2.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        given.number("growing_share", self.growing_share, at_least=0, below=1)
+        check_epsilon(self.epsilon)
+        check_start(self.start, self.epsilon)
+        self._check_method()
+
+    @property
+    def start(self) -> FreshStart:
+        """What a fresh neuron carries along."""
+        return FreshStart(self.carried_kernels, self.carried_scales)
+
+    @property
+    def selection(self) -> dict[str, Any]:
+        """What `select` takes, but for the budget of a round."""
+        names = ("cost", "target_cost", "width_multiple", "max_widths", "max_growth")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """What makes a job what it is: compared when it resumes."""
+        return {**super().configuration, "method": self.chosen_method()}
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """Size of the fixed sample and most memory it may take, for `draw_sample`."""
+        if self.sample_size is not None:
+            return {"size": self.sample_size, "most_bytes": None}
+        return {"size": MOST_EXAMPLES, "most_bytes": MOST_BYTES}
+
+    def _check_method(self) -> None:
+        """Raises unless there is a method, and it works with this step.
+
+        Raises:
+            SplittingError: there is none, or it scores fresh neurons and others are
+                to be added.
+        """
+        chosen = self.chosen_method()
+        if getattr(chosen, "fresh_only", False) and self.epsilon != FRESH:
+            raise SplittingError(
+                f"Got method {self.method!r} with epsilon={self.epsilon!r}; expected "
+                "epsilon='fresh', the default: it scores fresh neurons. Copies are "
+                "scored by the method 'splitting'."
+            )
+
+    def chosen_method(self) -> Method:
+        """The method, with the estimator if one was given.
+
+        Raises:
+            UnknownNameError: no method has this name.
+            SplittingError: it is no method, or takes no estimator.
+        """
+        method, estimator = self.method, self.estimator
+        if not isinstance(method, str):
+            if estimator is not None:
+                raise SplittingError(
+                    "Got both a method object and an estimator; give the estimator to "
+                    "the method, for example methods.Splitting(estimator=...)."
+                )
+            expected = f"one of {sorted(METHODS)}, or an object with a method propose"
+            return given.behaving("method", method, ["propose"], expected)
+        given.one_of("method", method, METHODS, ", or a method object")
+        if estimator is not None:
+            if method != "splitting":
+                raise SplittingError(f"Method {method!r} takes no estimator.")
+            return Splitting(estimator=estimator)
+        return METHODS[method]()

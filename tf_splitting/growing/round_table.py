@@ -1,0 +1,29 @@
+"""What a round did, as text."""
+
+from __future__ import annotations
+
+from tf_splitting.support import format_count, format_seconds, format_table
+from tf_splitting.training import RoundRecord
+
+
+def round_table(record: RoundRecord, rounds: int) -> str:
+    """A round's table: cost, loss and metrics before and after, time."""
+    done = "removal" if record.added < 0 else "split"
+    rows = [(f"round {record.round}/{rounds}", f"before {done}", f"after {done}")]
+    rows += [
+        (name, f"{record.before[name]:.4f}", f"{record.after[name]:.4f}")
+        for name in record.before
+    ]
+    spent = ", ".join(f"{k} {format_seconds(v)}" for k, v in record.seconds.items())
+    measured = (
+        f" measured on {record.examples} examples"
+        if record.examples is not None
+        else ""
+    )
+    step = "" if record.added < 0 else f", epsilon {record.epsilon}"
+    tail = (
+        f"{record.added:+d} neurons{measured}{step}: "
+        f"{format_count(record.macs)} MACs, {format_count(record.params)} params; "
+        f"{spent}"
+    )
+    return f"{format_table(rows)}\n{tail}"

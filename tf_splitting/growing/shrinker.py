@@ -1,0 +1,153 @@
+"""One removal of a job: decide what to remove, remove it, measure, record."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+import keras
+
+from tf_splitting.costs import count_macs, count_params, get_cost
+from tf_splitting.data import Sample
+from tf_splitting.estimating import removal_scores
+from tf_splitting.growing.arguments import MEASURED
+from tf_splitting.growing.round_table import round_table
+from tf_splitting.growing.shrink_arguments import ShrinkArguments
+from tf_splitting.jobs import JobState
+from tf_splitting.methods import RemovalProposal
+from tf_splitting.rebuilding import removed
+from tf_splitting.selecting import select_removals
+from tf_splitting.tracing import trace
+from tf_splitting.training import (
+    GrowthHistory,
+    RoundRecord,
+    Schedule,
+    check_loss,
+    measure,
+    reestimate_batch_statistics,
+)
+
+
+@dataclass(frozen=True)
+class Shrinker:
+    """Shrinks a model by one round, as often as it is asked.
+
+    Attributes:
+        arguments: what the user wants.
+        sample: the fixed sample that is measured on.
+        schedule: holds the budgets of the rounds.
+        history: what is done is told here.
+    """
+
+    arguments: ShrinkArguments
+    sample: Sample
+    schedule: Schedule
+    history: GrowthHistory
+
+    def is_done(self, model: keras.Model) -> bool:
+        """Whether the model is within its targets."""
+        wanted = self.arguments
+        if count_macs(model) > wanted.target_macs:
+            return False
+        graph = trace(model, split_untrainable=wanted.split_untrainable)
+        cost = get_cost(wanted.cost)(graph, graph.widths)
+        return self.history.stopped is not None or cost <= wanted.target_cost
+
+    def propose(
+        self, model: keras.Model, state: JobState, compute: float
+    ) -> RemovalProposal:
+        """Decides what to remove. The state learns what was measured on the way."""
+        start = time.perf_counter()
+        wanted, macs = self.arguments, count_macs(model)
+        measured = self.sample.part(0, MEASURED)
+        reestimate_batch_statistics(model, measured)
+        state.before = check_loss(measure(model, measured))
+        estimator = wanted.chosen_estimator
+        cost = estimator.passes * macs
+        sample = self.sample
+        if cost:
+            affordable = max(compute / cost, sample.batches[0].size)
+            sample = sample.part(0, int(min(affordable, sample.size)))
+        graph = trace(model, split_untrainable=wanted.split_untrainable)
+        scores = removal_scores(model, graph, sample, estimator, verbose=wanted.verbose)
+        # Multiples of widths may have brought the model below a round's target before.
+        left = [t for t in self.schedule.targets[state.round :] if t < macs]
+        target = left[0] if left else self.schedule.targets[-1]
+        last = len(left) <= 1
+        plan = select_removals(
+            scores,
+            graph,
+            target_macs=target,
+            target_cost=wanted.target_cost if last else math.inf,
+            **wanted.selection,
+        )
+        state.estimating = time.perf_counter() - start
+        state.estimated = cost * sample.size
+        return RemovalProposal(plan, scores, state.estimated)
+
+    def apply(
+        self, model: keras.Model, proposal: RemovalProposal, state: JobState
+    ) -> keras.Model:
+        """Removes, measures and records.
+
+        Raises:
+            RebuildError: the smaller model is not what was planned.
+        """
+        start = time.perf_counter()
+        wanted, number = self.arguments, state.round + 1
+        graph = trace(model, split_untrainable=wanted.split_untrainable)
+        measured = self.sample.part(0, MEASURED)
+        smaller = removed(
+            model,
+            graph,
+            proposal.plan,
+            measured if wanted.fold else None,
+            verify=self.sample.batches[0].x if wanted.verify else None,
+            split_untrainable=wanted.split_untrainable,
+            optimizer_state=wanted.optimizer_state,
+        )
+        reestimate_batch_statistics(smaller, measured)
+        after = check_loss(measure(smaller, measured))
+        scores, plan = proposal.scores, proposal.plan
+        predicted = None
+        if scores.predicted:
+            predicted = -sum(
+                float(scores[space][indices].sum())
+                for space, indices in plan.removals.items()
+            )
+        epochs = [e for e in self.history.epochs if e["round"] == state.round]
+        record = RoundRecord(
+            round=number,
+            macs=count_macs(smaller),
+            params=count_params(smaller),
+            added=-len(plan),
+            widths=plan.widths(graph),
+            epsilon="removed",
+            before=state.before or {},
+            after=after,
+            examples=scores.examples,
+            passes=wanted.chosen_estimator.passes,
+            predicted_gain=predicted,
+            seconds={
+                "training": sum(epoch["seconds"] for epoch in epochs),
+                "estimating": state.estimating,
+                "rebuilding": time.perf_counter() - start,
+            },
+            compute={
+                "training": sum(epoch.get("compute", 0.0) for epoch in epochs),
+                "estimating": state.estimated,
+            },
+        )
+        self.history.rounds.append(record)
+        if wanted.verbose:
+            print(round_table(record, len(self.schedule.targets)), flush=True)
+        return smaller
+
+    def give_up(self, model: keras.Model, state: JobState) -> None:
+        """Records that nothing more is removed."""
+        self.history.stopped = (
+            f"Shrinking stops in round {state.round + 1}: nothing is left that may go."
+        )
+        if self.arguments.verbose:
+            print(self.history.stopped, flush=True)
