@@ -17,10 +17,3 @@ PASSES = flags.DEFINE_integer(
     "Passes over the sample; each costs about one training epoch of it.",
     lower_bound=1,
 )
-SAMPLE_SIZE = flags.DEFINE_integer(
-    "sample_size",
-    192,
-    "Most training images that indices are measured on; growing stops taking more once "
-    "the plan is settled.",
-    lower_bound=1,
-)

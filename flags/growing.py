@@ -10,19 +10,6 @@ GROW = flags.DEFINE_bool(
     "--nogrow trains the model as it is, for --final_epochs or --training_epochs: the "
     "baselines' jobs.",
 )
-TARGET_MACS = define_number(
-    "target_macs",
-    None,
-    "Multiply-accumulates per image that the grown model may have, such as 0.2e9.",
-    above=0,
-)
-ROUNDS = flags.DEFINE_integer(
-    "rounds",
-    2,
-    "Number of splits; 0 for as many as doubling the MACs in each round takes.",
-    lower_bound=0,
-    upper_bound=1000,
-)
 METHOD = define_choice(
     "method",
     "splitting",
@@ -64,29 +51,13 @@ CARRIED_SCALES = define_choice(
     "Normalization, bias, PReLU and LayerScale of fresh neurons: their parents' or the "
     "initial values.",
 )
-OPTIMIZER_STATE = define_choice(
-    "optimizer_state",
-    "reset",
-    ("reset", "carry", "old"),
-    "After a split: reset the optimizer's state, carry it over, or carry that of old "
-    "neurons only.",
-)
 MAX_WIDTH = flags.DEFINE_integer(
     "max_width", None, "Largest width of any layer that grows.", lower_bound=1
 )
-WIDTH_MULTIPLE = flags.DEFINE_integer(
-    "width_multiple", 1, "Grow to multiples of this only.", lower_bound=1
-)
-SPLIT_UNTRAINABLE = flags.DEFINE_bool(
-    "split_untrainable",
-    False,
-    "Also split neurons of layers that are not trainable, such as a frozen backbone.",
-)
-VERIFY = flags.DEFINE_bool(
-    "verify",
-    True,
-    "After every split check on one batch that the rebuilt model computes the same.",
-)
-COST = define_choice(
-    "cost", "macs", ("macs", "params"), "What the gain of a split is divided by."
+GROWING_SHARE = define_number(
+    "growing_share",
+    0.5,
+    "Share of --training_epochs that is spent before the last split.",
+    at_least=0,
+    at_most=0.99,
 )

@@ -32,13 +32,6 @@ TRAINING_EPOCHS = define_number(
     "--final_epochs. With --nogrow, epochs of the model as it is.",
     above=0,
 )
-GROWING_SHARE = define_number(
-    "growing_share",
-    0.5,
-    "Share of --training_epochs that is spent before the last split.",
-    at_least=0,
-    at_most=0.99,
-)
 DECAY = define_choice(
     "decay",
     "last",
@@ -46,11 +39,13 @@ DECAY = define_choice(
     "Phases in which the learning rate falls to zero along half a cosine: the last "
     "alone, or every one, each from the first rate on.",
 )
-EPOCHS = flags.DEFINE_integer("epochs", 1, "Epochs before each split.", lower_bound=0)
+EPOCHS = flags.DEFINE_integer(
+    "epochs", 1, "Epochs before widths change.", lower_bound=0
+)
 FINAL_EPOCHS = flags.DEFINE_integer(
     "final_epochs",
     2,
-    "Epochs after the last split, while the learning rate decays to zero.",
+    "Epochs after the last one, while the learning rate decays to zero.",
     lower_bound=0,
 )
 AUGMENT = flags.DEFINE_bool(

@@ -6,7 +6,7 @@ import _models
 import keras
 from _program import UsageError
 
-from flags import builtin, estimating, inspecting, program
+from flags import builtin, inspecting, program, sampling
 from flags import data as data_flags
 from flags import model as model_flags
 from tf_splitting import count_params, estimate, models, trace
@@ -89,7 +89,7 @@ def _scores(model: keras.Model) -> str:
         images,
         estimator=_estimators.chosen(),
         loss=loss,
-        sample_size=estimating.SAMPLE_SIZE.value,
+        sample_size=sampling.SAMPLE_SIZE.value,
         seed=program.SEED.value,
     )
     return f"{scores}\n(loss {scores.loss:.4f} on {scores.examples} images)"

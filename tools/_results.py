@@ -6,7 +6,6 @@ from pathlib import Path
 import _devices
 import keras
 import numpy as np
-from _workdir import GROWN
 
 from flags import job
 from tf_splitting import GrowthHistory, count_macs, count_params, trace
@@ -35,36 +34,47 @@ SAVED_MODEL = "saved_model"
 
 
 def write(
-    grown: keras.Model, images: ImageData, history: GrowthHistory, folder: Path
+    result: keras.Model,
+    images: ImageData,
+    history: GrowthHistory,
+    folder: Path,
+    name: str,
 ) -> None:
     """Writes the history, the model, the picture and, if asked for, the SavedModel.
 
     One process does, alone. What is there is whole, and this job's: a run before this
     one got so far.
 
+    Args:
+        result: the model.
+        images: that it was trained on.
+        history: of the job.
+        folder: where everything goes.
+        name: of the model's file.
+
     Raises:
         OSError: the disk does not take one of them; those before it are there.
     """
     history.save(folder / HISTORY)
-    if not (folder / GROWN).exists():
-        with alone(), appearing(folder / GROWN) as temporary:
-            grown.save(temporary)
+    if not (folder / name).exists():
+        with alone(), appearing(folder / name) as temporary:
+            result.save(temporary)
     if history.epochs and not (folder / PICTURE).exists():
-        title = f"{grown.name} on {images.name}"
+        title = f"{result.name} on {images.name}"
         plot_growth(history.epochs, folder / PICTURE, title=title)
     exports = job.EXPORT.value and is_available()
     if exports and not (folder / SAVED_MODEL).exists():
         inputs = np.asarray(next(iter(images.test))[0])[:COMPARED]
-        shared = placement_of(grown).processes > 1
+        shared = placement_of(result).processes > 1
         with alone():
             if shared:
                 # What all processes hold together cannot compute in one.
-                grown = read_model(folder / GROWN)
-            export_saved_model(grown, folder / SAVED_MODEL, inputs=inputs)
+                result = read_model(folder / name)
+            export_saved_model(result, folder / SAVED_MODEL, inputs=inputs)
 
 
 def report(
-    grown: keras.Model,
+    result: keras.Model,
     images: ImageData,
     before: Mapping[str, int],
     history: GrowthHistory,
@@ -74,18 +84,18 @@ def report(
 
     Every process takes part in the test, and the first one prints.
     """
-    test = divide(images.test, placement_of(grown))
-    measured = grown.evaluate(test, verbose=0, return_dict=True)
+    test = divide(images.test, placement_of(result))
+    measured = result.evaluate(test, verbose=0, return_dict=True)
     if not _devices.is_chief():
         return
-    print(f"\n{width_table(before, trace(grown).layer_widths())}\n")
+    print(f"\n{width_table(before, trace(result).layer_widths())}\n")
     values = ", ".join(f"{name} {value:.4f}" for name, value in measured.items())
     print(f"test: {values} on {images.test_size} images")
     print(
-        f"cost: {format_count(count_macs(grown))} MACs, "
-        f"{format_count(count_params(grown))} params"
+        f"cost: {format_count(count_macs(result))} MACs, "
+        f"{format_count(count_params(result))} params"
     )
-    passed = history.compute / count_macs(grown)
+    passed = history.compute / count_macs(result)
     print(
         f"training: {format_count(history.compute)} MACs x images, as "
         f"{passed / images.train_size:.2f} epochs of this model; "

@@ -14,7 +14,6 @@ from tf_splitting.errors import CheckpointError, LockedError
 from tf_splitting.jobs import lock
 from tf_splitting.support import write_text_atomically
 
-GROWN = "grown.keras"
 CHECKPOINTS = "checkpoints"
 FLAGS = "flags.txt"
 
@@ -30,8 +29,11 @@ _OF_THE_RUN = (
 
 
 @contextmanager
-def opened() -> Iterator[Path]:
+def opened(result: str) -> Iterator[Path]:
     """The folder, made if need be and held for this process alone.
+
+    Args:
+        result: name of the file that the job ends with.
 
     Raises:
         UsageError: it cannot be written to, or holds another job.
@@ -53,7 +55,7 @@ def opened() -> Iterator[Path]:
             ) from error
         if job.RESTART.value:
             _set_aside(folder)
-        _check_flags(folder)
+        _check_flags(folder, result)
         try:
             write_text_atomically(folder / FLAGS, _flag_lines())
         except OSError as error:
@@ -91,16 +93,16 @@ def _set_aside(folder: Path) -> None:
         path.rename(aside / path.name)
 
 
-def _check_flags(folder: Path) -> None:
+def _check_flags(folder: Path, result: str) -> None:
     """Raises unless the folder holds no job, or one with these flags.
 
     Raises:
         UsageError: it holds another.
     """
     if not (folder / FLAGS).exists():
-        if (folder / GROWN).exists():
+        if (folder / result).exists():
             raise UsageError(
-                f"--workdir={folder} holds a grown model, but no {FLAGS} to say of "
+                f"--workdir={folder} holds {result}, but no {FLAGS} to say of "
                 "which job: choose another folder."
             )
         return

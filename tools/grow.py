@@ -28,12 +28,25 @@ from flags import (
     estimating,
     growing,
     job,
+    sampling,
     training,
+    widths,
 )
 from flags import model as model_flags
 
 JOB = "_growing_job"
-FLAGS = (model_flags, growing, data, training, estimating, job, devices, builtin)
+FLAGS = (
+    model_flags,
+    widths,
+    growing,
+    data,
+    training,
+    estimating,
+    sampling,
+    job,
+    devices,
+    builtin,
+)
 
 
 def check() -> None:
@@ -44,8 +57,8 @@ def check() -> None:
     """
     _program.require(model_flags.MODEL, "mobilenet_v1, mobilenet_v2 or a .keras file")
     if growing.GROW.value:
-        _program.require(growing.TARGET_MACS, "MACs per image, such as 0.2e9")
-    elif growing.TARGET_MACS.present:
+        _program.require(widths.TARGET_MACS, "MACs per image, such as 0.2e9")
+    elif widths.TARGET_MACS.present:
         raise _program.UsageError("--nogrow does not go with --target_macs.")
     if devices.PROCESSES.value > 1:
         _program.require(job.WORKDIR, "the folder that all processes share")

@@ -10,11 +10,11 @@
 import _bootstrap  # noqa: F401
 import _program
 
-from flags import builtin, data, estimating, inspecting
+from flags import builtin, data, estimating, inspecting, sampling
 from flags import model as model_flags
 
 JOB = "_inspection"
-FLAGS = (model_flags, inspecting, data, estimating, builtin)
+FLAGS = (model_flags, inspecting, data, estimating, sampling, builtin)
 
 
 def check() -> None:

@@ -218,6 +218,23 @@ def grow(folder):
 
 
 @row
+def shrink(folder):
+    model = model_of(nets.conv_bn)
+    smaller = tf_splitting.shrink(
+        model,
+        examples(model),
+        target_macs=0.6 * tf_splitting.count_macs(model),
+        rounds=2,
+        epochs=1,
+        final_epochs=1,
+        batch_size=24,
+        optimizer_state="carry",
+        verbose=0,
+    )
+    return weights(smaller)
+
+
+@row
 def train(folder):
     model = model_of(nets.conv_bn)
     trained = tf_splitting.train(

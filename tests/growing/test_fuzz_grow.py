@@ -35,6 +35,8 @@ from tf_splitting.errors import DataError, NonFiniteLossError
 pytestmark = pytest.mark.usefixtures("somewhere")
 
 COUNT = 16
+# With one neuron in every space.
+LEAST_MACS = 9
 
 
 @pytest.fixture
@@ -158,6 +160,54 @@ FUNCTIONS = {
                 "final_epochs": None,
                 "training_epochs": np.float32(1.5),
                 "growing_share": np.float64(0.5),
+            },
+        ),
+    ),
+    "shrink": Function(
+        ts.shrink,
+        lambda: {
+            "model": nets.ready("dense"),
+            "dataset": data(),
+            "target_macs": MACS - 1,
+            "epochs": 1,
+            "final_epochs": 1,
+            "sample_size": 8,
+            "verbose": 0,
+        },
+        {
+            **JOB,
+            "target_macs": number(LEAST_MACS, below=MACS),
+            "rounds": whole(1, None),
+            "shrinkage": number(above=1),
+            "training_epochs": only(None),
+            "shrinking_share": number(0, below=1),
+            "decay": junk.nothing,
+            "epochs": whole(0, None),
+            "final_epochs": whole(0, None),
+            "optimizer_state": junk.nothing,
+            "estimator": only(None),
+            "fold": is_truth,
+            "cost": is_function,
+            "target_cost": number(LEAST_MACS, finite=False),
+            "width_multiple": only(1),
+            "min_widths": either(only(1), junk.is_empty_mapping),
+            "sample_size": whole(1, None),
+            "split_untrainable": is_truth,
+            "verify": is_truth,
+        },
+        (
+            {
+                "target_macs": np.int64(40),
+                "estimator": ts.Taylor(),
+                "min_widths": {"first": np.int64(2)},
+                "class_weight": {0: 2.0},
+                "fold": np.bool_(False),
+            },
+            {
+                "epochs": None,
+                "final_epochs": None,
+                "training_epochs": np.float32(1.5),
+                "shrinking_share": 0,
             },
         ),
     ),

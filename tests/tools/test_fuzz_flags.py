@@ -16,7 +16,7 @@ import tf_splitting
 from tf_splitting import SplittingError
 from tf_splitting.errors import DataError, UnknownNameError
 
-TOOLS = ("grow", "evaluate", "inspect_model", "export")
+TOOLS = ("grow", "shrink", "evaluate", "inspect_model", "export")
 EXAMPLES = 10
 LEAST = 1000
 
@@ -146,6 +146,7 @@ GROW = {"model": "mobilenet_v1", "target_macs": 1e9, "image_size": 32}
 # Of flags that take any text: the tool, what goes with it, and what is wrong.
 TEXTS = {
     "grow --model": ("grow", {"target_macs": 1e9}, "model", MODELS),
+    "shrink --model": ("shrink", {"target_macs": 1e6}, "model", MODELS),
     "evaluate --model": ("evaluate", {}, "model", MODELS),
     "inspect_model --model": ("inspect_model", {}, "model", MODELS),
     "export --model": ("export", {"output": "out"}, "model", MODELS),
@@ -157,6 +158,12 @@ TEXTS = {
         ("swishh", "relu 6", "keras"),
     ),
     "grow --workdir": ("grow", GROW, "workdir", ("file", "file/below")),
+    "shrink --workdir": (
+        "shrink",
+        {**GROW, "target_macs": 3e6},
+        "workdir",
+        ("file", "file/below"),
+    ),
 }
 
 

@@ -6,7 +6,7 @@ Imports from: every stage above and layers.
 """
 
 from tf_splitting.growing.arguments import MEASURED, TrainArguments
-from tf_splitting.growing.checks import check_budget
+from tf_splitting.growing.checks import check_budget, check_shrinkable
 from tf_splitting.growing.freeing import free_old_functions
 from tf_splitting.growing.grow_arguments import GrowArguments
 from tf_splitting.growing.growing import grow, train
@@ -22,6 +22,7 @@ __all__ = [
     "TrainArguments",
     "build_at",
     "check_budget",
+    "check_shrinkable",
     "free_old_functions",
     "grow",
     "shrink",

@@ -69,7 +69,7 @@ class Silencing:
         self.sample = sample
         self.neurons = Neurons(graph)
         self._on_batch = on_batch
-        self._loss = loss_function(model, loss)
+        self._given_loss = loss
         self._kernels = {weight.name: weight.variable for weight in graph.weights}
         produced = {s.weight for s in self.neurons.slots if s.role == "produced"}
         self._tails = find_tails(graph.steps, produced, ())
@@ -176,7 +176,8 @@ class Silencing:
                 results = tree.flatten(step.run(*arguments))
             values.update(zip(step.outputs, at_edge(index, results), strict=True))
         outputs = [values[i] for i in self.graph.outputs]
-        return self._loss(x, y, outputs, weight), values, {}
+        loss = loss_function(self.model, self._given_loss)
+        return loss(x, y, outputs, weight), values, {}
 
     def _by_channel(self, index: int, values: Any) -> Any:
         step = self.graph.steps[index]

@@ -1,0 +1,226 @@
+"""A job that trains: from flags to a folder with a model of other widths."""
+
+import shlex
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import _compiling
+import _determinism
+import _devices
+import _images
+import _models
+import _results
+import _workdir
+import keras
+from _events import EpochEvents
+from _program import UsageError
+from absl.flags import FLAGS
+
+from flags import data as data_flags
+from flags import job, program, training
+from flags import model as model_flags
+from tf_splitting import (
+    GrowthHistory,
+    Interrupted,
+    count_macs,
+    count_params,
+    stop_on_signals,
+    trace,
+)
+from tf_splitting.data import ImageData
+from tf_splitting.exporting import is_available
+from tf_splitting.support import format_count, placement_of
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is a tool's own of a job.
+
+    Attributes:
+        result: name of the model's file.
+        check: raises unless a model can be brought to the target, before there is data.
+        target: what the plan says of the target, if anything.
+        train: runs the job: `(model, images, common arguments) -> model`.
+    """
+
+    result: str
+    check: Callable[[keras.Model], None]
+    target: Callable[[], str | None]
+    train: Callable[[keras.Model, ImageData, dict[str, Any]], keras.Model]
+
+
+def run(kind: Kind) -> None:
+    """Runs the job that the flags describe, or goes on with it.
+
+    Raises:
+        SplittingError, UsageError: the user's mistakes.
+        Interrupted: it was asked to stop.
+    """
+    _models.check_name()
+    if job.DETERMINISTIC.value:
+        _determinism.enable()
+    with _devices.chosen():
+        _run_there(kind)
+
+
+def given(arguments: type) -> dict[str, Any]:
+    """The arguments that have a flag of their name, but for those left to the library.
+
+    Args:
+        arguments: the class that describes them.
+    """
+    values = FLAGS.flag_values_dict()
+    # Images come in batches already.
+    values.pop(data_flags.BATCH_SIZE.name)
+    if training.TRAINING_EPOCHS.value is not None:
+        # Of these two the flags have defaults; both given is one too many.
+        for flag in (training.EPOCHS, training.FINAL_EPOCHS):
+            if not flag.present:
+                values.pop(flag.name)
+    names = [field.name for field in fields(arguments)]
+    return {name: values[name] for name in names if values.get(name) is not None}
+
+
+def _check_export() -> None:
+    """Says at once, and not at the end, that no SavedModel can be written.
+
+    Raises:
+        UsageError: one was asked for by name.
+    """
+    if is_available():
+        return
+    if job.EXPORT.present:
+        raise UsageError(
+            "--export: SavedModels are TensorFlow's, which is not installed. Install "
+            'it with `pip install "tf_splitting[tensorflow]"`, or leave the flag out.'
+        )
+    print("no SavedModel will be written: TensorFlow is not installed", flush=True)
+
+
+def _run_there(kind: Kind) -> None:
+    if job.EXPORT.value:
+        _check_export()
+    # Before a model is loaded: layers such as dropout draw a seed when they are made.
+    keras.utils.set_random_seed(program.SEED.value)
+    saved = None if _models.is_builtin() else _models.load(model_flags.MODEL.value)
+    # A head of one class costs least: a target below that needs no data to refuse.
+    model = _models.build(classes=1) if saved is None else saved
+    kind.check(model)
+    with _workdir.opened(kind.result) as folder, stop_on_signals():
+        try:
+            _run_in(kind, folder, saved, _models.image_shape(model))
+        except Interrupted as stop:
+            if _devices.is_chief():
+                _say_how_to_go_on(stop, folder)
+            raise
+
+
+def _run_in(
+    kind: Kind, folder: Path, saved: keras.Model | None, shape: tuple[int, int, int]
+) -> None:
+    images = _images.load(
+        shape,
+        train_limit=data_flags.train_limit(),
+        augment=training.AUGMENT.value,
+    )
+    keras.utils.set_random_seed(program.SEED.value)
+    model = _models.build(images.classes) if saved is None else saved
+    _images.check_classes(_models.outputs(model), images)
+    _compiling.compile_model(model)
+    chief = _devices.is_chief()
+    if chief:
+        _print_plan(kind, model, images, folder)
+
+    before = trace(model).layer_widths()
+    history = GrowthHistory()
+    try:
+        result = kind.train(model, images, _common(images, history, folder))
+    except BaseException:
+        # Whatever ends the job, hours of training leave their record. If the disk does
+        # not take it, that is not what ended the job.
+        if chief:
+            with suppress(OSError):
+                history.save(folder / _results.HISTORY)
+        raise
+    if chief:
+        _write(kind, result, images, history, folder)
+    _results.report(result, images, before, history, folder)
+
+
+def _write(
+    kind: Kind,
+    result: keras.Model,
+    images: ImageData,
+    history: GrowthHistory,
+    folder: Path,
+) -> None:
+    try:
+        _results.write(result, images, history, folder, kind.result)
+    except OSError:
+        print(
+            "not all results could be written; the job stays saved in "
+            f"{folder / _workdir.CHECKPOINTS}. Make room, and go on:\n"
+            f"  {_command(folder)}",
+            flush=True,
+        )
+        raise
+
+
+def _say_how_to_go_on(stop: Interrupted, folder: Path) -> None:
+    if stop.checkpoint is None:
+        print(f"stopped ({stop.reason}) before there was anything to save", flush=True)
+        return
+    print(
+        f"stopped ({stop.reason}), saved in {stop.checkpoint}. To go on:\n"
+        f"  {_command(folder)}",
+        flush=True,
+    )
+
+
+def _command(folder: Path) -> str:
+    """What goes on with the job in this folder."""
+    command = ["python", *sys.argv]
+    if not job.WORKDIR.value:
+        command.append(f"--workdir={folder}")
+    return shlex.join(command)
+
+
+def _print_plan(
+    kind: Kind, model: keras.Model, images: ImageData, folder: Path
+) -> None:
+    height, width = _models.image_shape(model)[:2]
+    print(
+        f"{model.name}: {format_count(count_macs(model))} MACs, "
+        f"{format_count(count_params(model))} params, "
+        f"{model.optimizer.name}\n"
+        f"{images.name}: {images.train_size} training and {images.test_size} test "
+        f"images, {images.classes} classes, at {height} x {width} pixels"
+    )
+    if data_flags.is_cut():
+        print(
+            "  (a part of the set, to end soon; all of it with --train_limit=0 "
+            "--test_limit=0)"
+        )
+    if (target := kind.target()) is not None:
+        print(f"target: {target}")
+    placement = placement_of(model)
+    if placement.divides:
+        shared = f" of {placement.processes} processes" * (placement.processes > 1)
+        print(f"devices: {placement.devices}{shared} share each batch")
+    print(f"results: {folder}", flush=True)
+
+
+def _common(images: ImageData, history: GrowthHistory, folder: Path) -> dict[str, Any]:
+    """What every job is told besides its own arguments."""
+    chief = _devices.is_chief()
+    return {
+        "validation_data": images.test,
+        "callbacks": [EpochEvents(folder / "logs", history)] if chief else [],
+        "verbose": 1 if chief else 0,
+        "checkpoint_dir": folder / _workdir.CHECKPOINTS,
+        "history": history,
+    }
