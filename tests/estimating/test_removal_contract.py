@@ -6,6 +6,7 @@ import keras
 import nets
 import numpy as np
 import pytest
+import tiers
 from keras import layers
 
 from tf_splitting import (
@@ -102,7 +103,12 @@ def ranks(values):
     return np.argsort(np.argsort(values))
 
 
-@pytest.mark.parametrize("name", [n for n, (_, least) in ESTIMATORS.items() if least])
+@pytest.mark.parametrize(
+    "name",
+    tiers.some(
+        [n for n, (_, least) in ESTIMATORS.items() if least], ["second_order", "taylor"]
+    ),
+)
 def test_costs_are_ordered_as_real_rises_are(name):
     model, data = trained()
     scores = scored(name, model, data, sample_size=512)
@@ -111,17 +117,10 @@ def test_costs_are_ordered_as_real_rises_are(name):
     real = np.concatenate([rises[space] for space in rises])
     correlation = np.corrcoef(ranks(costs), ranks(real))[0, 1]
     assert correlation > ESTIMATORS[name][1]
-
-
-@pytest.mark.parametrize("fold", [True, False])
-def test_second_order_predicts_the_rise_itself(fold):
-    model, data = trained()
-    scores = scored("second_order" if fold else "second_order_lost", model, data)
-    rises = really(fold)
-    costs = np.concatenate([scores[space] for space in rises])
-    real = np.concatenate([rises[space] for space in rises])
-    assert np.corrcoef(costs, real)[0, 1] > 0.9
-    assert 0.4 < costs.sum() / real.sum() < 2.5
+    if scores.predicted:
+        # The rise itself is known but for a factor: the loss is not quadratic.
+        assert np.corrcoef(costs, real)[0, 1] > 0.9
+        assert 0.4 < costs.sum() / real.sum() < 2.5
 
 
 def test_norms_are_those_of_all_producers():

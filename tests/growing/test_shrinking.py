@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tiers
 from keras import layers
 
 import tf_splitting
@@ -113,7 +114,7 @@ def test_what_counts_least_is_removed():
 @pytest.mark.parametrize(
     "estimator", [SecondOrder(), Taylor(), NormalizationScale(), WeightNorm()]
 )
-@pytest.mark.parametrize("fold", [True, False])
+@pytest.mark.parametrize("fold", tiers.some([True, False], [True]))
 def test_every_estimator(estimator, fold):
     model = wide_model((8, 8))
     target = 0.6 * count_macs(model)
@@ -167,6 +168,7 @@ def test_another_cost_is_met():
     )
 
 
+@pytest.mark.slow
 def test_a_grown_model_shrinks_again():
     model = wide_model((4, 4))
     macs = count_macs(model)

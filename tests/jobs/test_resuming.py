@@ -224,6 +224,7 @@ def test_a_job_that_shrinks_goes_on_too(tmp_path):
     assert_same(shrunk(tmp_path), uninterrupted)
 
 
+@pytest.mark.slow
 def test_what_costs_are_is_not_measured_twice(tmp_path, monkeypatch):
     uninterrupted = shrunk()
     shrinker = tf_splitting.growing.shrinker

@@ -39,6 +39,7 @@ def test_what_is_there_and_what_is_told(shrunk):
     assert [record["added"] < 0 for record in rounds] == [True, True]
 
 
+@pytest.mark.slow
 def test_the_same_command_finds_it_done(shrunk, run_tool, small_file):
     _, workdir = shrunk
     written = (workdir / "shrunk.keras").stat().st_mtime_ns

@@ -20,6 +20,13 @@ from tf_splitting import GrowthHistory
 SEED_EPOCHS, SEED_RATE = 2.4, 6e-3
 # Learning rates around growth that the library does not have.
 RATES = {"warm_up": WarmUp, "old_rate": OldRate}
+# What removals are scored by.
+ESTIMATORS = {
+    "second order": tf_splitting.SecondOrder,
+    "taylor": tf_splitting.Taylor,
+    "normalization scale": tf_splitting.NormalizationScale,
+    "weight norm": tf_splitting.WeightNorm,
+}
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,8 @@ class Spec:
 
     Attributes:
         arm: "scaled": the proportions of `shape` or `widths` trained from scratch at
-            the target; "grown": from the seed.
+            the target; "grown": from the seed; "shrunk": from these proportions at a
+            larger size.
         rate: of Adam.
         seed: of weights, order of the images, crops and growth.
         budget: training compute, as epochs of a network of the target's MACs.
@@ -36,9 +44,10 @@ class Spec:
         shape: of the seed.
         widths: proportions that "scaled" has in place of the shape's.
         batch_size: in place of the network's.
-        size: share of the target that "scaled" is scaled to.
+        size: share of the target that "scaled" is scaled to, and "shrunk" starts at.
         trained: whether the seed is trained already, which is not counted.
-        growth: arguments of `grow`, and of `RATES`.
+        growth: arguments of `grow` and of `RATES`, or of `shrink`, whose estimator is
+            one of `ESTIMATORS`.
     """
 
     arm: str
@@ -90,6 +99,19 @@ def measure(spec: Spec, cifar: Cifar) -> dict[str, Any]:
             seed=spec.seed,
             verbose=0,
         )
+    elif spec.arm == "shrunk":
+        given = dict(spec.growth)
+        model = tf_splitting.shrink(
+            model,
+            images,
+            target_macs=network.target_macs,
+            training_epochs=spec.budget,
+            history=history,
+            seed=spec.seed,
+            verbose=0,
+            estimator=ESTIMATORS[given.pop("estimator")](),
+            **given,
+        )
     else:
         model = tf_splitting.grow(
             model,
@@ -121,7 +143,7 @@ def measure(spec: Spec, cifar: Cifar) -> dict[str, Any]:
 def _seed(spec: Spec, network: Network, images: Augmented) -> keras.Model:
     """The compiled model that a run starts from."""
     widths = network.seeds[spec.shape]
-    if spec.arm == "scaled":
+    if spec.arm != "grown":
         widths = _scaled(spec.network, spec.widths or widths, spec.size)
     model = network.build(widths)
     if spec.trained:

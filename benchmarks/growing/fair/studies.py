@@ -8,7 +8,7 @@ from typing import Any
 
 from fair.arms import Arm
 from fair.networks import NETWORKS
-from fair.runs import Spec
+from fair.runs import ESTIMATORS, Spec
 from fair.worth import redistributed
 
 # The schedule of the library's defaults, spelled out: they may change, runs do not.
@@ -24,6 +24,14 @@ SCHEDULE = {
 STUDIED = {**SCHEDULE, "growing_share": 0.3}
 # The published procedure: copies along splitting directions, state carried over.
 PUBLISHED = {**SCHEDULE, "epsilon": 0.5, "optimizer_state": "carry"}
+# How networks are pruned.
+SHRINKING = {
+    "rounds": 3,
+    "shrinking_share": 0.5,
+    "decay": "last",
+    "optimizer_state": "carry",
+    "fold": True,
+}
 BY_SCORE = {
     "grown by the splitting index": "splitting",
     "grown where candidates gain most": "candidates",
@@ -44,6 +52,20 @@ def grown(method: str, schedule: dict[str, Any] = SCHEDULE, **spec: Any) -> Arm:
     """Grown by a method."""
     name = next(name for name, its in BY_SCORE.items() if its == method)
     return Arm(name, Spec("grown", 0.0, growth={**schedule, "method": method}, **spec))
+
+
+def shrunk(estimator: str, size: float, **spec: Any) -> Arm:
+    """The seed's proportions, or others, pruned from a larger size."""
+    return Arm(
+        f"pruned from {size:g} times the MACs by {estimator}",
+        Spec(
+            "shrunk",
+            0.0,
+            size=size,
+            growth={**SHRINKING, "estimator": estimator},
+            **spec,
+        ),
+    )
 
 
 def found(by: Arm, **spec: Any) -> Arm:
@@ -227,6 +249,8 @@ STUDIES: dict[str, list[Arm]] = {
     "schedules": scheduled(SCHEDULES),
     "shares": scheduled(SHARES, 1.2e-2),
     "shares, slower": scheduled(SHARES),
+    "pruned": [SCALED, *(shrunk("second order", size) for size in (2.0, 4.0))],
+    "pruned by": [once(shrunk(estimator, 2.0), 6e-3) for estimator in ESTIMATORS],
     "trained schedules": scheduled(TRAINED_SCHEDULES, trained=True),
 }
 # Studies whose arms are redistributions, and those who found widths of that shape.
