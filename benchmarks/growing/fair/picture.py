@@ -31,7 +31,7 @@ def draw(
 
     figure = Figure(figsize=(4.6 * len(panels), 3.6), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
+    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axis, (title, lines) in zip(axes, panels, strict=True):
         for (name, arms), colour in zip(lines, COLOURS, strict=False):
             points = [_point(arm.measured(results)) for arm in arms]
@@ -54,7 +54,7 @@ def draw(
         axis.set_title(title, loc="left", fontsize=10, fontweight="bold")
         axis.set_xlabel("training compute, T MACs x images")
         # Room for the names of the lines.
-        axis.set_xlim(0, 1.3 * max(axis.get_xlim()[1], axis.dataLim.x1))
+        axis.set_xlim(0, 1.5 * axis.dataLim.x1)
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("test accuracy, %")

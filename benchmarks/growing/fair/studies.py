@@ -81,10 +81,17 @@ STUDIED_INDEX = grown("splitting", STUDIED)
 TRAINED = grown("splitting", trained=True)
 
 
+def sooner(**spec: Any) -> Arm:
+    """Grown by the splitting index, the last time when 30 % of the compute is spent."""
+    arm = grown("splitting", STUDIED, **spec)
+    return replace(arm, name=f"{arm.name}, 30 % before the last split")
+
+
 def of_shape(shape: str) -> list[Arm]:
     """A seed of other proportions: the same scaled, grown, and the widths found."""
     index = grown("splitting", shape=shape)
-    return [scaled(shape=shape), index, replace(found(index, shape=shape), seeds=3)]
+    widths = replace(found(index, shape=shape), seeds=3)
+    return [scaled(shape=shape), index, sooner(shape=shape), widths]
 
 
 # The rate that is best at the usual budget, for what is not tuned once more.
@@ -207,25 +214,31 @@ def long(arm: Arm, seeds: int = 3) -> Arm:
 
 BUDGETS = (0.6, 1.2)
 CURVE = at_budgets(BUDGETS)
+VGG = of_network("vgg")
 # Accuracy against compute: title, and lines of arms.
 PANELS = (
     (
-        "a seed of usual proportions",
+        "1.5 M MACs, depthwise",
         (
             ("scaled", [*CURVE[::2], SCALED]),
             ("grown", [*CURVE[1::2], LESS, INDEX]),
+            ("a quarter as large", CONTROLS[-1:]),
         ),
     ),
     (
-        "a flat seed",
-        (("scaled", of_shape("flat")[:1]), ("grown", of_shape("flat")[1:2])),
+        "21 M MACs, 3 x 3",
+        (
+            ("scaled", VGG[:1]),
+            ("grown", VGG[-1:]),
+            ("a quarter as large", VGG[2:3]),
+        ),
     ),
 )
 STUDIES: dict[str, list[Arm]] = {
     "index": [SCALED, INDEX],
     "controls": [SCALED, *CONTROLS, INDEX],
     "less": [SCALED, LESS],
-    "vgg": of_network("vgg"),
+    "vgg": VGG,
     "evenly": [SCALED, grown("uniform")],
     "published": [SCALED, replace(grown("splitting", PUBLISHED), name="as published")],
     "candidates": [SCALED, CANDIDATES],
@@ -237,7 +250,7 @@ STUDIES: dict[str, list[Arm]] = {
     "flat": of_shape("flat"),
     "front": of_shape("front"),
     "behind": of_shape("behind"),
-    "trained": [SCALED, TRAINED, grown("splitting", STUDIED, trained=True)],
+    "trained": [SCALED, TRAINED, sooner(trained=True)],
     "trained less": [SCALED, TRAINED_LESS],
     "scores": [
         once(grown(method, STUDIED), STUDIED_RATE) for method in BY_SCORE.values()
@@ -257,7 +270,7 @@ STUDIES: dict[str, list[Arm]] = {
 WORTH: dict[str, tuple[list[Arm], list[Arm]]] = {
     f"worth {shape}": (
         redistributions(shape),
-        STUDIES["scores"] if shape == "tapered" else of_shape(shape)[1:2],
+        STUDIES["scores"] if shape == "tapered" else of_shape(shape)[1:3],
     )
     for shape in NETWORKS["eight"].seeds
 }
