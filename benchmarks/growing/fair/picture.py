@@ -12,6 +12,8 @@ from fair.arms import Arm, Results, Run
 from tf_splitting.support import appearing
 
 COLOURS = ("#8a8a8a", "#0b4f8a", "#d1603d")
+# Of the lines' names, in points: the second and the third end close to each other.
+OFFSETS = (0, -7, 7)
 
 
 def draw(
@@ -33,7 +35,7 @@ def draw(
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axis, (title, lines) in zip(axes, panels, strict=True):
-        for (name, arms), colour in zip(lines, COLOURS, strict=False):
+        for (name, arms), colour, offset in zip(lines, COLOURS, OFFSETS, strict=False):
             points = [_point(arm.measured(results)) for arm in arms]
             there = sorted(point for point in points if point is not None)
             if not there:
@@ -45,7 +47,7 @@ def draw(
             axis.annotate(
                 name,
                 (compute[-1], accuracy[-1]),
-                xytext=(6, 0),
+                xytext=(6, offset),
                 textcoords="offset points",
                 va="center",
                 color=colour,
