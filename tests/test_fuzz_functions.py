@@ -2,7 +2,7 @@
 
 Each argument is replaced by values drawn at random while the others stay right. The
 call with nothing replaced has to pass, or the errors could be about something else.
-`test_fuzz_grow.py` does the same to `grow`.
+`test_fuzz_grow.py` does the same to `grow` and `shrink`.
 """
 
 import functools
@@ -529,6 +529,7 @@ def test_right_values_are_taken(name):
 
 # What the tests of these names call, in runs without `--slow` too.
 ELSEWHERE = {
+    "shrink": "test_fuzz_grow",
     "grow": "test_fuzz_grow",
     "train": "test_fuzz_grow",
     "request_stop": "test_resuming",
