@@ -37,27 +37,17 @@ EPSILON = define_number(
     above=0,
     words=("fresh", "descent"),
 )
-CARRIED_KERNELS = define_choice(
-    "carried_kernels",
-    "copy",
-    ("copy", "draw"),
-    "Depthwise, grouped and separable kernels of fresh neurons: their parents' or "
-    "random ones.",
-)
-CARRIED_SCALES = define_choice(
-    "carried_scales",
-    "copy",
-    ("copy", "draw"),
-    "Normalization, bias, PReLU and LayerScale of fresh neurons: their parents' or the "
-    "initial values.",
-)
-MAX_WIDTH = flags.DEFINE_integer(
-    "max_width", None, "Largest width of any layer that grows.", lower_bound=1
-)
 GROWING_SHARE = define_number(
     "growing_share",
     0.5,
     "Share of --training_epochs that is spent before the last split.",
     at_least=0,
     at_most=0.99,
+)
+REALLOCATIONS = flags.DEFINE_integer(
+    "reallocations",
+    0,
+    "Rounds after the last split, in which neurons are moved to where they gain more.",
+    lower_bound=0,
+    upper_bound=1000,
 )

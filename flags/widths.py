@@ -1,20 +1,14 @@
-"""How widths change, whether they grow or shrink."""
+"""How widths change, whichever way they do."""
 
 from absl import flags
 
-from flags.parsers import define_choice, define_number
+from flags.parsers import define_choice
 
-TARGET_MACS = define_number(
-    "target_macs",
-    None,
-    "Multiply-accumulates per image that the result may have, such as 0.2e9.",
-    above=0,
-)
 ROUNDS = flags.DEFINE_integer(
     "rounds",
     2,
-    "Number of changes; 0 for as many as the ratio of a round takes: 2 to grow, 1.5 to "
-    "shrink.",
+    "Number of changes; to grow or shrink, 0 is for as many as the ratio of a round "
+    "takes: 2 or 1.5.",
     lower_bound=0,
     upper_bound=1000,
 )

@@ -303,7 +303,8 @@ def random_removal(graph, seed=0, share=1 / 3):
     generator = np.random.default_rng(seed)
     removals = {}
     for space in graph.growable:
-        count = min(max(1, int(share * space.width)), space.width - 1)
+        left = max(space.width - graph.floors[space.name], 0)
+        count = min(max(1, int(share * space.width)), left)
         chosen = generator.choice(space.width, count, replace=False).tolist()
         removals[space.name] = chosen
     return RemovalPlan(removals)

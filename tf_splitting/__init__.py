@@ -25,9 +25,16 @@ from tf_splitting.estimating import (
     estimate,
     estimate_removals,
 )
-from tf_splitting.growing import grow, shrink, train
+from tf_splitting.growing import grow, reallocate, shrink, train
 from tf_splitting.rebuilding import remove, split
-from tf_splitting.selecting import RemovalPlan, SplitPlan, select, select_removals
+from tf_splitting.selecting import (
+    ExchangePlan,
+    RemovalPlan,
+    SplitPlan,
+    select,
+    select_exchanges,
+    select_removals,
+)
 from tf_splitting.support import VERSION, request_stop, stop_on_signals
 from tf_splitting.tracing import ChannelGraph, ChannelSpace, trace
 from tf_splitting.training import GrowthHistory
@@ -38,6 +45,7 @@ __all__ = [
     "ChannelGraph",
     "ChannelSpace",
     "Exact",
+    "ExchangePlan",
     "GrowthHistory",
     "Interrupted",
     "NormalizationScale",
@@ -61,9 +69,11 @@ __all__ = [
     "methods",
     "models",
     "params_per_layer",
+    "reallocate",
     "remove",
     "request_stop",
     "select",
+    "select_exchanges",
     "select_removals",
     "shrink",
     "split",

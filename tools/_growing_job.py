@@ -6,7 +6,7 @@ import _estimators
 import _job
 import keras
 
-from flags import estimating, growing, training, widths
+from flags import adding, estimating, growing, target, training, widths
 from tf_splitting import grow, trace, train
 from tf_splitting.data import ImageData
 from tf_splitting.estimating import Estimator
@@ -29,7 +29,7 @@ def _check(model: keras.Model) -> None:
 def _target() -> str | None:
     if not growing.GROW.value:
         return None
-    return f"{format_count(widths.TARGET_MACS.value)} MACs"
+    return f"{format_count(target.TARGET_MACS.value)} MACs"
 
 
 def _train(
@@ -48,7 +48,7 @@ def _growth() -> dict[str, Any]:
     return {
         **_job.given(GrowArguments),
         "rounds": widths.ROUNDS.value or None,
-        "max_widths": growing.MAX_WIDTH.value,
+        "max_widths": adding.MAX_WIDTH.value,
         "estimator": _estimator(),
     }
 

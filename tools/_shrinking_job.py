@@ -5,7 +5,7 @@ from typing import Any
 import _job
 import keras
 
-from flags import sampling, shrinking, widths
+from flags import removing, sampling, shrinking, target, widths
 from tf_splitting import (
     NormalizationScale,
     SecondOrder,
@@ -36,7 +36,7 @@ def _check(model: keras.Model) -> None:
 
 
 def _target() -> str:
-    return f"{format_count(widths.TARGET_MACS.value)} MACs"
+    return f"{format_count(target.TARGET_MACS.value)} MACs"
 
 
 def _train(
@@ -52,10 +52,10 @@ def _shrinkage() -> dict[str, Any]:
         # Its default is that of splitting, which costs more.
         given.pop(sampling.SAMPLE_SIZE.name, None)
     name = shrinking.SCORE.value
-    fold = shrinking.FOLD.value
+    fold = removing.FOLD.value
     return {
         **given,
         "rounds": widths.ROUNDS.value or None,
-        "min_widths": shrinking.MIN_WIDTH.value,
+        "min_widths": removing.MIN_WIDTH.value,
         "estimator": ESTIMATORS[name]() if name in ESTIMATORS else SecondOrder(fold),
     }

@@ -22,6 +22,7 @@ import _bootstrap  # noqa: F401
 import _program
 
 from flags import (
+    adding,
     builtin,
     data,
     devices,
@@ -29,6 +30,7 @@ from flags import (
     growing,
     job,
     sampling,
+    target,
     training,
     widths,
 )
@@ -37,8 +39,10 @@ from flags import model as model_flags
 JOB = "_growing_job"
 FLAGS = (
     model_flags,
+    target,
     widths,
     growing,
+    adding,
     data,
     training,
     estimating,
@@ -57,8 +61,8 @@ def check() -> None:
     """
     _program.require(model_flags.MODEL, "mobilenet_v1, mobilenet_v2 or a .keras file")
     if growing.GROW.value:
-        _program.require(widths.TARGET_MACS, "MACs per image, such as 0.2e9")
-    elif widths.TARGET_MACS.present:
+        _program.require(target.TARGET_MACS, "MACs per image, such as 0.2e9")
+    elif target.TARGET_MACS.present:
         raise _program.UsageError("--nogrow does not go with --target_macs.")
     if devices.PROCESSES.value > 1:
         _program.require(job.WORKDIR, "the folder that all processes share")

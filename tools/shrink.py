@@ -22,8 +22,10 @@ from flags import (
     data,
     devices,
     job,
+    removing,
     sampling,
     shrinking,
+    target,
     training,
     widths,
 )
@@ -32,8 +34,10 @@ from flags import model as model_flags
 JOB = "_shrinking_job"
 FLAGS = (
     model_flags,
+    target,
     widths,
     shrinking,
+    removing,
     data,
     training,
     sampling,
@@ -50,7 +54,7 @@ def check() -> None:
         UsageError: a flag is missing.
     """
     _program.require(model_flags.MODEL, "a .keras file, mobilenet_v1 or mobilenet_v2")
-    _program.require(widths.TARGET_MACS, "MACs per image, such as 0.2e9")
+    _program.require(target.TARGET_MACS, "MACs per image, such as 0.2e9")
     if devices.PROCESSES.value > 1:
         _program.require(job.WORKDIR, "the folder that all processes share")
 

@@ -74,8 +74,8 @@ def test_a_model_shrinks_and_still_knows():
     # By a ratio of at most 1.5: five times smaller takes four rounds.
     assert [record.round for record in history.rounds] == [1, 2, 3, 4]
     for record in history.rounds:
-        assert record.added < 0
-        assert record.epsilon == "removed"
+        assert record.removed > record.added == 0
+        assert (record.kind, record.epsilon) == ("removal", None)
         assert record.predicted_gain is not None
         assert set(record.seconds) == {"training", "estimating", "rebuilding"}
     assert history.rounds[-1].macs == count_macs(smaller)
@@ -107,7 +107,7 @@ def test_what_counts_least_is_removed():
         verbose=0,
     )
     (record,) = history.rounds
-    assert record.added == -1
+    assert record.removed == 1
     assert abs(record.after["loss"] - record.before["loss"]) < 0.01 * before
 
 

@@ -13,7 +13,15 @@ from keras import layers
 from tensorflow.python.framework.config import disable_op_determinism
 
 import tf_splitting
-from tf_splitting import GrowthHistory, Interrupted, count_macs, data, grow, shrink
+from tf_splitting import (
+    GrowthHistory,
+    Interrupted,
+    count_macs,
+    data,
+    grow,
+    reallocate,
+    shrink,
+)
 from tf_splitting.errors import CheckpointError, NonFiniteLossError, SplittingWarning
 from tf_splitting.jobs.checkpoints.store import CheckpointStore
 
@@ -247,6 +255,74 @@ def test_what_costs_are_is_not_measured_twice(tmp_path, monkeypatch):
 
     monkeypatch.setattr(shrinker, "removal_scores", counted)
     assert_same(shrunk(tmp_path), uninterrupted)
+    assert len(calls) == 1
+
+
+def uneven_model():
+    keras.utils.set_random_seed(3)
+    x = inputs = keras.Input((5,), name="input")
+    for number, width in enumerate((24, 3)):
+        x = layers.Dense(width, name=f"hidden_{number}")(x)
+        x = layers.BatchNormalization(name=f"norm_{number}")(x)
+        x = layers.Activation("relu", name=f"relu_{number}")(x)
+    model = keras.Model(inputs, layers.Dense(3, name="logits")(x), name="uneven")
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(0.02), loss, metrics=["accuracy"])
+    return model
+
+
+def reallocated(folder=None, callbacks=(), **changes):
+    """Runs a job that exchanges neurons twice; `(model, history)`."""
+    history = GrowthHistory()
+    arguments = {
+        "rounds": 2,
+        "gain_step": 3.0,
+        "epochs": 1,
+        "final_epochs": 2,
+        "batch_size": 12,
+        "optimizer_state": "carry",
+        "checkpoint_dir": folder,
+        "save_steps": 2,
+        "history": history,
+        "verbose": 0,
+        **changes,
+    }
+    callbacks = list(callbacks)
+    result = reallocate(uneven_model(), examples(), callbacks=callbacks, **arguments)
+    return result, history
+
+
+def test_a_job_that_reallocates_goes_on_too(tmp_path):
+    uninterrupted = reallocated()
+    rounds = uninterrupted[1].rounds
+    assert [record.kind for record in rounds] == ["exchange"] * 2
+    for at in (3, 8, 15):
+        with pytest.raises(KillError):
+            reallocated(tmp_path, [KillAt(at)])
+    assert_same(reallocated(tmp_path), uninterrupted)
+
+
+def test_what_pays_is_not_measured_twice(tmp_path, monkeypatch):
+    uninterrupted = reallocated()
+    reallocator = tf_splitting.growing.reallocator
+
+    def killed(*_, **__):
+        raise KillError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reallocator, "removed", killed)
+        with pytest.raises(KillError):
+            reallocated(tmp_path)
+    assert CheckpointStore(tmp_path).load().json("plan.json")["exchange"]
+    calls = []
+    select = reallocator.select_exchanges
+
+    def counted(*arguments, **options):
+        calls.append(1)
+        return select(*arguments, **options)
+
+    monkeypatch.setattr(reallocator, "select_exchanges", counted)
+    assert_same(reallocated(tmp_path), uninterrupted)
     assert len(calls) == 1
 
 

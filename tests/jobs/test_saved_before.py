@@ -80,7 +80,8 @@ def test_a_job_goes_on(tmp_path, same_keras):
     assert history.to_dict()["epochs"][:4] == before["epochs"]
     # What was not counted then is not known now.
     assert history.to_dict()["rounds"][:1] == [
-        {**record, "compute": {}} for record in before["rounds"]
+        {**record, "compute": {}, "removed": 0, "kind": "split"}
+        for record in before["rounds"]
     ]
     # The plan that was saved is the one that was applied.
     plan = SplitPlan.from_json((folder / "plan.json").read_text())

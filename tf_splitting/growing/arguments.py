@@ -186,7 +186,6 @@ class RoundsArguments(JobArguments):
     """What a job takes that changes widths in rounds.
 
     Args:
-        target_macs: multiply-accumulates per example that the result may have.
         epochs, final_epochs: in place of `training_epochs`, epochs before each change
             of widths (1 if neither is given), and after the last one (4).
         decay: in which phases the learning rate falls to zero along half a cosine: in
@@ -196,13 +195,11 @@ class RoundsArguments(JobArguments):
             that of "old" neurons only.
         cost: what gains and losses are divided by: `"macs"`, `"params"`, or a function
             `cost(graph, widths) -> float`.
-        target_cost: what the result may cost at most, in the units of `cost`.
         width_multiple: spaces that change end at multiples of this only.
         split_untrainable: also change spaces of layers with `trainable=False`.
         verify: after every rebuild compare the outputs of both models on one batch.
     """
 
-    target_macs: float
     rounds: int | None = None
     training_epochs: float | None = None
     epochs: int | None = None
@@ -210,7 +207,6 @@ class RoundsArguments(JobArguments):
     decay: Decay = "last"
     optimizer_state: OptimizerState = "reset"
     cost: str | Cost = "macs"
-    target_cost: float = math.inf
     width_multiple: int = 1
     sample_size: int | None = None
     split_untrainable: bool = False
@@ -219,7 +215,6 @@ class RoundsArguments(JobArguments):
     def __post_init__(self) -> None:
         super().__post_init__()
         given.whole("sample_size", self.sample_size, at_least=1, or_none=True)
-        given.number("target_macs", self.target_macs, above=0)
         self._check_length()
         given.truth("split_untrainable", self.split_untrainable)
         given.truth("verify", self.verify)
@@ -229,11 +224,7 @@ class RoundsArguments(JobArguments):
     @property
     def configuration(self) -> dict[str, Any]:
         """What makes a job what it is: compared when it resumes."""
-        return {
-            **super().configuration,
-            **self.lengths,
-            "target_macs": float(self.target_macs),
-        }
+        return {**super().configuration, **self.lengths}
 
     @property
     def lengths(self) -> dict[str, Any]:
@@ -264,6 +255,28 @@ class RoundsArguments(JobArguments):
                     f"to stay at each size; leave {name} out, or give epochs and "
                     "final_epochs only."
                 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetArguments(RoundsArguments):
+    """What a job takes that goes from one size to another.
+
+    Args:
+        target_macs: multiply-accumulates per example that the result may have.
+        target_cost: what the result may cost at most, in the units of `cost`.
+    """
+
+    target_macs: float
+    target_cost: float = math.inf
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        given.number("target_macs", self.target_macs, above=0)
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """What makes a job what it is: compared when it resumes."""
+        return {**super().configuration, "target_macs": float(self.target_macs)}
 
 
 def _check_training_epochs(value: float | None) -> None:

@@ -22,8 +22,9 @@ from tf_splitting.estimating import (
     check_growable,
     removal_scores,
 )
+from tf_splitting.growing.reallocate_arguments import ReallocateArguments
 from tf_splitting.growing.shrink_arguments import ShrinkArguments
-from tf_splitting.selecting import select, select_removals
+from tf_splitting.selecting import select, select_exchanges, select_removals
 from tf_splitting.tracing import IS_INPUT, IS_OUTPUT, ChannelGraph, check_model
 
 
@@ -93,6 +94,28 @@ def check_shrinkable(
     return macs
 
 
+def check_reallocatable(
+    model: keras.Model, graph: ChannelGraph, arguments: ReallocateArguments
+) -> int:
+    """Raises unless there is something to exchange. Returns the MACs.
+
+    Raises:
+        ModelError: fewer than two spaces may change.
+        PlanError: a limit is out of range.
+    """
+    macs = count_macs(model)
+    check_growable(graph)
+    if len(graph.growable) < 2:
+        raise ModelError(
+            f"Only space {graph.growable[0].name!r} of model {model.name!r} may change "
+            "its width; expected two at least, to exchange neurons between them."
+        )
+    losses = {space.name: np.zeros(space.width) for space in graph.growable}
+    selection = arguments.exchanges.selection
+    select_exchanges(losses, _level(graph), graph, **selection)
+    return macs
+
+
 def check_budget(
     model: keras.Model,
     graph: ChannelGraph,
@@ -113,12 +136,10 @@ def check_budget(
             "MACs already. Give a larger target, or start from a smaller model."
         )
     check_growable(graph)
-    # Any neuron will do: this asks what could be bought, not what should be.
-    level = {
-        space.name: SpaceScores(-np.ones(space.width), np.ones(space.width), {}, {})
-        for space in graph.growable
-    }
-    if not len(select(level, graph, **{**selection, "target_macs": target_macs})):
+    affordable = select(
+        _level(graph), graph, **{**selection, "target_macs": target_macs}
+    )
+    if not len(affordable):
         raise BudgetError(
             f"No split fits: model {model.name!r} has {macs:g} MACs, the target is "
             f"{target_macs:g}, and the cheapest split allowed by width_multiple, "
@@ -126,3 +147,11 @@ def check_budget(
             "target or loosen the limits."
         )
     return macs
+
+
+def _level(graph: ChannelGraph) -> dict[str, SpaceScores]:
+    """Any neuron will do: this asks what could be bought, not what should be."""
+    return {
+        space.name: SpaceScores(-np.ones(space.width), np.ones(space.width), {}, {})
+        for space in graph.growable
+    }

@@ -8,7 +8,8 @@ from typing import Any
 
 from tf_splitting.errors import SplittingError
 from tf_splitting.estimating import Estimator
-from tf_splitting.growing.arguments import RoundsArguments
+from tf_splitting.growing.arguments import TargetArguments
+from tf_splitting.growing.exchanges import Exchanges
 from tf_splitting.growing.step_size import check_epsilon
 from tf_splitting.methods import METHODS, Method, Splitting
 from tf_splitting.rebuilding import FRESH, FreshStart, Start, check_start
@@ -24,7 +25,7 @@ GROWING_SHARE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class GrowArguments(RoundsArguments):
+class GrowArguments(TargetArguments):
     """What `grow` takes.
 
     Args:
@@ -49,6 +50,8 @@ class GrowArguments(RoundsArguments):
             neurons, scored by the gradient at their outgoing weights), `"gradmax"`,
             `"tiny"`, `"firefly"`, `"signed"`, `"uniform"` (random neurons: the
             baseline), or an object with the protocol of `tf_splitting.methods.Method`.
+        reallocations: rounds after the last split, in which neurons are exchanged: see
+            `reallocate`. They are trained for like rounds of growth.
         max_widths: largest width of every space, or of spaces by name.
         max_growth: largest ratio of a space's widths in one round: up to 2 where
             neurons are copied (4 by the method `"signed"`), of any size (up to 64)
@@ -65,12 +68,14 @@ class GrowArguments(RoundsArguments):
     carried_scales: Start = "copy"
     estimator: Estimator | None = None
     method: str | Method = "splitting"
+    reallocations: int = 0
     max_widths: int | Mapping[str, int] | None = None
     max_growth: float = 2.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         given.number("growing_share", self.growing_share, at_least=0, below=1)
+        given.whole("reallocations", self.reallocations, at_least=0)
         check_epsilon(self.epsilon)
         check_start(self.start, self.epsilon)
         self._check_method()
@@ -85,6 +90,12 @@ class GrowArguments(RoundsArguments):
         """What `select` takes, but for the budget of a round."""
         names = ("cost", "target_cost", "width_multiple", "max_widths", "max_growth")
         return {name: getattr(self, name) for name in names}
+
+    @property
+    def exchanges(self) -> Exchanges:
+        """How neurons are exchanged after the last split."""
+        growth = self.max_growth
+        return Exchanges({**self.selection, "max_growth": growth}, self.start)
 
     @property
     def configuration(self) -> dict[str, Any]:

@@ -82,6 +82,7 @@ def grow(model: keras.Model, dataset: Any, arguments: GrowArguments) -> keras.Mo
         rounds=arguments.rounds,
         growth=arguments.growth,
     )
+    targets += (float(arguments.target_macs),) * arguments.reallocations
     schedule: Schedule = EpochSchedule(targets, **arguments.lengths)
     if arguments.training_epochs is not None:
         schedule = ComputeSchedule(

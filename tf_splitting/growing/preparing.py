@@ -1,4 +1,4 @@
-"""From the arguments of `grow`, `shrink` and `train` to a job, and it to its end."""
+"""From the arguments of `grow`, `shrink` and the like to a job, and it to its end."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ import keras
 from tf_splitting.data import Sample, divided, draw_sample, is_arrays, whole_of
 from tf_splitting.errors import DataError
 from tf_splitting.growing.arguments import JobArguments
+from tf_splitting.growing.grow_and_reallocate import GrowAndReallocate
 from tf_splitting.growing.grow_arguments import GrowArguments
 from tf_splitting.growing.grower import Grower
+from tf_splitting.growing.reallocate_arguments import ReallocateArguments
+from tf_splitting.growing.reallocator import Reallocator
 from tf_splitting.growing.resizer import Resizer
 from tf_splitting.growing.rounds import Job
 from tf_splitting.growing.shrink_arguments import ShrinkArguments
@@ -40,8 +43,7 @@ def run_job(
     Args:
         model: what it starts from.
         dataset: what it is trained on.
-        arguments: `GrowArguments` for a job that grows, `ShrinkArguments` for one that
-            shrinks.
+        arguments: their class says what kind of job it is.
         schedule: its rounds and epochs.
     """
     placement = placement_of(model)
@@ -69,11 +71,7 @@ def run_job(
     )
     sample = _draw(model, dataset, arguments, placement)
     history = GrowthHistory() if arguments.history is None else arguments.history
-    resizer: Resizer | None = None
-    if isinstance(arguments, GrowArguments):
-        resizer = Grower(arguments, sample, schedule, history)
-    elif isinstance(arguments, ShrinkArguments):
-        resizer = Shrinker(arguments, sample, schedule, history)
+    resizer = _resizer(arguments, sample, schedule, history)
     with ExitStack() as stack:
         keeper = None
         if arguments.checkpoint_dir is not None:
@@ -99,6 +97,27 @@ def run_job(
             placement=placement,
             keeper=keeper,
         ).run(model)
+
+
+def _resizer(
+    arguments: JobArguments, sample: Sample, schedule: Schedule, history: GrowthHistory
+) -> Resizer | None:
+    """What changes the job's model between its phases, if anything does."""
+    if isinstance(arguments, ShrinkArguments):
+        return Shrinker(arguments, sample, schedule, history)
+    if isinstance(arguments, ReallocateArguments):
+        rounds = len(schedule.targets)
+        settings = arguments.exchanges
+        return Reallocator(arguments, settings, rounds, sample, schedule, history)
+    if not isinstance(arguments, GrowArguments):
+        return None
+    grower = Grower(arguments, sample, schedule, history)
+    rounds, settings = arguments.reallocations, arguments.exchanges
+    if not rounds:
+        return grower
+    return GrowAndReallocate(
+        grower, Reallocator(arguments, settings, rounds, sample, schedule, history)
+    )
 
 
 def _draw(

@@ -8,13 +8,13 @@ import keras
 
 from tf_splitting.growing.arguments import RoundsArguments
 from tf_splitting.jobs import JobState
-from tf_splitting.methods import Proposal, RemovalProposal
+from tf_splitting.methods import ExchangeProposal, Proposal, RemovalProposal
 
-Change = Proposal | RemovalProposal
+Change = Proposal | RemovalProposal | ExchangeProposal
 
 
 class Resizer(Protocol):
-    """Grows or shrinks a model by one round, as often as it is asked."""
+    """Changes a model's widths by one round, as often as it is asked."""
 
     @property
     def arguments(self) -> RoundsArguments:

@@ -8,8 +8,8 @@ from tf_splitting.training import RoundRecord
 
 def round_table(record: RoundRecord, rounds: int) -> str:
     """A round's table: cost, loss and metrics before and after, time."""
-    done = "removal" if record.added < 0 else "split"
-    rows = [(f"round {record.round}/{rounds}", f"before {done}", f"after {done}")]
+    kind = record.kind
+    rows = [(f"round {record.round}/{rounds}", f"before {kind}", f"after {kind}")]
     rows += [
         (name, f"{record.before[name]:.4f}", f"{record.after[name]:.4f}")
         for name in record.before
@@ -20,9 +20,11 @@ def round_table(record: RoundRecord, rounds: int) -> str:
         if record.examples is not None
         else ""
     )
-    step = "" if record.added < 0 else f", epsilon {record.epsilon}"
+    step = "" if record.epsilon is None else f", epsilon {record.epsilon}"
+    changes = [f"+{record.added}"] * bool(record.added)
+    changes += [f"-{record.removed}"] * bool(record.removed)
     tail = (
-        f"{record.added:+d} neurons{measured}{step}: "
+        f"{' '.join(changes)} neurons{measured}{step}: "
         f"{format_count(record.macs)} MACs, {format_count(record.params)} params; "
         f"{spent}"
     )

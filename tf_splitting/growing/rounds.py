@@ -125,9 +125,10 @@ class Job:
                 proposal = self._propose(model, resizer)
                 if not len(proposal.plan):
                     resizer.give_up(model, self.state)
+                    proposal = None
                     self.state = self.state.next_phase(split=False)
                     self._save(model)
-                    break
+                    continue
                 self.state.phase = ESTIMATED
                 self._save(model, proposal)
             model = resizer.apply(model, proposal, self.state)

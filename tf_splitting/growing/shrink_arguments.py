@@ -11,7 +11,7 @@ from tf_splitting.estimating import (
     SecondOrder,
     check_removal_estimator,
 )
-from tf_splitting.growing.arguments import RoundsArguments
+from tf_splitting.growing.arguments import TargetArguments
 from tf_splitting.support import arguments as given
 
 # Of the training compute, before the last removal.
@@ -21,7 +21,7 @@ EXAMPLES = 2048
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShrinkArguments(RoundsArguments):
+class ShrinkArguments(TargetArguments):
     """What `shrink` takes.
 
     Args:

@@ -48,11 +48,13 @@ class Shrinker:
     def is_done(self, model: keras.Model) -> bool:
         """Whether the model is within its targets."""
         wanted = self.arguments
+        if self.history.stopped is not None:
+            return True
         if count_macs(model) > wanted.target_macs:
             return False
         graph = trace(model, split_untrainable=wanted.split_untrainable)
         cost = get_cost(wanted.cost)(graph, graph.widths)
-        return self.history.stopped is not None or cost <= wanted.target_cost
+        return cost <= wanted.target_cost
 
     def propose(
         self, model: keras.Model, state: JobState, compute: float
@@ -121,9 +123,11 @@ class Shrinker:
             round=number,
             macs=count_macs(smaller),
             params=count_params(smaller),
-            added=-len(plan),
+            added=0,
+            removed=len(plan),
+            kind="removal",
             widths=plan.widths(graph),
-            epsilon="removed",
+            epsilon=None,
             before=state.before or {},
             after=after,
             examples=scores.examples,

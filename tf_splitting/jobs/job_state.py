@@ -24,8 +24,8 @@ class JobState:
         ended: whether a callback has ended the phase early.
         peak: learning rate that the final phase decays from, once it has begun.
         spent: seconds spent in the epoch that runs.
-        estimating: seconds that the proposal took.
-        estimated: training compute that it took, if no round's record has it.
+        estimating, estimated: seconds and training compute that proposals took, if no
+            round's record has them.
         before: loss and metrics on the sample before the split that is proposed.
     """
 
@@ -52,5 +52,6 @@ class JobState:
             first_epoch=self.epoch,
             position=self.position
             + (self.epoch - self.first_epoch) * (self.steps or 0),
+            estimating=0.0 if split else self.estimating,
             estimated=0.0 if split else self.estimated,
         )

@@ -25,12 +25,10 @@ from tf_splitting.errors import (
     NonFiniteLossError,
     SplittingWarning,
 )
-from tf_splitting.estimating import RemovalScores, SplittingScores
-from tf_splitting.jobs.checkpoints.checkpoint import Checkpoint
 from tf_splitting.jobs.checkpoints.store import CheckpointStore
 from tf_splitting.jobs.job_state import JobState
+from tf_splitting.jobs.proposals import AnyProposal, documents_of, proposal_of
 from tf_splitting.jobs.random_state import random_state, set_random_state
-from tf_splitting.methods import Proposal, RemovalProposal
 from tf_splitting.rebuilding import Splitting, remove
 from tf_splitting.selecting import RemovalPlan, SplitPlan
 from tf_splitting.support import VERSION, scope_of
@@ -52,7 +50,7 @@ class Resumed:
 
     model: keras.Model
     state: JobState
-    proposal: Proposal | RemovalProposal | None
+    proposal: AnyProposal | None
     metrics: list[np.ndarray]
     path: Path
 
@@ -102,7 +100,7 @@ class Keeper:
         model: keras.Model,
         history: GrowthHistory,
         state: JobState,
-        proposal: Proposal | RemovalProposal | None = None,
+        proposal: AnyProposal | None = None,
     ) -> None:
         """Saves a job. If the disk does not take it the job goes on, with a warning.
 
@@ -132,7 +130,7 @@ class Keeper:
         model: keras.Model,
         history: GrowthHistory,
         state: JobState,
-        proposal: Proposal | RemovalProposal | None,
+        proposal: AnyProposal | None,
     ) -> dict[str, Any]:
         weights = _values(model.variables)
         for variable, value in zip(model.variables, weights.values(), strict=True):
@@ -155,11 +153,7 @@ class Keeper:
         }
         if state.batch:
             documents["metrics.npz"] = _values(model.metrics_variables)
-        if proposal is not None:
-            documents["plan.json"] = json.loads(proposal.plan.to_json())
-            if proposal.scores is not None:
-                documents["scores.npz"] = proposal.scores.to_arrays()
-        return documents
+        return {**documents, **documents_of(proposal)}
 
     def _architecture_of(self, model: keras.Model) -> dict[str, Any]:
         if self._architecture is None or self._architecture[0] is not model:
@@ -200,7 +194,7 @@ class Keeper:
         ):
             _restore(variables, arrays, checkpoint.path)
         history.fill(checkpoint.json("history.json"))
-        proposal = _proposal(checkpoint) if checkpoint.has("plan.json") else None
+        proposal = proposal_of(checkpoint)
         metrics = []
         if checkpoint.has("metrics.npz"):
             metrics = _in_order(checkpoint.arrays("metrics.npz"))
@@ -251,21 +245,6 @@ class Keeper:
             return wide
         untrainable = self._split_untrainable
         return remove(wide, RemovalPlan(removals), split_untrainable=untrainable)
-
-
-def _proposal(checkpoint: Checkpoint) -> Proposal | RemovalProposal:
-    """What a checkpoint's job was about to apply."""
-    plan = checkpoint.json("plan.json")
-    scores = checkpoint.arrays("scores.npz") if checkpoint.has("scores.npz") else None
-    if "removals" in plan:
-        return RemovalProposal(
-            RemovalPlan.from_json(json.dumps(plan)),
-            RemovalScores.from_arrays(scores or {}),
-        )
-    return Proposal(
-        SplitPlan.from_json(json.dumps(plan)),
-        None if scores is None else SplittingScores.from_arrays(scores),
-    )
 
 
 def versions() -> dict[str, str]:

@@ -5,7 +5,13 @@ Out: a `Proposal`: a plan and, where there are any, its scores.
 Imports from: training, rebuilding, selecting, estimating, data, tracing, support.
 """
 
-from tf_splitting.methods.base import Method, Proposal, RemovalProposal, Round
+from tf_splitting.methods.base import (
+    ExchangeProposal,
+    Method,
+    Proposal,
+    RemovalProposal,
+    Round,
+)
 from tf_splitting.methods.candidates import Candidates
 from tf_splitting.methods.firefly import Firefly
 from tf_splitting.methods.gradmax import GradMax
@@ -27,6 +33,7 @@ METHODS: dict[str, type] = {
 __all__ = [
     "METHODS",
     "Candidates",
+    "ExchangeProposal",
     "Firefly",
     "GradMax",
     "Method",

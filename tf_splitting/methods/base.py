@@ -11,7 +11,7 @@ import keras
 from tf_splitting.data import Sample
 from tf_splitting.estimating import RemovalScores, SplittingScores
 from tf_splitting.rebuilding import FreshStart
-from tf_splitting.selecting import RemovalPlan, SplitPlan
+from tf_splitting.selecting import ExchangePlan, RemovalPlan, SplitPlan
 from tf_splitting.tracing import ChannelGraph
 
 # No space grows by more in a round, however large `max_growth` is.
@@ -88,6 +88,23 @@ class RemovalProposal(NamedTuple):
 
     plan: RemovalPlan
     scores: RemovalScores
+    compute: float = 0.0
+
+
+class ExchangeProposal(NamedTuple):
+    """What a round would exchange.
+
+    Attributes:
+        plan: the neurons that go, and those that are split.
+        gain: what the loss is to fall by.
+        examples, passes: how much was looked at, and how often.
+        compute: what finding them took, in multiply-accumulates of training steps.
+    """
+
+    plan: ExchangePlan
+    gain: float
+    examples: int
+    passes: int
     compute: float = 0.0
 
 

@@ -18,7 +18,7 @@ class RemovalPlan:
 
     Attributes:
         removals: space name to neuron indices, each in `[0, width)` and named once, in
-            ascending order. At least one neuron of every space stays.
+            ascending order. At least two neurons of every space stay.
         made_for: space name to the width that the space must have for the plan to
             apply; a handwritten plan may leave it empty. Plans that remove the same
             neurons are equal whatever they were made for.
@@ -89,11 +89,14 @@ class RemovalPlan:
         plan_text.check_fits(
             graph, self.removals, self.made_for, "RemovalPlan", "removals"
         )
+        floors = graph.floors
         for name, indices in self.removals.items():
-            if len(indices) == graph.space(name).width:
+            width = graph.space(name).width
+            if indices and width - len(indices) < floors[name]:
                 raise PlanError(
-                    f"The plan removes all {len(indices)} neurons of space {name!r}; "
-                    "expected one at least to stay. Take one out of the plan."
+                    f"The plan removes {len(indices)} of the {width} neurons of space "
+                    f"{name!r}; expected {floors[name]} at least to stay. Take some "
+                    "out of the plan."
                 )
 
     def to_json(self) -> str:

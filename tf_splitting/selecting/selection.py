@@ -6,7 +6,6 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -16,8 +15,9 @@ from tf_splitting.estimating import SpaceScores
 from tf_splitting.selecting.ledger import Ledger
 from tf_splitting.selecting.plan import SplitPlan
 from tf_splitting.selecting.plan_text import check_graph
-from tf_splitting.support import instance, number, refused, whole
-from tf_splitting.tracing import ChannelGraph, ChannelSpace
+from tf_splitting.selecting.steps_up import StepsUp, gains_of
+from tf_splitting.support import instance, number, whole
+from tf_splitting.tracing import ChannelGraph
 
 
 def select(
@@ -84,9 +84,9 @@ def select(
                 "model."
             )
     candidates = {
-        space.name: _Candidates(
+        space.name: StepsUp(
             scores[space.name],
-            _gains(scores, space),
+            gains_of(scores, space),
             int(width_multiple),
             limits[space.name],
         )
@@ -163,86 +163,8 @@ def check_limits(
     return limits
 
 
-class _Candidates:
-    """What one space may grow by, in the order in which it will be taken."""
-
-    def __init__(
-        self, scores: SpaceScores, gain: np.ndarray, multiple: int, limit: int
-    ) -> None:
-        parents = getattr(scores, "parents", None)
-        self.numbered = parents is not None
-        self._parents = np.arange(len(gain)) if parents is None else parents
-        order = np.argsort(-gain, kind="stable")
-        self._order = [int(i) for i in order if gain[i] > 0]
-        self._gain = gain
-        self._multiple = multiple
-        self._limit = limit
-        self.taken: list[int] = []
-
-    def chunk(self, width: int) -> tuple[int, float]:
-        """Size and gain of the next step up, or (0, 0) if there is none."""
-        count = self._multiple - width % self._multiple
-        left = self._order[len(self.taken) :]
-        if len(left) < count or width + count > self._limit:
-            return 0, 0.0
-        return count, float(self._gain[left[:count]].sum())
-
-    def take(self, count: int) -> None:
-        """Takes the next `count` candidates."""
-        start = len(self.taken)
-        self.taken += self._order[start : start + count]
-
-    @property
-    def numbers(self) -> list[int]:
-        """The candidates taken, by their parents."""
-        return sorted(self.taken, key=lambda number: (self._parents[number], number))
-
-    @property
-    def parents(self) -> list[int]:
-        """Parents of the candidates taken, in their order."""
-        return [int(self._parents[number]) for number in self.numbers]
-
-
 def _number(name: str, value: float) -> float:
     return number(name, value, finite=False, error=PlanError)
-
-
-def _gains(scores: Mapping[str, SpaceScores], space: ChannelSpace) -> np.ndarray:
-    """The gains of a space's candidates, `[candidates]`."""
-    gain: Any = getattr(scores[space.name], "gain", None)
-    is_numbers = isinstance(gain, np.ndarray) and gain.dtype.kind in "iuf"
-    if not is_numbers or gain.ndim != 1 or not np.isfinite(gain).all():
-        name = f"scores[{space.name!r}].gain"
-        hint = "Run estimate() on this model."
-        raise refused(name, gain, "an array of finite numbers", hint, PlanError)
-    parents = getattr(scores[space.name], "parents", None)
-    if parents is not None:
-        _check_parents(parents, len(gain), space)
-    elif len(gain) != space.width:
-        raise PlanError(
-            f"The scores hold {len(gain)} neurons for space {space.name!r}, but it has "
-            f"{space.width}. Run estimate() on this model."
-        )
-    return gain
-
-
-def _check_parents(parents: Any, count: int, space: ChannelSpace) -> None:
-    """Raises unless every candidate of a space is the child of one of its neurons.
-
-    Raises:
-        PlanError: one is not.
-    """
-    is_indices = isinstance(parents, np.ndarray) and parents.dtype.kind in "iu"
-    if not is_indices or parents.shape != (count,) or not count:
-        expected = f"an array of {count} neuron indices, one for each gain"
-        name = f"scores[{space.name!r}].parents"
-        raise refused(name, parents, expected, error=PlanError)
-    if parents.min() < 0 or parents.max() >= space.width:
-        raise PlanError(
-            f"The scores hold candidates of neurons {parents.min()} to {parents.max()} "
-            f"of space {space.name!r}, which has {space.width} neurons, numbered from "
-            "0. Score this model."
-        )
 
 
 def gain_of(plan: SplitPlan, scores: Mapping[str, SpaceScores]) -> float:

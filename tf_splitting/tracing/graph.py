@@ -207,6 +207,15 @@ class ChannelGraph:
         """The spaces that are not frozen."""
         return tuple(space for space in self.spaces if space.frozen is None)
 
+    @property
+    def floors(self) -> dict[str, int]:
+        """The smallest width of every space that may change, by name.
+
+        Two, where there are as many: a single channel is broadcast to others when it is
+        added to them, and a convolution of one group that reads it mixes channels.
+        """
+        return {space.name: min(space.width, 2) for space in self.growable}
+
     def space(self, name: str) -> ChannelSpace:
         """The space of this name.
 

@@ -36,7 +36,7 @@ class Spec:
     Attributes:
         arm: "scaled": the proportions of `shape` or `widths` trained from scratch at
             the target; "grown": from the seed; "shrunk": from these proportions at a
-            larger size.
+            larger size; "reallocated": the same as "scaled", its neurons exchanged.
         rate: of Adam.
         seed: of weights, order of the images, crops and growth.
         budget: training compute, as epochs of a network of the target's MACs.
@@ -46,8 +46,8 @@ class Spec:
         batch_size: in place of the network's.
         size: share of the target that "scaled" is scaled to, and "shrunk" starts at.
         trained: whether the seed is trained already, which is not counted.
-        growth: arguments of `grow` and of `RATES`, or of `shrink`, whose estimator is
-            one of `ESTIMATORS`.
+        growth: arguments of `grow` and of `RATES`; of `reallocate`; or of `shrink`,
+            whose estimator is one of `ESTIMATORS`.
     """
 
     arm: str
@@ -111,6 +111,16 @@ def measure(spec: Spec, cifar: Cifar) -> dict[str, Any]:
             verbose=0,
             estimator=ESTIMATORS[given.pop("estimator")](),
             **given,
+        )
+    elif spec.arm == "reallocated":
+        model = tf_splitting.reallocate(
+            model,
+            images,
+            training_epochs=spec.budget,
+            history=history,
+            seed=spec.seed,
+            verbose=0,
+            **spec.growth,
         )
     else:
         model = tf_splitting.grow(

@@ -32,6 +32,15 @@ SHRINKING = {
     "optimizer_state": "carry",
     "fold": True,
 }
+# How neurons are exchanged.
+REALLOCATING = {
+    "rounds": 3,
+    "reallocating_share": 0.5,
+    "moved": 0.25,
+    "gain_step": 0.1,
+    "decay": "last",
+    "optimizer_state": "reset",
+}
 BY_SCORE = {
     "grown by the splitting index": "splitting",
     "grown where candidates gain most": "candidates",
@@ -65,6 +74,13 @@ def shrunk(estimator: str, size: float, **spec: Any) -> Arm:
             growth={**SHRINKING, "estimator": estimator},
             **spec,
         ),
+    )
+
+
+def reallocated(schedule: dict[str, Any] = REALLOCATING, **spec: Any) -> Arm:
+    """The seed's proportions, or others, scaled, and then moved to where they gain."""
+    return Arm(
+        "scaled, then reallocated", Spec("reallocated", 0.0, growth=schedule, **spec)
     )
 
 
@@ -264,6 +280,11 @@ STUDIES: dict[str, list[Arm]] = {
     "shares, slower": scheduled(SHARES),
     "pruned": [SCALED, *(shrunk("second order", size) for size in (2.0, 4.0))],
     "pruned by": [once(shrunk(estimator, 2.0), 6e-3) for estimator in ESTIMATORS],
+    "reallocated": [
+        arm
+        for shape in ("flat", "front")
+        for arm in (scaled(shape=shape), reallocated(shape=shape))
+    ],
     "trained schedules": scheduled(TRAINED_SCHEDULES, trained=True),
 }
 # Studies whose arms are redistributions, and those who found widths of that shape.

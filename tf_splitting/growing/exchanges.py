@@ -1,0 +1,48 @@
+"""How neurons are exchanged: settings that `reallocate` and the end of `grow` share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tf_splitting.estimating import SecondOrder
+from tf_splitting.methods import Splitting
+from tf_splitting.rebuilding import FreshStart
+from tf_splitting.selecting import DEFAULT_MOVED
+
+# Of the step that gains are predicted for: what `split` takes by default.
+GAIN_STEP = 0.1
+# Of the estimation sample, that both gains and losses are measured on at most.
+EXAMPLES = 2048
+
+
+@dataclass(frozen=True)
+class Exchanges:
+    """What is exchanged, and by what.
+
+    Attributes:
+        selection: what `select_exchanges` takes, but for the share that is moved.
+        start: what a fresh neuron carries along.
+        moved: share of the cost that is moved in a round at most.
+        step: relative step that gains are predicted for.
+        fold: whether mean outputs of removed neurons are folded.
+    """
+
+    selection: dict[str, Any]
+    start: FreshStart
+    moved: float = DEFAULT_MOVED
+    step: float = GAIN_STEP
+    fold: bool = True
+
+    @property
+    def losing(self) -> SecondOrder:
+        """What measures losses."""
+        return SecondOrder(self.fold)
+
+    def gaining(self, examples: int) -> Splitting:
+        """What measures gains, on examples that directions were not fitted to.
+
+        Args:
+            examples: how many.
+        """
+        return Splitting(epsilon=self.step, first_sample=examples, held_out=True)

@@ -1,0 +1,60 @@
+"""`reallocate`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from tf_splitting.growing.checks import check_compiled, check_reallocatable
+from tf_splitting.growing.preparing import run_job
+from tf_splitting.growing.reallocate_arguments import ReallocateArguments
+from tf_splitting.growing.takes import takes
+from tf_splitting.layers import is_splittable, to_plain
+from tf_splitting.tracing import trace
+from tf_splitting.training import ComputeSchedule, EpochSchedule, Schedule
+
+
+@takes(ReallocateArguments)
+def reallocate(
+    model: keras.Model, dataset: Any, arguments: ReallocateArguments
+) -> keras.Model:
+    """Trains a model and moves its neurons to where they gain more, its budget kept.
+
+    Every round trains at a constant learning rate, measures on the same sample what the
+    loss would rise by without each neuron and what splitting each one would gain, and
+    exchanges neurons as long as one more gains more than it displaces. It ends early
+    once no exchange pays. After the last one the model trains while the learning rate
+    decays to zero along half a cosine; an optimizer that follows a
+    `LearningRateSchedule` keeps its own schedule throughout.
+
+    Args:
+        model: a compiled Functional or Sequential model. It is trained in place until
+            the first exchange and left alone afterwards.
+        dataset: see `grow`.
+        {arguments}
+
+    Returns:
+        A compiled model of plain Keras layers with the same layer names, of no more
+        MACs and no higher cost.
+
+    Raises:
+        ModelError: not compiled, no graph, or nothing can change.
+        As `grow`, else.
+
+    Example:
+        >>> model.compile(keras.optimizers.SGD(0.1, momentum=0.9), loss)
+        >>> better = tf_splitting.reallocate(model, (x, y), training_epochs=10)
+        >>> better.save("better.keras")
+    """
+    check_compiled(model)
+    graph = trace(model, split_untrainable=arguments.split_untrainable)
+    macs = check_reallocatable(model, graph, arguments)
+    targets = (float(macs),) * (arguments.rounds or 0)
+    schedule: Schedule = EpochSchedule(targets, **arguments.lengths)
+    if arguments.training_epochs is not None:
+        schedule = ComputeSchedule(
+            targets, macs, arguments.training_epochs, arguments.reallocating_share
+        )
+    result = run_job(model, dataset, arguments, schedule)
+    return to_plain(result) if is_splittable(result) else result

@@ -1,0 +1,186 @@
+"""`select_exchanges`: what to remove for what gains more."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from tf_splitting.costs import COSTS, Cost, get_cost
+from tf_splitting.errors import BudgetError, PlanError
+from tf_splitting.estimating import SpaceScores
+from tf_splitting.selecting.exchange_plan import ExchangePlan
+from tf_splitting.selecting.ledger import Ledger
+from tf_splitting.selecting.plan import SplitPlan
+from tf_splitting.selecting.plan_text import check_graph
+from tf_splitting.selecting.selection import check_limits
+from tf_splitting.selecting.steps_down import StepsDown, check_floors, costs_in_order
+from tf_splitting.selecting.steps_up import StepsUp, gains_of
+from tf_splitting.support import instance, number
+from tf_splitting.tracing import ChannelGraph
+
+# Of the model's cost, that one plan may move.
+DEFAULT_MOVED = 0.25
+
+
+def select_exchanges(
+    losses: Mapping[str, Any],
+    gains: Mapping[str, SpaceScores],
+    graph: ChannelGraph,
+    *,
+    target_macs: float | None = None,
+    cost: str | Cost = "macs",
+    target_cost: float | None = None,
+    moved: float = DEFAULT_MOVED,
+    width_multiple: int = 1,
+    min_widths: int | Mapping[str, int] = 1,
+    max_widths: int | Mapping[str, int] | None = None,
+    max_growth: float = 2.0,
+) -> ExchangePlan:
+    """Chooses neurons to remove and neurons to split, the budget staying as it is.
+
+    The split that gains most per cost is paid for by the removals that lose least per
+    cost, as long as it gains more than they lose; then the next. Costs are recomputed
+    after every choice. A loss below zero counts as none: it is the noise of a sample.
+
+    Args:
+        losses: what removals lose by space, from `estimate_removals`.
+        gains: what splits gain by space, from `estimate`, in the same units: both
+            changes of the loss, gains at the step that `estimate` was told.
+        graph: the model they belong to.
+        target_macs: multiply-accumulates that the model may have at most; default: as
+            many as it has.
+        cost: what gains and losses are divided by: `"macs"`, `"params"`, or a function
+            `cost(graph, widths) -> float` that never falls when a width grows.
+        target_cost: what it may cost at most, in the units of `cost`; default: what it
+            costs.
+        moved: share of the cost that removals may free, at most.
+        width_multiple: spaces that change end at multiples of this only.
+        min_widths: smallest width of every space, or of spaces by name; two at least.
+        max_widths: largest width of every space, or of spaces by name.
+        max_growth: largest ratio of a space's new width to its old, above 1.
+
+    Returns:
+        An `ExchangePlan`, empty if no exchange pays.
+
+    Raises:
+        BudgetError: the model has more MACs, or costs more, than the targets.
+        PlanError: scores do not fit the graph; an argument is out of range.
+        UnknownNameError: no cost has this name.
+        ModelError: the MACs of the model are not known.
+
+    Example:
+        >>> losses = tf_splitting.estimate_removals(model, (x, y))
+        >>> gains = tf_splitting.estimate(model, (x, y), epsilon=0.3)
+        >>> plan = tf_splitting.select_exchanges(losses, gains, graph)
+    """
+    check_graph(graph)
+    for name, given in (("losses", losses), ("gains", gains)):
+        expected = "a mapping from space names to scores"
+        hint = "Pass what estimate_removals() and estimate() returned."
+        instance(name, given, Mapping, expected, hint, error=PlanError)
+        for space in given:
+            graph.space(space)
+    number("moved", moved, above=0, at_most=1, error=PlanError)
+    limits = check_limits(graph, width_multiple, max_widths, max_growth)
+    floors = check_floors(graph, width_multiple, min_widths, math.inf)
+    ledgers = [
+        _ledger(graph, COSTS["macs"], "target_macs", target_macs),
+        _ledger(graph, get_cost(cost), "target_cost", target_cost),
+    ]
+    order = {
+        space.name: [
+            (neuron, max(loss, 0.0)) for neuron, loss in costs_in_order(losses, space)
+        ]
+        for space in graph.growable
+        if space.name in losses
+    }
+    down = StepsDown(graph, ledgers, order, floors, width_multiple)
+    up = {
+        space.name: StepsUp(
+            gains[space.name],
+            gains_of(gains, space),
+            int(width_multiple),
+            limits[space.name],
+        )
+        for space in graph.growable
+        if space.name in gains and limits[space.name] > space.width
+    }
+    _exchange(down, up, moved * ledgers[-1].spent)
+    down.restore(unpaid=True)
+    chosen = {name: steps for name, steps in up.items() if steps.taken}
+    made_for = {space.name: space.width for space in graph.growable}
+    splits = SplitPlan(
+        {name: steps.parents for name, steps in chosen.items()},
+        made_for=made_for,
+        candidates={n: steps.numbers for n, steps in chosen.items() if steps.numbered},
+    )
+    return ExchangePlan(down.plan(), splits)
+
+
+def _ledger(graph: ChannelGraph, cost: Cost, name: str, target: float | None) -> Ledger:
+    """A cost that stays within a target, or as it is."""
+    ledger = Ledger(graph, cost, math.inf)
+    if target is None:
+        target = ledger.spent
+    ledger.target = number(name, target, finite=False, error=PlanError)
+    if ledger.spent > ledger.target:
+        raise BudgetError(
+            f"The model's {ledger.name} are {ledger.spent:g}; got a target of "
+            f"{ledger.target:g}. Raise the target, or remove neurons first."
+        )
+    return ledger
+
+
+def _exchange(down: StepsDown, up: Mapping[str, StepsUp], most: float) -> None:
+    """Takes the splits that pay, and the removals that pay for them.
+
+    Args:
+        down, up: steps of each space.
+        most: cost that may be freed.
+    """
+    open_spaces = set(up)
+    freed = 0.0
+
+    def rate(name: str) -> float:
+        """Gain per cost of a space's next step; 0 if there is none."""
+        if down.removed.get(name):
+            return 0.0
+        count, gain = up[name].chunk(down.widths[name])
+        price = down.ledgers[-1].marginal(down.widths, name, count)
+        if gain <= 0:
+            return 0.0
+        return gain / price if price > 0 else math.inf
+
+    def cheapest(but: str) -> tuple[str, float, float]:
+        """The removal that loses least per cost: of which space, its rate, its cost."""
+        best = ("", math.inf, 0.0)
+        for name in down.removed:
+            count, loss = down.chunk(name)
+            if not count or name == but or (name in up and up[name].taken):
+                continue
+            price = down.freed(name, count)
+            # Of those that lose nothing, the one that frees most.
+            if price > 0 and (loss / price, -price) < (best[1], -best[2]):
+                best = (name, loss / price, price)
+        return best
+
+    while open_spaces:
+        best = max(open_spaces, key=lambda name: (rate(name), name))
+        if rate(best) <= 0:
+            return
+        count, _ = up[best].chunk(down.widths[best])
+        steps, more = 0, 0.0
+        while not down.fits(best, count):
+            space, loss, price = cheapest(best)
+            if loss >= rate(best) or freed + more + price > most:
+                break
+            down.take(space)
+            steps, more = steps + 1, more + price
+        if down.fits(best, count):
+            up[best].take(count)
+            down.change(best, count)
+            freed += more
+        else:
+            down.take_back(steps)
+            open_spaces.remove(best)

@@ -1,0 +1,40 @@
+"""The job of `reallocate.py`."""
+
+from typing import Any
+
+import _job
+import keras
+
+from flags import adding, removing, sampling, widths
+from tf_splitting import reallocate, trace
+from tf_splitting.data import ImageData
+from tf_splitting.growing import ReallocateArguments, check_reallocatable
+
+
+def run() -> None:
+    """Runs the job; see `_job.run`."""
+    _job.run(_job.Kind("reallocated.keras", _check, lambda: None, _train))
+
+
+def _check(model: keras.Model) -> None:
+    graph = trace(model, split_untrainable=widths.SPLIT_UNTRAINABLE.value)
+    check_reallocatable(model, graph, ReallocateArguments(**_reallocation()))
+
+
+def _train(
+    model: keras.Model, images: ImageData, common: dict[str, Any]
+) -> keras.Model:
+    return reallocate(model, images, **_reallocation(), **common)
+
+
+def _reallocation() -> dict[str, Any]:
+    """The arguments of `reallocate` that the flags say."""
+    given = _job.given(ReallocateArguments)
+    if not sampling.SAMPLE_SIZE.present:
+        # Its default is that of splitting, which takes more where it has to.
+        given.pop(sampling.SAMPLE_SIZE.name, None)
+    return {
+        **given,
+        "min_widths": removing.MIN_WIDTH.value,
+        "max_widths": adding.MAX_WIDTH.value,
+    }
