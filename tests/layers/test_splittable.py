@@ -99,6 +99,57 @@ def test_split_outputs_then_inputs_is_the_same_function():
     assert first.filters == 4
 
 
+@each
+def test_remove_inputs_reads_the_rest(name):
+    layer, x = built(name)
+    silent = x.copy()
+    silent[..., 1] = 0.0
+    found = run(layer.remove_inputs([1]), np.delete(x, 1, -1))
+    expected = run(layer, silent)
+    if "units" not in CASES[name][0] and "filters" not in CASES[name][0]:
+        # Channels stay apart.
+        count = expected.shape[-1] // x.shape[-1]
+        expected = np.delete(expected, range(count, 2 * count), -1)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [n for n in CASES if "Depthwise" not in n])
+def test_remove_outputs_leaves_the_rest(name):
+    layer, x = built(name)
+    smaller = layer.remove_outputs([1])
+    assert type(smaller) is type(layer)
+    if name in ("BatchNormalization", "PReLU"):
+        found, expected = run(smaller, np.delete(x, 1, -1)), run(layer, x)
+    else:
+        found, expected = run(smaller, x), run(layer, x)
+    expected = np.delete(expected, 1, -1)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [n for n in CASES if "Conv" in n or n == "Dense"])
+def test_split_then_remove_is_the_layer_before(name):
+    layer, _ = built(name)
+    if "Depthwise" in name:
+        pytest.skip("its channels are those that come in")
+    back = layer.split_outputs([0, 2]).remove_outputs([4, 5])
+    for old, new in zip(layer.get_weights(), back.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_removing_by_hand_is_refused_where_it_cannot_work():
+    with pytest.raises(ModelError, match="has not been built"):
+        LAYERS.Dense(3).remove_outputs([0])
+    layer, _ = built("Dense")
+    with pytest.raises(PlanError, match="neuron 4"):
+        layer.remove_outputs([4])
+    with pytest.raises(PlanError, match="expected 2 at least to stay"):
+        layer.remove_inputs([0, 1, 2, 3])
+    lstm = keras.layers.LSTM(4)
+    lstm.build((None, 3, 4))
+    with pytest.raises(ModelError, match="Nothing is known"):
+        LAYERS.remove_from_layer(lstm, [0], "produced")
+
+
 def test_a_step_moves_the_copies_apart_around_the_neuron():
     layer, _ = built("Dense")
     moved = layer.split_outputs([1], epsilon=0.2, seed=3).kernel.numpy()

@@ -1,4 +1,4 @@
-"""Layers that know how to be split, and how a layer of your own joins them.
+"""Layers that know how to be split and cut, and how a layer of your own joins them.
 
 A plain Keras model needs none of this: the toolkit knows its layer types. Build with
 these where you want to split by hand, or implement `trace_channels` on a layer of
@@ -9,7 +9,7 @@ Out: layers of other widths; the registration of rules.
 Imports from: rebuilding, selecting, tracing, support.
 """
 
-from tf_splitting.layers.alone import split_layer
+from tf_splitting.layers.alone import remove_from_layer, split_layer
 from tf_splitting.layers.splittable import (
     BatchNormalization,
     Conv1D,
@@ -52,6 +52,7 @@ __all__ = [
     "is_splittable",
     "register",
     "register_activation",
+    "remove_from_layer",
     "split_layer",
     "to_plain",
 ]

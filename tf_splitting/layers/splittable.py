@@ -1,4 +1,4 @@
-"""Drop-in replacements for the Keras layers that can split their own neurons.
+"""Drop-in replacements for the Keras layers that split and remove their own neurons.
 
 They compute what their Keras base classes compute. A model built with them prints and
 saves as such; `convert` turns a plain model into one, `to_plain` turns it back, and
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import keras
 
-from tf_splitting.layers.alone import split_layer
+from tf_splitting.layers.alone import remove_from_layer, split_layer
 from tf_splitting.rebuilding import reclassed
 from tf_splitting.tracing import Signal, Tracer, rule_for
 
@@ -64,6 +64,39 @@ class Splittable:
             PlanError: there is no such channel.
         """
         return split_layer(self, channels, "consumed")
+
+    def remove_outputs(self, neurons: Iterable[int]) -> keras.layers.Layer:
+        """A built copy of the layer without some neurons.
+
+        Args:
+            neurons: output channels to remove; two at least have to stay. A layer that
+                only keeps channels (BatchNormalization, ...) drops theirs.
+
+        Raises:
+            ModelError: the layer has not been built.
+            PlanError: there is no such neuron, or too few would stay.
+
+        Example:
+            >>> layer = tf_splitting.layers.Dense(4)
+            >>> layer.build((None, 3))
+            >>> layer.remove_outputs([1]).kernel.shape
+            (3, 3)
+        """
+        return remove_from_layer(self, neurons, "produced")
+
+    def remove_inputs(self, channels: Iterable[int]) -> keras.layers.Layer:
+        """A built copy of the layer that reads some input channels no more.
+
+        It computes what the layer computes where these channels are zero.
+
+        Args:
+            channels: input channels that were removed; two at least have to stay.
+
+        Raises:
+            ModelError: the layer has not been built.
+            PlanError: there is no such channel, or too few would stay.
+        """
+        return remove_from_layer(self, channels, "consumed")
 
 
 def _subclass(base: type) -> type:

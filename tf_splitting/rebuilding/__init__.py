@@ -6,9 +6,10 @@ Imports from: selecting, estimating, tracing, data, support.
 """
 
 from tf_splitting.rebuilding.fresh import STARTS, FreshStart, Start
+from tf_splitting.rebuilding.gathering import Gathering
 from tf_splitting.rebuilding.growth import Growth, moved, offsets
 from tf_splitting.rebuilding.optimizer_state import OPTIMIZER_STATES, OptimizerState
-from tf_splitting.rebuilding.removing import remove, removed
+from tf_splitting.rebuilding.removing import remove, removed, what_stays
 from tf_splitting.rebuilding.splitting import (
     FRESH,
     Splitting,
@@ -23,6 +24,7 @@ __all__ = [
     "OPTIMIZER_STATES",
     "STARTS",
     "FreshStart",
+    "Gathering",
     "Growth",
     "OptimizerState",
     "Splitting",
@@ -35,4 +37,5 @@ __all__ = [
     "remove",
     "removed",
     "split",
+    "what_stays",
 ]

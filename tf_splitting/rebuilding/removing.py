@@ -127,7 +127,7 @@ def removed(
         added: dict[str, np.ndarray] = {}
         if sample is not None:
             added = folded(model, graph, plan.removals, sample)
-        left = _left(graph, plan)
+        left = what_stays(graph, plan)
         uses = {id(weight.variable): weight for weight in graph.weights}
         new, pairs = rebuild(model, graph, left.new_widths)
         check_widths(
@@ -150,7 +150,7 @@ def removed(
     return new
 
 
-def _left(graph: ChannelGraph, plan: RemovalPlan) -> Gathering:
+def what_stays(graph: ChannelGraph, plan: RemovalPlan) -> Gathering:
     """The neurons that stay, which keep all of their outgoing weights."""
     gathers = {
         space.name: np.delete(np.arange(space.width), plan.removals.get(space.name, []))
