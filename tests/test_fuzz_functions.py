@@ -2,7 +2,7 @@
 
 Each argument is replaced by values drawn at random while the others stay right. The
 call with nothing replaced has to pass, or the errors could be about something else.
-`test_fuzz_grow.py` does the same to `grow` and `shrink`.
+`test_fuzz_grow.py` does the same to `grow`, `shrink` and `reallocate`.
 """
 
 import functools
@@ -346,6 +346,38 @@ FUNCTIONS = {
             {"min_widths": {"first": 2}, "cost": COSTS["macs"]},
         ),
     ),
+    "select_exchanges": Function(
+        ts.select_exchanges,
+        lambda: {"losses": removal_costs(), "gains": scores(), "graph": graph()},
+        {
+            "losses": junk.is_empty_mapping,
+            "gains": junk.is_empty_mapping,
+            "graph": junk.nothing,
+            "target_macs": either(only(None), number(MACS, finite=False)),
+            "cost": is_function,
+            "target_cost": either(only(None), number(MACS, finite=False)),
+            "moved": number(high=1, above=0),
+            "width_multiple": whole(1),
+            "min_widths": either(whole(1), junk.is_empty_mapping),
+            "max_widths": is_widths,
+            "max_growth": number(above=1, finite=False),
+        },
+        (
+            {"target_macs": math.inf, "cost": "params", "target_cost": 10**400},
+            {"width_multiple": np.int64(1), "moved": np.float32(0.5)},
+            {"min_widths": {"first": 2}, "cost": COSTS["macs"]},
+        ),
+    ),
+    "ExchangePlan": Function(
+        ts.ExchangePlan,
+        lambda: {"removals": removal(), "splits": ts.SplitPlan({"second": [0]})},
+        {"removals": junk.nothing, "splits": junk.nothing},
+    ),
+    "ExchangePlan.from_json": Function(
+        ts.ExchangePlan.from_json,
+        lambda: {"text": ts.ExchangePlan(removal()).to_json()},
+        {"text": junk.nothing},
+    ),
     "remove": Function(
         ts.remove,
         lambda: {"model": model(), "plan": removal()},
@@ -529,6 +561,7 @@ def test_right_values_are_taken(name):
 
 # What the tests of these names call, in runs without `--slow` too.
 ELSEWHERE = {
+    "reallocate": "test_fuzz_grow",
     "shrink": "test_fuzz_grow",
     "grow": "test_fuzz_grow",
     "train": "test_fuzz_grow",

@@ -235,6 +235,40 @@ def shrink(folder):
 
 
 @row
+def select_exchanges(folder):
+    model = model_of(nets.depthwise)
+    losses = tf_splitting.estimate_removals(model, examples(model), verbose=0)
+    plan = tf_splitting.select_exchanges(
+        losses, estimated(model), tf_splitting.trace(model)
+    )
+    removals, splits = plan.removals.removals, plan.splits.splits
+    assert removals
+    assert splits
+    return {
+        **{f"remove {space}": np.array(each) for space, each in removals.items()},
+        **{f"split {space}": np.array(each) for space, each in splits.items()},
+    }
+
+
+@row
+def reallocate(folder):
+    model = model_of(nets.depthwise)
+    result = tf_splitting.reallocate(
+        model,
+        examples(model),
+        rounds=2,
+        gain_step=3.0,
+        moved=0.5,
+        epochs=1,
+        final_epochs=1,
+        batch_size=24,
+        verbose=0,
+    )
+    assert tf_splitting.trace(result).widths != tf_splitting.trace(model).widths
+    return weights(result)
+
+
+@row
 def train(folder):
     model = model_of(nets.conv_bn)
     trained = tf_splitting.train(

@@ -72,7 +72,7 @@ class ReallocateArguments(RoundsArguments):
         """How neurons are exchanged."""
         names = ("cost", "width_multiple", "min_widths", "max_widths", "max_growth")
         selection = {name: getattr(self, name) for name in names}
-        if self.cost == "macs":
+        if isinstance(self.cost, str) and self.cost == "macs":
             # The MACs that the job began with are the limit, not those of a round.
             selection["target_cost"] = math.inf
         return Exchanges(
