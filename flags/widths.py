@@ -14,10 +14,10 @@ ROUNDS = flags.DEFINE_integer(
 )
 OPTIMIZER_STATE = define_choice(
     "optimizer_state",
-    "reset",
+    None,
     ("reset", "carry", "old"),
     "After a change: reset the optimizer's state, carry it over, or carry that of old "
-    "neurons only.",
+    "neurons only. Default: carry where neurons are removed alone, reset otherwise.",
 )
 WIDTH_MULTIPLE = flags.DEFINE_integer(
     "width_multiple",

@@ -361,6 +361,7 @@ FUNCTIONS = {
             "min_widths": either(whole(1), junk.is_empty_mapping),
             "max_widths": is_widths,
             "max_growth": number(above=1, finite=False),
+            "max_shrinkage": number(above=1, finite=False),
         },
         (
             {"target_macs": math.inf, "cost": "params", "target_cost": 10**400},

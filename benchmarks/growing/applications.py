@@ -1,10 +1,10 @@
-"""Which networks of keras.applications can grow, and what growing costs in seconds?
+"""Which networks of keras.applications can grow and shrink, and what does that cost?
 
-Builds each at its default size with random weights, traces it, splits one neuron of
-every space that may grow, and compares the seconds with those of Keras' own
-`clone_model` and copying the weights. Results go to a JSON-lines file as soon as they
-are there, and what is in the file is not repeated, so the script can be stopped and
-started again; the page is made from the file.
+Builds each in a process of its own, at its default size with random weights, traces it,
+splits one neuron of every space that may grow, removes a third of each, and compares
+the seconds with those of Keras' own `clone_model` and copying the weights. Results go
+to a JSON-lines file as soon as they are there, and what is in the file is not repeated,
+so the script can be stopped and started again; the page is made from the file.
 
     python benchmarks/growing/applications.py [--models ResNet50 VGG16] [--again]
 """
@@ -14,9 +14,11 @@ from __future__ import annotations
 import argparse
 import gc
 import inspect
+import json
 import logging
 import os
 import re
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -49,8 +51,11 @@ COLUMNS = (
     "the rest is frozen because",
     "trace (s)",
     "split (s)",
+    "remove (s)",
     "clone (s)",
-    "ratio",
+    "split ratio",
+    "remove ratio",
+    "memory",
 )
 MOSTLY_FROZEN = 0.03
 INTRODUCTION = """\
@@ -62,10 +67,12 @@ keep one width; inputs and outputs of a network are spaces that never grow. *MAC
 grow* is the share of multiply-accumulates in layers that get wider with a growable
 space.
 
-`trace` and `split` are seconds for finding the spaces and for splitting one neuron in
-each that may grow; `clone` those of `keras.models.clone_model` and copying the weights.
-The ratio is (trace + split) / clone, each the best of {repeats} runs in one process, on
-{cores} CPU cores without a GPU.
+`trace`, `split` and `remove` are seconds for finding the spaces, for splitting one
+neuron in each that may grow, and for removing a third of each; `clone` those of
+`keras.models.clone_model` and copying the weights. Ratios are (trace + split) / clone
+and remove / clone, each the best of {repeats} runs in one process, on {cores} CPU cores
+without a GPU. Memory is what the process takes at most while it removes, above what it
+took before, in units of the network's weights; the smaller network is in it.
 """
 
 
@@ -74,6 +81,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--models", nargs="+", default=BUILDERS, choices=BUILDERS)
     parser.add_argument("--again", action="store_true", help="also what is known")
     parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--results", default=RESULTS / "applications.jsonl")
     parser.add_argument("--page", default=PAGE)
     return parser.parse_args()
@@ -89,6 +97,25 @@ def seconds(run: Callable[[], Any]) -> float:
     return spent
 
 
+def peak_memory(run: Callable[[], Any]) -> float:
+    """Most bytes that the process takes while something runs, above those before."""
+    gc.collect()
+    # Sets the peak back to what is taken now: see proc(5).
+    Path("/proc/self/clear_refs").write_text("5")
+    before = resident("VmRSS")
+    run()
+    return resident("VmHWM") - before
+
+
+def resident(field: str) -> float:
+    """A field of the process' status, in bytes."""
+    status = Path("/proc/self/status").read_text()
+    found = re.search(rf"^{field}:\s+(\d+) kB$", status, re.MULTILINE)
+    if found is None:
+        raise RuntimeError(f"/proc/self/status has no {field}; this needs Linux.")
+    return 1024 * float(found[1])
+
+
 def build(name: str) -> keras.Model:
     options = {"weights": None, "classifier_activation": None}
     model = BUILDERS[name](**options)
@@ -102,6 +129,8 @@ def measure(name: str, repeats: int) -> dict:
     model = build(name)
     graph = tf_splitting.trace(model)
     plan = tf_splitting.SplitPlan({space.name: [0] for space in graph.growable})
+    third = {s.name: range(min(s.width // 3, s.width - 2)) for s in graph.growable}
+    removals = tf_splitting.RemovalPlan(third)
 
     def copy() -> keras.Model:
         clone = keras.models.clone_model(model)
@@ -111,8 +140,11 @@ def measure(name: str, repeats: int) -> dict:
     jobs = {
         "trace": lambda: tf_splitting.trace(model),
         "split": lambda: tf_splitting.split(model, plan, epsilon=0.0),
+        "remove": lambda: tf_splitting.remove(model, removals),
         "clone": copy,
     }
+    weights = sum(w.size * w.itemsize for w in model.get_weights())
+    memory = peak_memory(jobs["remove"]) / weights
     # Round by round, so that a busy spell of the machine hits all of them.
     rounds = [{job: seconds(run) for job, run in jobs.items()} for _ in range(repeats)]
     return {
@@ -125,6 +157,7 @@ def measure(name: str, repeats: int) -> dict:
         "frozen": dict(reasons(graph)),
         "repeats": repeats,
         "cores": len(os.sched_getaffinity(0)),
+        "memory": memory,
         "seconds": {job: min(taken[job] for taken in rounds) for job in jobs},
     }
 
@@ -144,6 +177,10 @@ def ratio(result: dict) -> float:
     return (taken["trace"] + taken["split"]) / taken["clone"]
 
 
+def removal_ratio(result: dict) -> float:
+    return result["seconds"]["remove"] / result["seconds"]["clone"]
+
+
 def row(result: dict) -> tuple[str, ...]:
     taken = result["seconds"]
     return (
@@ -155,8 +192,11 @@ def row(result: dict) -> tuple[str, ...]:
         "; ".join(f"{why} ({n})" for why, n in result["frozen"].items()) or "–",
         f"{taken['trace']:.2f}",
         f"{taken['split']:.1f}",
+        f"{taken['remove']:.1f}",
         f"{taken['clone']:.1f}",
         f"{ratio(result):.2f}",
+        f"{removal_ratio(result):.2f}",
+        f"{result['memory']:.1f}",
     )
 
 
@@ -164,7 +204,7 @@ def page(results: list[dict]) -> str:
     """The results as Markdown."""
     lines = [COLUMNS, ("-",) * len(COLUMNS), *map(row, results)]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    slowest = max(results, key=ratio)
+    slowest, removal = max(results, key=ratio), max(results, key=removal_ratio)
     frozen = [
         f"{r['model']} ({', '.join(r['frozen']) or 'one layer alone'})"
         for r in results
@@ -176,20 +216,34 @@ def page(results: list[dict]) -> str:
     )
     return (
         f"{introduction}\n{table}\n\n"
-        f"The highest ratio is {ratio(slowest):.2f}, of {slowest['model']}. Networks "
+        f"The highest ratio of splitting is {ratio(slowest):.2f}, of "
+        f"{slowest['model']}; of removing, {removal_ratio(removal):.2f}, of "
+        f"{removal['model']}. Networks "
         f"of which less than {MOSTLY_FROZEN:.0%} of the MACs can grow: "
         f"{', '.join(frozen) or 'none'}.\n"
     )
 
 
+def call_child(name: str, repeats: int) -> dict:
+    """`measure` in a process of its own, whose memory is known."""
+    command = [sys.executable, __file__, "--child", "--models", name]
+    found = subprocess.run(
+        [*command, "--repeats", str(repeats)], check=True, stdout=subprocess.PIPE
+    )
+    return json.loads(found.stdout.splitlines()[-1])
+
+
 def main() -> None:
     arguments = parse()
+    if arguments.child:
+        (name,) = arguments.models
+        print(json.dumps(measure(name, arguments.repeats)))
+        return
     runs = Runs(arguments.results)
     for name in arguments.models:
         if arguments.again or not runs.where(model=name):
-            result = runs.add(measure(name, arguments.repeats))
+            result = runs.add(call_child(name, arguments.repeats))
             print(" | ".join(row(result)), flush=True)
-            keras.utils.clear_session()
     # Of those measured again the last.
     known = {run["model"]: run for run in runs}
     results = [known[name] for name in BUILDERS if name in known]

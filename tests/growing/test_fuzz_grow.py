@@ -242,6 +242,7 @@ FUNCTIONS = {
             "min_widths": either(whole(1), junk.is_empty_mapping),
             "max_widths": is_widths,
             "max_growth": number(above=1, finite=False),
+            "max_shrinkage": number(above=1, finite=False),
             "sample_size": whole(1, None),
             "split_untrainable": is_truth,
             "verify": is_truth,

@@ -154,6 +154,7 @@ def one_space():
         ({"min_widths": {"nowhere": 2}}, PlanError, "no channel space"),
         ({"max_widths": 0}, PlanError, "max_widths"),
         ({"max_growth": 1}, PlanError, "max_growth"),
+        ({"max_shrinkage": 1}, PlanError, "max_shrinkage"),
         ({"carried_kernels": "take"}, UnknownNameError, "take"),
         ({"target_macs": 3}, UnknownNameError, "target_macs"),
         ({"model": frozen_model()}, ModelError, "Nothing in model"),

@@ -50,7 +50,7 @@ def cheapest_left(plan, losses, widths, graph, terms):
 def test_no_exchange_is_left_that_pays(name, seed):
     graph = trace(wide(name))
     losses, gains = random_scores(graph, seed)
-    plan = select_exchanges(losses, gains, graph, moved=1.0, max_growth=2.0)
+    plan = select_exchanges(losses, gains, graph, moved=1.0, max_shrinkage=1e9)
     plan.check(graph)
     terms = macs_terms(graph)
     widths = plan.widths(graph)
@@ -126,6 +126,17 @@ def test_so_much_is_moved_at_most(moved):
     assert 0 < freed <= moved * total(terms, graph.widths)
 
 
+def test_a_space_does_not_lose_more_than_it_may():
+    graph = trace(wide("conv_bn"))
+    losses, gains = random_scores(graph, 2)
+    losses = {name: np.zeros_like(loss) for name, loss in losses.items()}
+    for ratio in (1.25, 2.0):
+        plan = select_exchanges(losses, gains, graph, moved=1, max_shrinkage=ratio)
+        widths = plan.widths(graph)
+        least = min(widths[s.name] / s.width for s in graph.growable)
+        assert 1 / ratio <= least < 1
+
+
 def test_limits_and_other_costs():
     graph = trace(wide("conv_bn"))
     losses, gains = random_scores(graph, 3)
@@ -170,6 +181,7 @@ def test_a_larger_target_is_filled_first():
         ({"cost": "watts"}, UnknownNameError, "watts"),
         ({"min_widths": 0}, PlanError, "min_widths"),
         ({"max_growth": 1}, PlanError, "max_growth"),
+        ({"max_shrinkage": 1}, PlanError, "max_shrinkage"),
         ({"losses": 3}, PlanError, "losses"),
         ({"gains": {"nowhere": None}}, PlanError, "nowhere"),
     ],

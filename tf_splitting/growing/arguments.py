@@ -191,8 +191,9 @@ class RoundsArguments(JobArguments):
         decay: in which phases the learning rate falls to zero along half a cosine: in
             the "last" alone, before which it stays as it is; or in "every" one, each
             from the first rate on.
-        optimizer_state: after a change of widths: "reset" it; "carry" it over; or carry
-            that of "old" neurons only.
+        optimizer_state: after a change of widths: "reset" it, the default but in
+            `shrink`; "carry" it over, the default there; or carry that of "old" neurons
+            only.
         cost: what gains and losses are divided by: `"macs"`, `"params"`, or a function
             `cost(graph, widths) -> float`.
         width_multiple: spaces that change end at multiples of this only.

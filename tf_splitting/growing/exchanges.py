@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tf_splitting.estimating import SecondOrder
+from tf_splitting.estimating import Rayleigh, SecondOrder
 from tf_splitting.methods import Splitting
 from tf_splitting.rebuilding import FreshStart
 from tf_splitting.selecting import DEFAULT_MOVED
 
 # Of the step that gains are predicted for: what `split` takes by default.
 GAIN_STEP = 0.1
+# Of the estimator of gains. More examples settle more than better directions do.
+PASSES = 3
 # Of the estimation sample, that both gains and losses are measured on at most.
 EXAMPLES = 2048
 
@@ -45,4 +47,9 @@ class Exchanges:
         Args:
             examples: how many.
         """
-        return Splitting(epsilon=self.step, first_sample=examples, held_out=True)
+        return Splitting(
+            Rayleigh(passes=PASSES),
+            epsilon=self.step,
+            first_sample=examples,
+            held_out=True,
+        )

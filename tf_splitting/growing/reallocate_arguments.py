@@ -41,7 +41,8 @@ class ReallocateArguments(RoundsArguments):
             makes random kernels of the same norm, and takes scales' initial values.
         min_widths, max_widths: smallest and largest width of every space, or of spaces
             by name.
-        max_growth: largest ratio of a space's widths in one round.
+        max_growth, max_shrinkage: largest ratio of a space's new width to its old in
+            one round, and of its old width to its new.
         sample_size: examples that neurons are measured on. Default: 2,048.
     """
 
@@ -55,6 +56,7 @@ class ReallocateArguments(RoundsArguments):
     min_widths: int | Mapping[str, int] = 1
     max_widths: int | Mapping[str, int] | None = None
     max_growth: float = 2.0
+    max_shrinkage: float = 2.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -70,8 +72,9 @@ class ReallocateArguments(RoundsArguments):
     @property
     def exchanges(self) -> Exchanges:
         """How neurons are exchanged."""
-        names = ("cost", "width_multiple", "min_widths", "max_widths", "max_growth")
-        selection = {name: getattr(self, name) for name in names}
+        names = ("cost", "width_multiple", "min_widths", "max_widths")
+        ratios = ("max_growth", "max_shrinkage")
+        selection = {name: getattr(self, name) for name in (*names, *ratios)}
         if isinstance(self.cost, str) and self.cost == "macs":
             # The MACs that the job began with are the limit, not those of a round.
             selection["target_cost"] = math.inf

@@ -77,7 +77,7 @@ class Reallocator:
             split_untrainable=wanted.split_untrainable,
         )
         losing, gaining = self.exchanges.losing, self.exchanges.gaining(EXAMPLES)
-        lost = losing.passes * count_macs(model)
+        lost = losing.steps * count_macs(model)
         _, gained = gaining.estimation(context)
         affordable = max(compute / (lost + gained), self.sample.batches[0].size)
         size = int(min(EXAMPLES, affordable, self.sample.size))

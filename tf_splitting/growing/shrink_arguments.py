@@ -12,6 +12,7 @@ from tf_splitting.estimating import (
     check_removal_estimator,
 )
 from tf_splitting.growing.arguments import TargetArguments
+from tf_splitting.rebuilding import OptimizerState
 from tf_splitting.support import arguments as given
 
 # Of the training compute, before the last removal.
@@ -45,6 +46,8 @@ class ShrinkArguments(TargetArguments):
     shrinking_share: float = SHRINKING_SHARE
     estimator: RemovalEstimator | None = None
     fold: bool = True
+    # Nothing is new that it would not fit (README, "Does it pay?").
+    optimizer_state: OptimizerState = "carry"
     min_widths: int | Mapping[str, int] = 1
 
     def __post_init__(self) -> None:

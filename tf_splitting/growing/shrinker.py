@@ -66,7 +66,7 @@ class Shrinker:
         reestimate_batch_statistics(model, measured)
         state.before = check_loss(measure(model, measured))
         estimator = wanted.chosen_estimator
-        cost = estimator.passes * macs
+        cost = estimator.steps * macs
         sample = self.sample
         if cost:
             affordable = max(compute / cost, sample.batches[0].size)

@@ -36,6 +36,7 @@ def select_exchanges(
     min_widths: int | Mapping[str, int] = 1,
     max_widths: int | Mapping[str, int] | None = None,
     max_growth: float = 2.0,
+    max_shrinkage: float = 2.0,
 ) -> ExchangePlan:
     """Chooses neurons to remove and neurons to split, the budget staying as it is.
 
@@ -59,6 +60,8 @@ def select_exchanges(
         min_widths: smallest width of every space, or of spaces by name; two at least.
         max_widths: largest width of every space, or of spaces by name.
         max_growth: largest ratio of a space's new width to its old, above 1.
+        max_shrinkage: largest ratio of a space's old width to its new, above 1: what
+            several neurons lose together is more than the sum of what each does.
 
     Returns:
         An `ExchangePlan`, empty if no exchange pays.
@@ -83,7 +86,7 @@ def select_exchanges(
             graph.space(space)
     number("moved", moved, above=0, at_most=1, error=PlanError)
     limits = check_limits(graph, width_multiple, max_widths, max_growth)
-    floors = check_floors(graph, width_multiple, min_widths, math.inf)
+    floors = check_floors(graph, width_multiple, min_widths, max_shrinkage)
     ledgers = [
         _ledger(graph, COSTS["macs"], "target_macs", target_macs),
         _ledger(graph, get_cost(cost), "target_cost", target_cost),

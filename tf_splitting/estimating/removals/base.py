@@ -31,3 +31,8 @@ class RemovalEstimator(Protocol):
     def passes(self) -> int:
         """How often `costs` goes over the sample."""
         ...
+
+    @property
+    def steps(self) -> float:
+        """What `costs` takes, in training steps over the same examples."""
+        ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from numbers import Real
 from typing import Any
 
 import keras
@@ -24,6 +25,7 @@ from tf_splitting.support import (
     class_weights,
     placement_of,
     raise_if_requested,
+    refused,
     truth,
     verbosity,
     whole,
@@ -146,6 +148,9 @@ def check_removal_estimator(estimator: Any) -> None:
     Raises:
         SplittingError: it is something else.
     """
-    expected = "SecondOrder(), Taylor(), or an object with their methods"
+    expected = "SecondOrder(), Taylor(), or an object with costs(), passes and steps"
     hint = "Pass one, not its class."
     behaving("estimator", estimator, ("costs",), expected, hint)
+    for name in ("passes", "steps"):
+        if not isinstance(getattr(estimator, name, None), Real):
+            raise refused("estimator", estimator, expected, hint)

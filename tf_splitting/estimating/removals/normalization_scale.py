@@ -34,6 +34,11 @@ class NormalizationScale:
         """None over the sample."""
         return 0
 
+    @property
+    def steps(self) -> float:
+        """In training steps."""
+        return 0.0
+
     def costs(self, silencing: Silencing) -> np.ndarray:
         """The scales, `[neurons]`.
 

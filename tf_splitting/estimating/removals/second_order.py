@@ -20,7 +20,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from tf_splitting.estimating.removals.silencing import Silencing
+from tf_splitting.estimating.removals.silencing import (
+    MEANS_STEPS,
+    PASS_STEPS,
+    Silencing,
+)
 from tf_splitting.support import truth
 
 
@@ -51,6 +55,11 @@ class SecondOrder:
     def passes(self) -> int:
         """Over the sample."""
         return 1 + self.fold
+
+    @property
+    def steps(self) -> float:
+        """In training steps."""
+        return PASS_STEPS + MEANS_STEPS * self.fold
 
     def costs(self, silencing: Silencing) -> np.ndarray:
         """Predicted rises of the loss, `[neurons]`."""

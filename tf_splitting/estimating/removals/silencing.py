@@ -28,6 +28,9 @@ from tf_splitting.estimating.product.tails import find_tails
 from tf_splitting.tracing import ChannelGraph, Neurons, Step
 
 tree = keras.tree
+# What a pass over the sample costs, and one for means before it, in training steps
+# over the same examples: docs/estimates.md, "What measuring removals costs".
+PASS_STEPS, MEANS_STEPS = 0.56, 0.28
 
 
 class Silenced(NamedTuple):

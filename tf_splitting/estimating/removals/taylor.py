@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tf_splitting.estimating.removals.silencing import Silencing
+from tf_splitting.estimating.removals.silencing import PASS_STEPS, Silencing
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,11 @@ class Taylor:
     def passes(self) -> int:
         """Over the sample."""
         return 1
+
+    @property
+    def steps(self) -> float:
+        """In training steps."""
+        return PASS_STEPS
 
     def costs(self, silencing: Silencing) -> np.ndarray:
         """Mean squares, `[neurons]`."""

@@ -32,6 +32,11 @@ class WeightNorm:
         """None over the sample."""
         return 0
 
+    @property
+    def steps(self) -> float:
+        """In training steps."""
+        return 0.0
+
     def costs(self, silencing: Silencing) -> np.ndarray:
         """The norms, `[neurons]`."""
         neurons = silencing.neurons
