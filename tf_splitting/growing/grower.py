@@ -138,6 +138,7 @@ class Grower:
         )
         self._check_budget(record, model)
         self.history.rounds.append(record)
+        state.newcomers = proposal.plan.added
         if wanted.verbose:
             rounds = max(number, len(self.schedule.targets))
             print(round_table(record, rounds), flush=True)

@@ -23,10 +23,10 @@ def reallocate(
 
     Every round trains at a constant learning rate, measures on the same sample what the
     loss would rise by without each neuron and what splitting each one would gain, and
-    exchanges neurons as long as one more gains more than it displaces. It ends early
-    once no exchange pays. After the last one the model trains while the learning rate
-    decays to zero along half a cosine; an optimizer that follows a
-    `LearningRateSchedule` keeps its own schedule throughout.
+    exchanges neurons as long as one more gains more than it displaces. Neurons that
+    were added stay for a round. It ends early once no exchange pays. After the last one
+    the model trains while the learning rate decays to zero along half a cosine; an
+    optimizer that follows a `LearningRateSchedule` keeps its own schedule throughout.
 
     Args:
         model: a compiled Functional or Sequential model. It is trained in place until

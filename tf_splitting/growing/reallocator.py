@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import keras
 
 from tf_splitting.costs import count_macs, count_params
 from tf_splitting.data import Sample
-from tf_splitting.estimating import removal_scores
+from tf_splitting.estimating import RemovalScores, removal_scores
 from tf_splitting.growing.arguments import MEASURED, RoundsArguments
 from tf_splitting.growing.exchanges import EXAMPLES, Exchanges
 from tf_splitting.growing.round_table import round_table
@@ -84,6 +86,7 @@ class Reallocator:
         losses = removal_scores(
             model, graph, self.sample.part(0, size), losing, verbose=wanted.verbose
         )
+        _protect(losses, state.newcomers)
         gains, spent = self.exchanges.gaining(size).scores(context)
         plan = select_exchanges(
             losses,
@@ -166,6 +169,7 @@ class Reallocator:
             kind="exchange",
         )
         self.history.rounds.append(record)
+        state.newcomers = plan.splits.added
         if wanted.verbose:
             rounds = max(number, len(self.schedule.targets))
             print(round_table(record, rounds), flush=True)
@@ -178,3 +182,13 @@ class Reallocator:
         )
         if self.arguments.verbose:
             print(self.history.settled, flush=True)
+
+
+def _protect(losses: RemovalScores, newcomers: Mapping[str, int]) -> None:
+    """Makes neurons stay that were added a round ago.
+
+    What has had no time to be of use loses least: without this, every round would
+    undo the one before.
+    """
+    for space, count in newcomers.items():
+        losses[space][-count:] = math.inf

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 TRAINING, ESTIMATED = "training", "estimated"
 
@@ -27,6 +27,7 @@ class JobState:
         estimating, estimated: seconds and training compute that proposals took, if no
             round's record has them.
         before: loss and metrics on the sample before the split that is proposed.
+        newcomers: by space, how many of its last neurons the last round has added.
     """
 
     round: int = 0
@@ -43,6 +44,7 @@ class JobState:
     estimating: float = 0.0
     estimated: float = 0.0
     before: dict[str, float] | None = None
+    newcomers: dict[str, int] = field(default_factory=dict)
 
     def next_phase(self, split: bool) -> JobState:
         """The state at the start of the phase that follows."""
@@ -54,4 +56,5 @@ class JobState:
             + (self.epoch - self.first_epoch) * (self.steps or 0),
             estimating=0.0 if split else self.estimating,
             estimated=0.0 if split else self.estimated,
+            newcomers=self.newcomers,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from tf_splitting.costs import COSTS, Cost, get_cost
@@ -41,8 +41,9 @@ def select_exchanges(
     """Chooses neurons to remove and neurons to split, the budget staying as it is.
 
     The split that gains most per cost is paid for by the removals that lose least per
-    cost, as long as it gains more than they lose; then the next. Costs are recomputed
-    after every choice. A loss below zero counts as none: it is the noise of a sample.
+    cost. They are made if it gains more than they lose, together with what else fits in
+    what they free; then the next. Costs are recomputed after every choice. A loss below
+    zero counts as none: it is the noise of a sample.
 
     Args:
         losses: what removals lose by space, from `estimate_removals`.
@@ -109,7 +110,7 @@ def select_exchanges(
         for space in graph.growable
         if space.name in gains and limits[space.name] > space.width
     }
-    _exchange(down, up, moved * ledgers[-1].spent)
+    _Exchange(down, up, moved * ledgers[-1].spent).run()
     down.restore(unpaid=True)
     chosen = {name: steps for name, steps in up.items() if steps.taken}
     made_for = {space.name: space.width for space in graph.growable}
@@ -135,55 +136,101 @@ def _ledger(graph: ChannelGraph, cost: Cost, name: str, target: float | None) ->
     return ledger
 
 
-def _exchange(down: StepsDown, up: Mapping[str, StepsUp], most: float) -> None:
+class _Exchange:
     """Takes the splits that pay, and the removals that pay for them.
 
     Args:
         down, up: steps of each space.
         most: cost that may be freed.
     """
-    open_spaces = set(up)
-    freed = 0.0
 
-    def rate(name: str) -> float:
+    def __init__(self, down: StepsDown, up: Mapping[str, StepsUp], most: float) -> None:
+        self._down = down
+        self._up = up
+        self._left = most
+
+    def run(self) -> None:
+        """Exchanges until no exchange pays."""
+        self._fill()
+        closed: set[str] = set()
+        while name := self._best(closed):
+            if not self._pays(name):
+                closed.add(name)
+
+    def _pays(self, name: str) -> bool:
+        """Makes room for a space's next step, and fills it; undone if it does not pay.
+
+        What is freed may be much more than the step takes. So it is what all that fits
+        gains that is compared with what is lost.
+        """
+        count, _ = self._up[name].chunk(self._down.widths[name])
+        removals, lost, freed = 0, 0.0, 0.0
+        while not self._down.fits(name, count):
+            space, loss, price = self._cheapest(name)
+            if not space or freed + price > self._left:
+                break
+            self._down.take(space)
+            removals, lost, freed = removals + 1, lost + loss, freed + price
+        splits: list[tuple[str, int]] = []
+        gained = 0.0
+        if self._down.fits(name, count):
+            splits, gained = self._fill(first=name)
+        if gained > lost:
+            self._left -= freed
+            return True
+        for space, count in reversed(splits):
+            self._up[space].take_back(count)
+            self._down.change(space, -count)
+        self._down.take_back(removals)
+        return False
+
+    def _fill(self, first: str = "") -> tuple[list[tuple[str, int]], float]:
+        """Takes splits as long as they fit, the best per cost first.
+
+        Args:
+            first: of which space one is taken before all others.
+
+        Returns:
+            Sizes of the steps by space, in their order, and their summed gain.
+        """
+        splits, gained, full = [], 0.0, set[str]()
+        while name := first or self._best(full):
+            first = ""
+            count, gain = self._up[name].chunk(self._down.widths[name])
+            if not self._down.fits(name, count):
+                full.add(name)
+                continue
+            self._up[name].take(count)
+            self._down.change(name, count)
+            splits.append((name, count))
+            gained += gain
+        return splits, gained
+
+    def _best(self, but: Container[str]) -> str:
+        """The space whose next step gains most per cost; none if nothing gains."""
+        rates = {name: self._rate(name) for name in self._up if name not in but}
+        best = max(rates, key=lambda name: (rates[name], name), default="")
+        return best if best and rates[best] > 0 else ""
+
+    def _rate(self, name: str) -> float:
         """Gain per cost of a space's next step; 0 if there is none."""
-        if down.removed.get(name):
+        if self._down.removed.get(name):
             return 0.0
-        count, gain = up[name].chunk(down.widths[name])
-        price = down.ledgers[-1].marginal(down.widths, name, count)
+        count, gain = self._up[name].chunk(self._down.widths[name])
         if gain <= 0:
             return 0.0
+        price = self._down.ledgers[-1].marginal(self._down.widths, name, count)
         return gain / price if price > 0 else math.inf
 
-    def cheapest(but: str) -> tuple[str, float, float]:
-        """The removal that loses least per cost: of which space, its rate, its cost."""
-        best = ("", math.inf, 0.0)
-        for name in down.removed:
-            count, loss = down.chunk(name)
-            if not count or name == but or (name in up and up[name].taken):
+    def _cheapest(self, but: str) -> tuple[str, float, float]:
+        """The removal that loses least per cost: its space, its loss, what it frees."""
+        best, rate = ("", math.inf, 0.0), (math.inf, 0.0)
+        for name in self._down.removed:
+            count, loss = self._down.chunk(name)
+            if not count or name == but or (name in self._up and self._up[name].taken):
                 continue
-            price = down.freed(name, count)
+            price = self._down.freed(name, count)
             # Of those that lose nothing, the one that frees most.
-            if price > 0 and (loss / price, -price) < (best[1], -best[2]):
-                best = (name, loss / price, price)
+            if price > 0 and (loss / price, -price) < rate:
+                best, rate = (name, loss, price), (loss / price, -price)
         return best
-
-    while open_spaces:
-        best = max(open_spaces, key=lambda name: (rate(name), name))
-        if rate(best) <= 0:
-            return
-        count, _ = up[best].chunk(down.widths[best])
-        steps, more = 0, 0.0
-        while not down.fits(best, count):
-            space, loss, price = cheapest(best)
-            if loss >= rate(best) or freed + more + price > most:
-                break
-            down.take(space)
-            steps, more = steps + 1, more + price
-        if down.fits(best, count):
-            up[best].take(count)
-            down.change(best, count)
-            freed += more
-        else:
-            down.take_back(steps)
-            open_spaces.remove(best)

@@ -103,6 +103,11 @@ class SplitPlan:
         ]
         return "\n".join(lines)
 
+    @property
+    def added(self) -> dict[str, int]:
+        """Number of neurons that are added, by the spaces that grow."""
+        return {space: len(each) for space, each in self.splits.items() if each}
+
     def with_directions(self, scores: Mapping[str, Any]) -> SplitPlan:
         """The plan together with the directions that the scores hold for its spaces.
 

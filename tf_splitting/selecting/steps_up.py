@@ -42,6 +42,10 @@ class StepsUp:
         start = len(self.taken)
         self.taken += self._order[start : start + count]
 
+    def take_back(self, count: int) -> None:
+        """Gives the last `count` candidates back."""
+        del self.taken[-count:]
+
     @property
     def numbers(self) -> list[int]:
         """The candidates taken, by their parents."""
