@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from tf_splitting import RemovalPlan, remove, trace
 from tf_splitting.errors import ModelError
 from tf_splitting.exporting.formats import (
     ExportError,
@@ -50,6 +51,20 @@ def test_outputs_are_the_models(model, kind, tmp_path):
     x = np.random.default_rng(5).normal(size=(3, 6, 6, 3)).astype("float32")
     np.testing.assert_allclose(load(path)(x), model(x), atol=1e-5)
     assert [p.name for p in tmp_path.iterdir()] == [file]
+
+
+@pytest.mark.parametrize("kind", EXPORTS)
+def test_what_is_left_after_a_removal(model, kind, tmp_path):
+    file, export = EXPORTS[kind]
+    x = np.random.default_rng(5).normal(size=(8, 6, 6, 3)).astype("float32")
+    (space,) = trace(model).growable
+    plan = RemovalPlan({space.name: [0, 2]})
+    smaller = remove(model, plan, dataset=(x, np.zeros((8, 5))))
+    assert export(smaller, tmp_path / file) < 1e-5
+    load = load_litert if kind == "litert" else lambda p: load_saved_model(p).run
+    found = load(tmp_path / file)(x)
+    np.testing.assert_allclose(found, smaller(x), atol=1e-5)
+    assert np.abs(found - model(x)).max() > 1e-3
 
 
 @pytest.mark.parametrize("kind", EXPORTS)
