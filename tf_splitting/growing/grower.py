@@ -7,12 +7,10 @@ from dataclasses import dataclass
 
 import keras
 
-from tf_splitting.costs import count_macs, count_params
-from tf_splitting.data import Sample
+from tf_splitting.costs import count_macs
 from tf_splitting.errors import RebuildError
-from tf_splitting.growing.arguments import MEASURED
 from tf_splitting.growing.grow_arguments import GrowArguments
-from tf_splitting.growing.round_table import round_table
+from tf_splitting.growing.recording import Rounds
 from tf_splitting.growing.step_size import build_at
 from tf_splitting.jobs import JobState
 from tf_splitting.methods import Proposal, Round
@@ -21,12 +19,7 @@ from tf_splitting.selecting import gain_of
 from tf_splitting.support import format_count
 from tf_splitting.tracing import trace
 from tf_splitting.training import (
-    GrowthHistory,
     RoundRecord,
-    Schedule,
-    check_loss,
-    measure,
-    reestimate_batch_statistics,
 )
 
 # A model within this share of its target counts as having reached it.
@@ -39,19 +32,15 @@ class Grower:
 
     Attributes:
         arguments: what the user wants.
-        sample: the fixed sample that is measured on.
-        schedule: holds the budgets of the rounds.
-        history: what is done is told here.
+        rounds: where they are measured and told.
     """
 
     arguments: GrowArguments
-    sample: Sample
-    schedule: Schedule
-    history: GrowthHistory
+    rounds: Rounds
 
     def is_done(self, model: keras.Model) -> bool:
         """Whether the model has grown as far as it will."""
-        stopped = self.history.stopped is not None
+        stopped = self.rounds.history.stopped is not None
         return stopped or count_macs(model) >= REACHED * self.arguments.target_macs
 
     def propose(self, model: keras.Model, state: JobState, compute: float) -> Proposal:
@@ -62,18 +51,14 @@ class Grower:
         """
         start = time.perf_counter()
         wanted, number = self.arguments, state.round + 1
-        # Short rounds leave moving statistics behind the weights. Both sides of the
-        # split are measured with fresh ones, or catching up would pass for a gain.
-        measured = self.sample.part(0, MEASURED)
-        reestimate_batch_statistics(model, measured)
-        state.before = check_loss(measure(model, measured))
-        targets = self.schedule.targets
+        state.before = self.rounds.losses(model)
+        targets = self.rounds.schedule.targets
         target = targets[min(number, len(targets)) - 1]
         proposal = wanted.chosen_method().propose(
             Round(
                 model,
                 trace(model, split_untrainable=wanted.split_untrainable),
-                self.sample,
+                self.rounds.sample,
                 {**wanted.selection, "target_macs": target},
                 wanted.seed + number,
                 wanted.verbose,
@@ -105,55 +90,37 @@ class Grower:
             fresh=wanted.epsilon == FRESH,
             start=wanted.start,
             optimizer_state=wanted.optimizer_state,
-            verify=self.sample.batches[0].x if wanted.verify else None,
+            verify=self.rounds.sample.batches[0].x if wanted.verify else None,
             split_untrainable=wanted.split_untrainable,
         )
         before, scores = state.before or {}, proposal.scores
-        measured = self.sample.part(0, MEASURED)
         grown, step, after = build_at(
-            splitting, wanted.epsilon, measured, before["loss"]
+            splitting, wanted.epsilon, self.rounds.measured, before["loss"]
         )
-        epochs = [e for e in self.history.epochs if e["round"] == state.round]
-        record = RoundRecord(
-            round=number,
-            macs=count_macs(grown),
-            params=count_params(grown),
+        record = self.rounds.record(
+            grown,
+            state,
+            start,
             added=len(proposal.plan),
             widths=splitting.growth.new_widths,
             epsilon=step,
-            before=before,
             after=after,
             examples=None if scores is None else scores.examples,
             passes=None if scores is None else scores.passes,
             predicted_gain=None if scores is None else gain_of(proposal.plan, scores),
-            seconds={
-                "training": sum(epoch["seconds"] for epoch in epochs),
-                "estimating": state.estimating,
-                "rebuilding": time.perf_counter() - start,
-            },
-            compute={
-                "training": sum(epoch.get("compute", 0.0) for epoch in epochs),
-                "estimating": state.estimated,
-            },
         )
         self._check_budget(record, model)
-        self.history.rounds.append(record)
         state.newcomers = proposal.plan.added
-        if wanted.verbose:
-            rounds = max(number, len(self.schedule.targets))
-            print(round_table(record, rounds), flush=True)
         return grown
 
     def give_up(self, model: keras.Model, state: JobState) -> None:
         """Records that no further split is possible."""
         target = format_count(self.arguments.target_macs)
-        self.history.stopped = (
+        self.rounds.history.stopped = self.rounds.tell(
             f"Growing stops in round {state.round + 1} at "
             f"{format_count(count_macs(model))} of {target} MACs: no split that gains "
             "fits the budget and the limits on widths."
         )
-        if self.arguments.verbose:
-            print(self.history.stopped, flush=True)
 
     def _check_budget(self, record: RoundRecord, model: keras.Model) -> None:
         if record.macs > self.arguments.target_macs:

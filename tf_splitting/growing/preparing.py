@@ -16,6 +16,7 @@ from tf_splitting.growing.grow_arguments import GrowArguments
 from tf_splitting.growing.grower import Grower
 from tf_splitting.growing.reallocate_arguments import ReallocateArguments
 from tf_splitting.growing.reallocator import Reallocator
+from tf_splitting.growing.recording import Rounds
 from tf_splitting.growing.resizer import Resizer
 from tf_splitting.growing.rounds import Job
 from tf_splitting.growing.shrink_arguments import ShrinkArguments
@@ -103,20 +104,19 @@ def _resizer(
     arguments: JobArguments, sample: Sample, schedule: Schedule, history: GrowthHistory
 ) -> Resizer | None:
     """What changes the job's model between its phases, if anything does."""
+    rounds = Rounds(sample, schedule, history, arguments.verbose)
     if isinstance(arguments, ShrinkArguments):
-        return Shrinker(arguments, sample, schedule, history)
+        return Shrinker(arguments, rounds)
     if isinstance(arguments, ReallocateArguments):
-        rounds = len(schedule.targets)
-        settings = arguments.exchanges
-        return Reallocator(arguments, settings, rounds, sample, schedule, history)
+        count = len(schedule.targets)
+        return Reallocator(arguments, arguments.exchanges, count, rounds)
     if not isinstance(arguments, GrowArguments):
         return None
-    grower = Grower(arguments, sample, schedule, history)
-    rounds, settings = arguments.reallocations, arguments.exchanges
-    if not rounds:
+    grower, count = Grower(arguments, rounds), arguments.reallocations
+    if not count:
         return grower
     return GrowAndReallocate(
-        grower, Reallocator(arguments, settings, rounds, sample, schedule, history)
+        grower, Reallocator(arguments, arguments.exchanges, count, rounds)
     )
 
 

@@ -8,25 +8,15 @@ from dataclasses import dataclass
 
 import keras
 
-from tf_splitting.costs import count_macs, count_params, get_cost
-from tf_splitting.data import Sample
+from tf_splitting.costs import count_macs, get_cost
 from tf_splitting.estimating import removal_scores
-from tf_splitting.growing.arguments import MEASURED
-from tf_splitting.growing.round_table import round_table
+from tf_splitting.growing.recording import Rounds
 from tf_splitting.growing.shrink_arguments import ShrinkArguments
 from tf_splitting.jobs import JobState
 from tf_splitting.methods import RemovalProposal
 from tf_splitting.rebuilding import removed
 from tf_splitting.selecting import select_removals
 from tf_splitting.tracing import trace
-from tf_splitting.training import (
-    GrowthHistory,
-    RoundRecord,
-    Schedule,
-    check_loss,
-    measure,
-    reestimate_batch_statistics,
-)
 
 
 @dataclass(frozen=True)
@@ -35,20 +25,16 @@ class Shrinker:
 
     Attributes:
         arguments: what the user wants.
-        sample: the fixed sample that is measured on.
-        schedule: holds the budgets of the rounds.
-        history: what is done is told here.
+        rounds: where they are measured and told.
     """
 
     arguments: ShrinkArguments
-    sample: Sample
-    schedule: Schedule
-    history: GrowthHistory
+    rounds: Rounds
 
     def is_done(self, model: keras.Model) -> bool:
         """Whether the model is within its targets."""
         wanted = self.arguments
-        if self.history.stopped is not None:
+        if self.rounds.history.stopped is not None:
             return True
         if count_macs(model) > wanted.target_macs:
             return False
@@ -62,20 +48,18 @@ class Shrinker:
         """Decides what to remove. The state learns what was measured on the way."""
         start = time.perf_counter()
         wanted, macs = self.arguments, count_macs(model)
-        measured = self.sample.part(0, MEASURED)
-        reestimate_batch_statistics(model, measured)
-        state.before = check_loss(measure(model, measured))
+        state.before = self.rounds.losses(model)
         estimator = wanted.chosen_estimator
         cost = estimator.steps * macs
-        sample = self.sample
+        sample = self.rounds.sample
         if cost:
             affordable = max(compute / cost, sample.batches[0].size)
             sample = sample.part(0, int(min(affordable, sample.size)))
         graph = trace(model, split_untrainable=wanted.split_untrainable)
         scores = removal_scores(model, graph, sample, estimator, verbose=wanted.verbose)
         # Multiples of widths may have brought the model below a round's target before.
-        left = [t for t in self.schedule.targets[state.round :] if t < macs]
-        target = left[0] if left else self.schedule.targets[-1]
+        left = [t for t in self.rounds.schedule.targets[state.round :] if t < macs]
+        target = left[0] if left else self.rounds.schedule.targets[-1]
         last = len(left) <= 1
         plan = select_removals(
             scores,
@@ -97,20 +81,17 @@ class Shrinker:
             RebuildError: the smaller model is not what was planned.
         """
         start = time.perf_counter()
-        wanted, number = self.arguments, state.round + 1
+        wanted = self.arguments
         graph = trace(model, split_untrainable=wanted.split_untrainable)
-        measured = self.sample.part(0, MEASURED)
         smaller = removed(
             model,
             graph,
             proposal.plan,
-            measured if wanted.fold else None,
-            verify=self.sample.batches[0].x if wanted.verify else None,
+            self.rounds.measured if wanted.fold else None,
+            verify=self.rounds.sample.batches[0].x if wanted.verify else None,
             split_untrainable=wanted.split_untrainable,
             optimizer_state=wanted.optimizer_state,
         )
-        reestimate_batch_statistics(smaller, measured)
-        after = check_loss(measure(smaller, measured))
         scores, plan = proposal.scores, proposal.plan
         predicted = None
         if scores.predicted:
@@ -118,40 +99,24 @@ class Shrinker:
                 float(scores[space][indices].sum())
                 for space, indices in plan.removals.items()
             )
-        epochs = [e for e in self.history.epochs if e["round"] == state.round]
-        record = RoundRecord(
-            round=number,
-            macs=count_macs(smaller),
-            params=count_params(smaller),
+        self.rounds.record(
+            smaller,
+            state,
+            start,
+            kind="removal",
             added=0,
             removed=len(plan),
-            kind="removal",
             widths=plan.widths(graph),
             epsilon=None,
-            before=state.before or {},
-            after=after,
+            after=self.rounds.losses(smaller),
             examples=scores.examples,
             passes=wanted.chosen_estimator.passes,
             predicted_gain=predicted,
-            seconds={
-                "training": sum(epoch["seconds"] for epoch in epochs),
-                "estimating": state.estimating,
-                "rebuilding": time.perf_counter() - start,
-            },
-            compute={
-                "training": sum(epoch.get("compute", 0.0) for epoch in epochs),
-                "estimating": state.estimated,
-            },
         )
-        self.history.rounds.append(record)
-        if wanted.verbose:
-            print(round_table(record, len(self.schedule.targets)), flush=True)
         return smaller
 
     def give_up(self, model: keras.Model, state: JobState) -> None:
         """Records that nothing more is removed."""
-        self.history.stopped = (
+        self.rounds.history.stopped = self.rounds.tell(
             f"Shrinking stops in round {state.round + 1}: nothing is left that may go."
         )
-        if self.arguments.verbose:
-            print(self.history.stopped, flush=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from tf_splitting.errors import PlanError
@@ -19,7 +18,7 @@ from tf_splitting.tracing import ChannelGraph
 
 
 @dataclass
-class ExchangePlan:
+class ExchangePlan(plan_text.Saved):
     """Neurons that go, and neurons that are split for what that frees.
 
     Both plans number the neurons of one model, the one before anything is changed. A
@@ -141,21 +140,3 @@ class ExchangePlan:
             RemovalPlan.from_json(json.dumps(plans.get("removals"))),
             SplitPlan.from_json(json.dumps(plans.get("splits"))),
         )
-
-    def save(self, path: str | Path) -> None:
-        """Writes the plan as JSON; the file appears whole or not at all.
-
-        Raises:
-            PlanError: there can be no such file.
-            OSError: the disk is full or broken.
-        """
-        plan_text.write(path, self.to_json())
-
-    @classmethod
-    def load(cls, path: str | Path) -> ExchangePlan:
-        """Reads a plan from a JSON file.
-
-        Raises:
-            PlanError: the file cannot be read, or does not hold a plan.
-        """
-        return cls.from_json(plan_text.read(path, "ExchangePlan"))

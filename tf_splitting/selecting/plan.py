@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from tf_splitting.tracing import ChannelGraph
 
 
 @dataclass
-class SplitPlan:
+class SplitPlan(plan_text.Saved):
     """Neurons to split, by channel space.
 
     An index named once is split into two copies, named k times into k + 1. Copies are
@@ -204,21 +203,3 @@ class SplitPlan:
             data.get("candidates"),
             moves,
         )
-
-    def save(self, path: str | Path) -> None:
-        """Writes the plan as JSON; the file appears whole or not at all.
-
-        Raises:
-            PlanError: there can be no such file.
-            OSError: the disk is full or broken.
-        """
-        plan_text.write(path, self.to_json())
-
-    @classmethod
-    def load(cls, path: str | Path) -> SplitPlan:
-        """Reads a plan from a JSON file.
-
-        Raises:
-            PlanError: the file cannot be read, or does not hold a plan.
-        """
-        return cls.from_json(plan_text.read(path, "SplitPlan"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -151,36 +151,53 @@ def parse(text: Any, kind: str, key: str) -> dict[str, Any]:
     return data
 
 
-def write(path: str | Path, text: str) -> None:
-    """Writes a plan; the file appears whole or not at all.
+class Saved:
+    """A plan that has `to_json` and `from_json`, and so can be a file."""
 
-    Raises:
-        PlanError: there can be no such file.
-        OSError: the disk is full or broken.
-    """
-    path = as_path("path", path, error=PlanError)
-    try:
-        write_text_atomically(path, text)
-    except OSError as error:
-        if error.errno in DISK_TROUBLE:
-            raise
-        raise PlanError(
-            f"The plan cannot be written to {str(path)!r}: {error}. Choose "
-            "another path."
-        ) from error
+    def to_json(self) -> str:
+        """The plan as JSON text."""
+        raise NotImplementedError
 
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Reads what `to_json` wrote.
 
-def read(path: str | Path, kind: str) -> str:
-    """The text of a plan's file.
+        Raises:
+            PlanError: the text is not a plan.
+        """
+        raise NotImplementedError
 
-    Raises:
-        PlanError: the file cannot be read.
-    """
-    path = as_path("path", path, error=PlanError)
-    try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PlanError(
-            f"No plan can be read from {str(path)!r}: {error}. Give the path of a "
-            f"JSON file that {kind}.save wrote."
-        ) from error
+    def save(self, path: str | Path) -> None:
+        """Writes the plan as JSON; the file appears whole or not at all.
+
+        Raises:
+            PlanError: there can be no such file.
+            OSError: the disk is full or broken.
+        """
+        path = as_path("path", path, error=PlanError)
+        try:
+            write_text_atomically(path, self.to_json())
+        except OSError as error:
+            if error.errno in DISK_TROUBLE:
+                raise
+            raise PlanError(
+                f"The plan cannot be written to {str(path)!r}: {error}. Choose "
+                "another path."
+            ) from error
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Reads a plan from a JSON file.
+
+        Raises:
+            PlanError: the file cannot be read, or does not hold a plan.
+        """
+        path = as_path("path", path, error=PlanError)
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise PlanError(
+                f"No plan can be read from {str(path)!r}: {error}. Give the path of a "
+                f"JSON file that {cls.__name__}.save wrote."
+            ) from error
+        return cls.from_json(text)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from tf_splitting.errors import PlanError
 from tf_splitting.selecting import plan_text
@@ -13,7 +12,7 @@ from tf_splitting.tracing import ChannelGraph
 
 
 @dataclass
-class RemovalPlan:
+class RemovalPlan(plan_text.Saved):
     """Neurons to remove, by channel space.
 
     Attributes:
@@ -118,21 +117,3 @@ class RemovalPlan:
         """
         data = plan_text.parse(text, "RemovalPlan", "removals")
         return cls(data["removals"], data.get("made_for"))
-
-    def save(self, path: str | Path) -> None:
-        """Writes the plan as JSON; the file appears whole or not at all.
-
-        Raises:
-            PlanError: there can be no such file.
-            OSError: the disk is full or broken.
-        """
-        plan_text.write(path, self.to_json())
-
-    @classmethod
-    def load(cls, path: str | Path) -> RemovalPlan:
-        """Reads a plan from a JSON file.
-
-        Raises:
-            PlanError: the file cannot be read, or does not hold a plan.
-        """
-        return cls.from_json(plan_text.read(path, "RemovalPlan"))
