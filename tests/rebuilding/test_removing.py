@@ -223,7 +223,7 @@ def test_a_layer_that_describes_itself_wrongly_is_found(monkeypatch):
     model = nets.ready("dense")
     from tf_splitting.rebuilding import removing
 
-    assigned = removing._left
+    assigned = removing.what_stays
 
     def wrong(graph, plan):
         left = assigned(graph, plan)
@@ -231,7 +231,7 @@ def test_a_layer_that_describes_itself_wrongly_is_found(monkeypatch):
         left.shares["first"] = 2 * left.shares["first"]
         return left
 
-    monkeypatch.setattr(removing, "_left", wrong)
+    monkeypatch.setattr(removing, "what_stays", wrong)
     with pytest.raises(RebuildError, match="computes something else") as caught:
         remove(model, RemovalPlan({"first": [0]}), verify=nets.images(model))
     assert caught.value.model is model
