@@ -236,10 +236,10 @@ def shrink(folder):
 
 @row
 def select_exchanges(folder):
-    model = model_of(nets.depthwise)
+    model = model_of(nets.conv_bn)
     losses = tf_splitting.estimate_removals(model, examples(model), verbose=0)
     plan = tf_splitting.select_exchanges(
-        losses, estimated(model), tf_splitting.trace(model)
+        losses, estimated(model, epsilon=0.5), tf_splitting.trace(model)
     )
     removals, splits = plan.removals.removals, plan.splits.splits
     assert removals
@@ -252,12 +252,12 @@ def select_exchanges(folder):
 
 @row
 def reallocate(folder):
-    model = model_of(nets.depthwise)
+    model = model_of(nets.conv_bn)
     result = tf_splitting.reallocate(
         model,
         examples(model),
         rounds=2,
-        gain_step=3.0,
+        gain_step=0.5,
         moved=0.5,
         epochs=1,
         final_epochs=1,
