@@ -280,11 +280,10 @@ STUDIES: dict[str, list[Arm]] = {
     "shares, slower": scheduled(SHARES),
     "pruned": [SCALED, *(shrunk("second order", size) for size in (2.0, 4.0))],
     "pruned by": [once(shrunk(estimator, 2.0), 6e-3) for estimator in ESTIMATORS],
-    "reallocated": [
-        arm
-        for shape in ("flat", "front")
-        for arm in (scaled(shape=shape), reallocated(shape=shape))
-    ],
+    **{
+        f"reallocated {shape}": [scaled(shape=shape), reallocated(shape=shape)]
+        for shape in ("flat", "front", "behind")
+    },
     "trained schedules": scheduled(TRAINED_SCHEDULES, trained=True),
 }
 # Studies whose arms are redistributions, and those who found widths of that shape.
