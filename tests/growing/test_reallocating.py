@@ -76,7 +76,7 @@ def test_growth_ends_with_exchanges(capsys):
         (X, Y),
         target_macs=target,
         reallocations=2,
-        training_epochs=30,
+        training_epochs=12,
         history=history,
         **{**QUIET, "verbose": 1},
     )
@@ -91,6 +91,7 @@ def test_growth_ends_with_exchanges(capsys):
     assert f"round {first + 1}/4" in told or "no allowed exchange pays" in told
 
 
+@pytest.mark.slow
 def test_limits_are_kept():
     model = uneven_model()
     history = GrowthHistory()
@@ -114,6 +115,7 @@ def test_limits_are_kept():
     assert widths["hidden_0"] % 2 == widths["hidden_1"] % 2 == 0
 
 
+@pytest.mark.slow
 def test_another_cost_is_kept_too():
     model = uneven_model()
     result = reallocate(

@@ -63,7 +63,7 @@ def test_a_model_shrinks_and_still_knows():
         model,
         (X, Y),
         target_macs=target,
-        training_epochs=60,
+        training_epochs=30,
         history=history,
         verbose=0,
         batch_size=16,
@@ -82,7 +82,7 @@ def test_a_model_shrinks_and_still_knows():
     assert history.rounds[-1].params == count_params(smaller)
     assert history.rounds[-1].widths == trace(smaller).widths
     # Epochs of the smaller model over all examples.
-    assert 0.9 < history.compute / (60 * target * len(X)) <= 1.0
+    assert 0.9 < history.compute / (30 * target * len(X)) <= 1.0
 
 
 def test_what_counts_least_is_removed():
@@ -131,6 +131,7 @@ def test_every_estimator(estimator, fold):
     assert count_macs(smaller) <= target
 
 
+@pytest.mark.slow
 def test_limits_are_kept():
     model = wide_model()
     smaller = shrink(

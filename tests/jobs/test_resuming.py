@@ -224,9 +224,10 @@ def shrunk(folder=None, callbacks=(), **changes):
     return smaller, history
 
 
-def test_a_job_that_shrinks_goes_on_too(tmp_path):
+@pytest.mark.parametrize("kills", tiers.some([(3, 8, 15), (12,)], [(12,)]))
+def test_a_job_that_shrinks_goes_on_too(kills, tmp_path):
     uninterrupted = shrunk()
-    for at in (3, 8, 15):
+    for at in kills:
         with pytest.raises(KillError):
             shrunk(tmp_path, [KillAt(at)])
     assert_same(shrunk(tmp_path), uninterrupted)
@@ -292,16 +293,18 @@ def reallocated(folder=None, callbacks=(), **changes):
     return result, history
 
 
-def test_a_job_that_reallocates_goes_on_too(tmp_path):
+@pytest.mark.parametrize("kills", tiers.some([(3, 8, 15), (12,)], [(12,)]))
+def test_a_job_that_reallocates_goes_on_too(kills, tmp_path):
     uninterrupted = reallocated()
     rounds = uninterrupted[1].rounds
     assert [record.kind for record in rounds] == ["exchange"] * 2
-    for at in (3, 8, 15):
+    for at in kills:
         with pytest.raises(KillError):
             reallocated(tmp_path, [KillAt(at)])
     assert_same(reallocated(tmp_path), uninterrupted)
 
 
+@pytest.mark.slow
 def test_what_pays_is_not_measured_twice(tmp_path, monkeypatch):
     uninterrupted = reallocated()
     reallocator = tf_splitting.growing.reallocator
