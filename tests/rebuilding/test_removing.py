@@ -61,6 +61,22 @@ def test_what_was_added_is_removed_bit_for_bit(name):
         np.testing.assert_array_equal(np.array(old), np.array(new))
 
 
+@each_net
+@pytest.mark.parametrize("fold", [False, True])
+def test_copies_that_have_not_moved_are_removed_bit_for_bit(name, fold):
+    model = nets.ready(name)
+    graph = trace(model)
+    once = {s.name: sorted({0, s.width - 1}) for s in graph.growable}
+    copied = split(model, SplitPlan(once), epsilon=0.0)
+    widths = trace(copied).widths
+    added = {space: range(graph.widths[space], widths[space]) for space in once}
+    x = nets.images(model)
+    data = nets.data(model) if fold else None
+    again = remove(copied, RemovalPlan(added), dataset=data, verify=x)
+    for old, new in zip(model.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(np.array(old), np.array(new))
+
+
 def test_the_original_is_left_as_it_was():
     model = nets.ready("residual")
     x, y = nets.data(model)

@@ -18,6 +18,7 @@ from tf_splitting.rebuilding.optimizer_state import (
     carry_optimizer_state,
 )
 from tf_splitting.rebuilding.rebuild import rebuild
+from tf_splitting.rebuilding.twins import Heirs, handed_on, heirs
 from tf_splitting.rebuilding.verification import check_function, check_widths
 from tf_splitting.selecting import RemovalPlan
 from tf_splitting.support import (
@@ -50,7 +51,9 @@ def remove(
     normalization, depthwise kernels. Its mean output stays, if a dataset is given to
     measure it on: it is added to the biases of the layers that read it, or taken from
     the moving mean of the batch normalization behind. Without one the outputs are those
-    of the old model with the neurons' outgoing weights at zero.
+    of the old model with the neurons' outgoing weights at zero. A neuron that has a
+    twin among those that stay, a copy that has not moved away, hands its outgoing
+    weights to it, and nothing is lost.
 
     Args:
         model: a built Functional or Sequential model. It is left as it was.
@@ -124,9 +127,14 @@ def removed(
         verify, split_untrainable, optimizer_state: see `remove`.
     """
     with scope_of(model):
+        twins = heirs(graph, plan.removals)
         added: dict[str, np.ndarray] = {}
         if sample is not None:
-            added = folded(model, graph, plan.removals, sample)
+            lost = {
+                space: [n for n in indices if n not in twins.get(space, {})]
+                for space, indices in plan.removals.items()
+            }
+            added = folded(model, graph, lost, sample)
         left = what_stays(graph, plan)
         uses = {id(weight.variable): weight for weight in graph.weights}
         new, pairs = rebuild(model, graph, left.new_widths)
@@ -135,14 +143,18 @@ def removed(
         )
         for old, variable in pairs:
             use = uses.get(id(old))
-            variable.assign(old if use is None else left.weight(as_numpy(old), use))
+            if use is None:
+                variable.assign(old)
+                continue
+            heard = handed_on(as_numpy(old), use, graph, twins)
+            variable.assign(left.weight(heard, use))
         if verify is not None:
-            silenced = _silenced(model, graph, plan)
+            silenced = _silenced(model, graph, plan, twins)
             check_function(silenced, new, graph, left, verify, unharmed=model)
         for old, variable in pairs:
             use = uses.get(id(old))
             if use is not None and use.name in added:
-                value = as_numpy(old) + added[use.name]
+                value = handed_on(as_numpy(old), use, graph, twins) + added[use.name]
                 variable.assign(left.weight(value, use))
         if model.compiled:
             copy_compile_settings(model, new)
@@ -161,9 +173,12 @@ def what_stays(graph: ChannelGraph, plan: RemovalPlan) -> Gathering:
 
 
 def _silenced(
-    model: keras.Model, graph: ChannelGraph, plan: RemovalPlan
+    model: keras.Model, graph: ChannelGraph, plan: RemovalPlan, twins: Heirs
 ) -> keras.Model:
-    """The model with the outgoing weights of the neurons that go at zero."""
+    """The model with the outgoing weights of the neurons that go at zero.
+
+    Those that have a twin hand them on before.
+    """
     stays = {space.name: np.ones(space.width) for space in graph.spaces}
     for space, indices in plan.removals.items():
         stays[space][indices] = 0.0
@@ -171,6 +186,8 @@ def _silenced(
     silenced, pairs = rebuild(model, graph, graph.widths)
     for old, variable in pairs:
         value, use = as_numpy(old), uses.get(id(old))
+        if use is not None:
+            value = handed_on(value, use, graph, twins)
         for axis in [] if use is None else use.axes:
             if axis.role == "consumed":
                 loud = lay.along(axis.layout, stays, value.ndim, axis.axis)
