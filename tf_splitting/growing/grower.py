@@ -18,9 +18,6 @@ from tf_splitting.rebuilding import FRESH, Splitting
 from tf_splitting.selecting import gain_of
 from tf_splitting.support import format_count
 from tf_splitting.tracing import trace
-from tf_splitting.training import (
-    RoundRecord,
-)
 
 # A model within this share of its target counts as having reached it.
 REACHED = 0.97
@@ -97,7 +94,8 @@ class Grower:
         grown, step, after = build_at(
             splitting, wanted.epsilon, self.rounds.measured, before["loss"]
         )
-        record = self.rounds.record(
+        self._check_budget(grown, model)
+        self.rounds.record(
             grown,
             state,
             start,
@@ -109,7 +107,6 @@ class Grower:
             passes=None if scores is None else scores.passes,
             predicted_gain=None if scores is None else gain_of(proposal.plan, scores),
         )
-        self._check_budget(record, model)
         state.newcomers = proposal.plan.added
         return grown
 
@@ -122,10 +119,11 @@ class Grower:
             "fits the budget and the limits on widths."
         )
 
-    def _check_budget(self, record: RoundRecord, model: keras.Model) -> None:
-        if record.macs > self.arguments.target_macs:
+    def _check_budget(self, grown: keras.Model, model: keras.Model) -> None:
+        macs = count_macs(grown)
+        if macs > self.arguments.target_macs:
             raise RebuildError(
-                f"The rebuilt model has {record.macs} MACs, more than the target of "
+                f"The rebuilt model has {macs} MACs, more than the target of "
                 f"{self.arguments.target_macs:g}. This is a bug: please report it with "
                 "the model's config.",
                 model,

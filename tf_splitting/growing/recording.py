@@ -58,7 +58,7 @@ class Rounds:
 
     def record(
         self, model: keras.Model, state: JobState, start: float, **own: Any
-    ) -> RoundRecord:
+    ) -> None:
         """Writes down what a round has done, and tells it.
 
         Args:
@@ -88,7 +88,6 @@ class Rounds:
         if self.verbose:
             rounds = max(record.round, len(self.schedule.targets))
             print(round_table(record, rounds), flush=True)
-        return record
 
     def tell(self, text: str) -> str:
         """Prints, if that is wanted, and returns the text."""
