@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import statistics
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,6 +120,18 @@ def cifar100(
         seed=seed,
         train_limit=arguments.images,
     )
+
+
+def in_a_process(script: str, *flags: str) -> dict[str, Any]:
+    """The JSON object that a script prints last, run in a process of its own.
+
+    Args:
+        script: path of the file.
+        flags: that it is given.
+    """
+    command = [sys.executable, script, *flags]
+    found = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    return json.loads(found.stdout.splitlines()[-1])
 
 
 def mean_and_spread(values: list[float]) -> str:

@@ -21,7 +21,7 @@ from _program import UsageError
 from absl.flags import FLAGS
 
 from flags import data as data_flags
-from flags import job, program, training
+from flags import job, program, sampling, training
 from flags import model as model_flags
 from tf_splitting import (
     GrowthHistory,
@@ -67,15 +67,19 @@ def run(kind: Kind) -> None:
         _run_there(kind)
 
 
-def given(arguments: type) -> dict[str, Any]:
+def given(arguments: type, *, own_sample: bool = False) -> dict[str, Any]:
     """The arguments that have a flag of their name, but for those left to the library.
 
     Args:
         arguments: the class that describes them.
+        own_sample: whether the library's default takes another sample than the flag's,
+            which is that of splitting.
     """
     values = FLAGS.flag_values_dict()
     # Images come in batches already.
     values.pop(data_flags.BATCH_SIZE.name)
+    if own_sample and not sampling.SAMPLE_SIZE.present:
+        values.pop(sampling.SAMPLE_SIZE.name)
     if training.TRAINING_EPOCHS.value is not None:
         # Of these two the flags have defaults; both given is one too many.
         for flag in (training.EPOCHS, training.FINAL_EPOCHS):

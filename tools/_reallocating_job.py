@@ -5,7 +5,7 @@ from typing import Any
 import _job
 import keras
 
-from flags import adding, removing, sampling, widths
+from flags import adding, removing, widths
 from tf_splitting import reallocate, trace
 from tf_splitting.data import ImageData
 from tf_splitting.growing import ReallocateArguments, check_reallocatable
@@ -29,12 +29,8 @@ def _train(
 
 def _reallocation() -> dict[str, Any]:
     """The arguments of `reallocate` that the flags say."""
-    given = _job.given(ReallocateArguments)
-    if not sampling.SAMPLE_SIZE.present:
-        # Its default is that of splitting, which takes more where it has to.
-        given.pop(sampling.SAMPLE_SIZE.name, None)
     return {
-        **given,
+        **_job.given(ReallocateArguments, own_sample=True),
         "min_widths": removing.MIN_WIDTH.value,
         "max_widths": adding.MAX_WIDTH.value,
     }

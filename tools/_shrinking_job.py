@@ -5,7 +5,7 @@ from typing import Any
 import _job
 import keras
 
-from flags import removing, sampling, shrinking, target, widths
+from flags import removing, shrinking, target, widths
 from tf_splitting import (
     NormalizationScale,
     SecondOrder,
@@ -47,14 +47,10 @@ def _train(
 
 def _shrinkage() -> dict[str, Any]:
     """The arguments of `shrink` that the flags say."""
-    given = _job.given(ShrinkArguments)
-    if not sampling.SAMPLE_SIZE.present:
-        # Its default is that of splitting, which costs more.
-        given.pop(sampling.SAMPLE_SIZE.name, None)
     name = shrinking.SCORE.value
     fold = removing.FOLD.value
     return {
-        **given,
+        **_job.given(ShrinkArguments, own_sample=True),
         "rounds": widths.ROUNDS.value or None,
         "min_widths": removing.MIN_WIDTH.value,
         "estimator": ESTIMATORS[name]() if name in ESTIMATORS else SecondOrder(fold),

@@ -22,7 +22,6 @@ import json
 import os
 import resource
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -34,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import keras
 import numpy as np
-from shared import Runs, parser_of, print_table
+from shared import Runs, in_a_process, parser_of, print_table
 
 from tf_splitting import models, trace
 from tf_splitting.data import Batch, Sample
@@ -138,11 +137,8 @@ def run_child(network: str, child: str, repeats: int) -> dict[str, float]:
 
 
 def call_child(network: str, child: str, repeats: int) -> dict[str, float]:
-    command = [sys.executable, __file__, "--child", child, "--networks", network]
-    found = subprocess.run(
-        [*command, "--repeats", str(repeats)], check=True, stdout=subprocess.PIPE
-    )
-    return json.loads(found.stdout.splitlines()[-1])
+    flags = ("--child", child, "--networks", network, "--repeats", str(repeats))
+    return in_a_process(__file__, *flags)
 
 
 def row(network: str, result: dict[str, Any]) -> tuple[str, ...]:

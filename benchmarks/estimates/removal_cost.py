@@ -20,9 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -32,8 +30,8 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from estimator_cost import NETWORKS, model_and_batch
-from shared import Runs, parser_of, print_table
+from estimator_cost import NETWORKS, model_and_batch, peak
+from shared import Runs, in_a_process, parser_of, print_table
 
 from tf_splitting import SecondOrder, Taylor, trace
 from tf_splitting.data import Sample
@@ -74,11 +72,6 @@ def jobs(network: str) -> dict[str, Callable[[int], Any]]:
     return {"training": train, **{name: measure(name) for name in ESTIMATORS}}
 
 
-def peak() -> float:
-    """Largest resident memory so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def seconds(run: Callable[[int], Any], batches: int) -> float:
     start = time.perf_counter()
     run(batches)
@@ -103,11 +96,8 @@ def run_child(network: str, child: str, repeats: int) -> dict[str, float]:
 
 
 def call_child(network: str, child: str, repeats: int) -> dict[str, float]:
-    command = [sys.executable, __file__, "--child", child, "--networks", network]
-    found = subprocess.run(
-        [*command, "--repeats", str(repeats)], check=True, stdout=subprocess.PIPE
-    )
-    return json.loads(found.stdout.splitlines()[-1])
+    flags = ("--child", child, "--networks", network, "--repeats", str(repeats))
+    return in_a_process(__file__, *flags)
 
 
 def row(network: str, result: dict[str, Any]) -> tuple[str, ...]:

@@ -18,7 +18,6 @@ import json
 import logging
 import os
 import re
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -30,7 +29,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import keras
-from shared import RESULTS, Runs
+from shared import RESULTS, Runs, in_a_process
 
 import tf_splitting
 from tf_splitting.costs import growable_share
@@ -226,11 +225,8 @@ def page(results: list[dict]) -> str:
 
 def call_child(name: str, repeats: int) -> dict:
     """`measure` in a process of its own, whose memory is known."""
-    command = [sys.executable, __file__, "--child", "--models", name]
-    found = subprocess.run(
-        [*command, "--repeats", str(repeats)], check=True, stdout=subprocess.PIPE
-    )
-    return json.loads(found.stdout.splitlines()[-1])
+    flags = ("--child", "--models", name, "--repeats", str(repeats))
+    return in_a_process(__file__, *flags)
 
 
 def main() -> None:

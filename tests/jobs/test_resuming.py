@@ -233,30 +233,42 @@ def test_a_job_that_shrinks_goes_on_too(kills, tmp_path):
     assert_same(shrunk(tmp_path), uninterrupted)
 
 
-@pytest.mark.slow
-def test_what_costs_are_is_not_measured_twice(tmp_path, monkeypatch):
-    uninterrupted = shrunk()
-    shrinker = tf_splitting.growing.shrinker
+def assert_measured_once(run, module, measure, plan, folder, monkeypatch):
+    """A job that is killed before it removes what it has chosen chooses it once.
+
+    Args:
+        run: runs the job, in a folder if one is given.
+        module: that removes, by `removed`, and measures.
+        measure: name of the function there.
+        plan: what the plan's file has to hold.
+    """
+    uninterrupted = run()
 
     def killed(*_, **__):
         raise KillError
 
     with monkeypatch.context() as patch:
-        patch.setattr(shrinker, "removed", killed)
+        patch.setattr(module, "removed", killed)
         with pytest.raises(KillError):
-            shrunk(tmp_path)
-    checkpoint = CheckpointStore(tmp_path).load()
-    assert checkpoint.json("plan.json")["removals"]
+            run(folder)
+    assert CheckpointStore(folder).load().json("plan.json")[plan]
     calls = []
-    score = shrinker.removal_scores
+    function = getattr(module, measure)
 
     def counted(*arguments, **options):
         calls.append(1)
-        return score(*arguments, **options)
+        return function(*arguments, **options)
 
-    monkeypatch.setattr(shrinker, "removal_scores", counted)
-    assert_same(shrunk(tmp_path), uninterrupted)
+    monkeypatch.setattr(module, measure, counted)
+    assert_same(run(folder), uninterrupted)
     assert len(calls) == 1
+
+
+@pytest.mark.slow
+def test_what_costs_are_is_not_measured_twice(tmp_path, monkeypatch):
+    shrinker = tf_splitting.growing.shrinker
+    how = ("removal_scores", "removals")
+    assert_measured_once(shrunk, shrinker, *how, tmp_path, monkeypatch)
 
 
 def uneven_model():
@@ -306,27 +318,9 @@ def test_a_job_that_reallocates_goes_on_too(kills, tmp_path):
 
 @pytest.mark.slow
 def test_what_pays_is_not_measured_twice(tmp_path, monkeypatch):
-    uninterrupted = reallocated()
     reallocator = tf_splitting.growing.reallocator
-
-    def killed(*_, **__):
-        raise KillError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(reallocator, "removed", killed)
-        with pytest.raises(KillError):
-            reallocated(tmp_path)
-    assert CheckpointStore(tmp_path).load().json("plan.json")["exchange"]
-    calls = []
-    select = reallocator.select_exchanges
-
-    def counted(*arguments, **options):
-        calls.append(1)
-        return select(*arguments, **options)
-
-    monkeypatch.setattr(reallocator, "select_exchanges", counted)
-    assert_same(reallocated(tmp_path), uninterrupted)
-    assert len(calls) == 1
+    how = ("select_exchanges", "exchange")
+    assert_measured_once(reallocated, reallocator, *how, tmp_path, monkeypatch)
 
 
 def test_other_targets_are_another_job(tmp_path):

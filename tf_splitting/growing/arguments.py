@@ -19,6 +19,8 @@ from tf_splitting.training import GrowthHistory
 
 # Examples that losses around a split and batch statistics are measured on.
 MEASURED = 1024
+# That removals are measured on, if the user does not say how many.
+EXAMPLES = 2048
 # Where no compute is laid out.
 EPOCHS, FINAL_EPOCHS = 1, 4
 Decay = Literal["last", "every"]
@@ -221,6 +223,12 @@ class RoundsArguments(JobArguments):
         given.truth("verify", self.verify)
         given.one_of("decay", self.decay, DECAYS)
         given.one_of("optimizer_state", self.optimizer_state, OPTIMIZER_STATES)
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """Size of the fixed sample and most memory it may take, for `draw_sample`."""
+        size = EXAMPLES if self.sample_size is None else self.sample_size
+        return {"size": size, "most_bytes": None}
 
     @property
     def configuration(self) -> dict[str, Any]:

@@ -14,8 +14,6 @@ from tf_splitting.selecting import DEFAULT_MOVED
 GAIN_STEP = 0.1
 # Of the estimator of gains. More examples settle more than better directions do.
 PASSES = 3
-# Of the estimation sample, that both gains and losses are measured on at most.
-EXAMPLES = 2048
 
 
 @dataclass(frozen=True)
@@ -41,15 +39,7 @@ class Exchanges:
         """What measures losses."""
         return SecondOrder(self.fold)
 
-    def gaining(self, examples: int) -> Splitting:
-        """What measures gains, on examples that directions were not fitted to.
-
-        Args:
-            examples: how many.
-        """
-        return Splitting(
-            Rayleigh(passes=PASSES),
-            epsilon=self.step,
-            first_sample=examples,
-            held_out=True,
-        )
+    @property
+    def gaining(self) -> Splitting:
+        """What measures gains, on examples that directions were not fitted to."""
+        return Splitting(Rayleigh(passes=PASSES), epsilon=self.step, held_out=True)

@@ -10,8 +10,9 @@ import keras
 from tf_splitting.growing.arguments import RoundsArguments
 from tf_splitting.growing.grower import Grower
 from tf_splitting.growing.reallocator import Reallocator
-from tf_splitting.growing.resizer import Change, Resizer
+from tf_splitting.growing.resizer import Resizer
 from tf_splitting.jobs import JobState
+from tf_splitting.methods import Change
 
 
 @dataclass(frozen=True)

@@ -94,8 +94,7 @@ class GrowArguments(TargetArguments):
     @property
     def exchanges(self) -> Exchanges:
         """How neurons are exchanged after the last split."""
-        growth = self.max_growth
-        return Exchanges({**self.selection, "max_growth": growth}, self.start)
+        return Exchanges(self.selection, self.start)
 
     @property
     def configuration(self) -> dict[str, Any]:

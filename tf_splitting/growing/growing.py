@@ -14,9 +14,8 @@ from tf_splitting.growing.checks import (
     warn_if_little_grows,
 )
 from tf_splitting.growing.grow_arguments import GrowArguments
-from tf_splitting.growing.preparing import run_job
+from tf_splitting.growing.preparing import run_job, run_rounds
 from tf_splitting.growing.takes import takes
-from tf_splitting.layers import is_splittable, to_plain
 from tf_splitting.tracing import trace
 from tf_splitting.training import (
     ComputeSchedule,
@@ -83,13 +82,8 @@ def grow(model: keras.Model, dataset: Any, arguments: GrowArguments) -> keras.Mo
         growth=arguments.growth,
     )
     targets += (float(arguments.target_macs),) * arguments.reallocations
-    schedule: Schedule = EpochSchedule(targets, **arguments.lengths)
-    if arguments.training_epochs is not None:
-        schedule = ComputeSchedule(
-            targets, macs, arguments.training_epochs, arguments.growing_share
-        )
-    grown = run_job(model, dataset, arguments, schedule)
-    return to_plain(grown) if is_splittable(grown) else grown
+    share = arguments.growing_share
+    return run_rounds(model, dataset, arguments, targets, macs, share)
 
 
 @takes(TrainArguments)

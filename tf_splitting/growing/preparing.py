@@ -10,7 +10,7 @@ import keras
 
 from tf_splitting.data import Sample, divided, draw_sample, is_arrays, whole_of
 from tf_splitting.errors import DataError
-from tf_splitting.growing.arguments import JobArguments
+from tf_splitting.growing.arguments import JobArguments, RoundsArguments
 from tf_splitting.growing.grow_and_reallocate import GrowAndReallocate
 from tf_splitting.growing.grow_arguments import GrowArguments
 from tf_splitting.growing.grower import Grower
@@ -22,9 +22,11 @@ from tf_splitting.growing.rounds import Job
 from tf_splitting.growing.shrink_arguments import ShrinkArguments
 from tf_splitting.growing.shrinker import Shrinker
 from tf_splitting.jobs import Keeper, describe_model, describe_training, lock, plain
+from tf_splitting.layers import is_splittable, to_plain
 from tf_splitting.support import Placement, placement_of
 from tf_splitting.training import (
     ComputeSchedule,
+    EpochSchedule,
     Feed,
     GrowthHistory,
     Schedule,
@@ -34,6 +36,31 @@ from tf_splitting.training import (
     divide,
     set_validation_aside,
 )
+
+
+def run_rounds(
+    model: keras.Model,
+    dataset: Any,
+    arguments: RoundsArguments,
+    targets: tuple[float, ...],
+    macs: float,
+    share: float,
+) -> keras.Model:
+    """Runs a job that changes widths in rounds; its result is of plain Keras layers.
+
+    Args:
+        model: what it starts from.
+        dataset: what it is trained on.
+        arguments: see `run_job`.
+        targets: MACs after each round.
+        macs: of the model.
+        share: of `training_epochs`, that is spent before the last round.
+    """
+    schedule: Schedule = EpochSchedule(targets, **arguments.lengths)
+    if arguments.training_epochs is not None:
+        schedule = ComputeSchedule(targets, macs, arguments.training_epochs, share)
+    result = run_job(model, dataset, arguments, schedule)
+    return to_plain(result) if is_splittable(result) else result
 
 
 def run_job(

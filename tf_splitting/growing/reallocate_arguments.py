@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from tf_splitting.errors import SplittingError
 from tf_splitting.growing.arguments import RoundsArguments
-from tf_splitting.growing.exchanges import EXAMPLES, GAIN_STEP, Exchanges
+from tf_splitting.growing.exchanges import GAIN_STEP, Exchanges
 from tf_splitting.rebuilding import FreshStart, Start
 from tf_splitting.selecting import DEFAULT_MOVED
 from tf_splitting.support import arguments as given
@@ -60,8 +58,6 @@ class ReallocateArguments(RoundsArguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.rounds is None:
-            raise SplittingError("Got rounds=None; expected a number of exchanges.")
         given.whole("rounds", self.rounds, at_least=1)
         given.number("reallocating_share", self.reallocating_share, at_least=0, below=1)
         given.number("moved", self.moved, above=0, at_most=1)
@@ -85,9 +81,3 @@ class ReallocateArguments(RoundsArguments):
             self.gain_step,
             self.fold,
         )
-
-    @property
-    def sampling(self) -> dict[str, Any]:
-        """Size of the fixed sample, for `draw_sample`."""
-        size = EXAMPLES if self.sample_size is None else self.sample_size
-        return {"size": size, "most_bytes": None}

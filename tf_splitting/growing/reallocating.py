@@ -7,12 +7,10 @@ from typing import Any
 import keras
 
 from tf_splitting.growing.checks import check_compiled, check_reallocatable
-from tf_splitting.growing.preparing import run_job
+from tf_splitting.growing.preparing import run_rounds
 from tf_splitting.growing.reallocate_arguments import ReallocateArguments
 from tf_splitting.growing.takes import takes
-from tf_splitting.layers import is_splittable, to_plain
 from tf_splitting.tracing import trace
-from tf_splitting.training import ComputeSchedule, EpochSchedule, Schedule
 
 
 @takes(ReallocateArguments)
@@ -51,10 +49,5 @@ def reallocate(
     graph = trace(model, split_untrainable=arguments.split_untrainable)
     macs = check_reallocatable(model, graph, arguments)
     targets = (float(macs),) * (arguments.rounds or 0)
-    schedule: Schedule = EpochSchedule(targets, **arguments.lengths)
-    if arguments.training_epochs is not None:
-        schedule = ComputeSchedule(
-            targets, macs, arguments.training_epochs, arguments.reallocating_share
-        )
-    result = run_job(model, dataset, arguments, schedule)
-    return to_plain(result) if is_splittable(result) else result
+    share = arguments.reallocating_share
+    return run_rounds(model, dataset, arguments, targets, macs, share)

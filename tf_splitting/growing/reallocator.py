@@ -11,8 +11,8 @@ import keras
 
 from tf_splitting.costs import count_macs
 from tf_splitting.estimating import RemovalScores, removal_scores
-from tf_splitting.growing.arguments import RoundsArguments
-from tf_splitting.growing.exchanges import EXAMPLES, Exchanges
+from tf_splitting.growing.arguments import EXAMPLES, RoundsArguments
+from tf_splitting.growing.exchanges import Exchanges
 from tf_splitting.growing.recording import Rounds
 from tf_splitting.jobs import JobState
 from tf_splitting.methods import ExchangeProposal, Round
@@ -64,16 +64,14 @@ class Reallocator:
             wanted.verbose,
             split_untrainable=wanted.split_untrainable,
         )
-        losing, gaining = self.exchanges.losing, self.exchanges.gaining(EXAMPLES)
+        losing, gaining = self.exchanges.losing, self.exchanges.gaining
         lost = losing.steps * count_macs(model)
-        _, gained = gaining.estimation(context)
+        estimation, gained = gaining.estimation(context)
         affordable = max(compute / (lost + gained), sample.batches[0].size)
-        size = int(min(EXAMPLES, affordable, sample.size))
-        losses = removal_scores(
-            model, graph, sample.part(0, size), losing, verbose=wanted.verbose
-        )
+        sample = sample.part(0, int(min(EXAMPLES, affordable, sample.size)))
+        losses = removal_scores(model, graph, sample, losing, verbose=wanted.verbose)
         _protect(losses, state.newcomers)
-        gains, spent = self.exchanges.gaining(size).scores(context)
+        gains = estimation.scores(sample, context.seed, held_out=gaining.held_out)
         plan = select_exchanges(
             losses,
             gains,
@@ -82,7 +80,7 @@ class Reallocator:
             moved=self.exchanges.moved,
             **self.exchanges.selection,
         )
-        took = spent + lost * losses.examples
+        took = gained * gains.examples + lost * losses.examples
         # Growth that could not go on may have measured in this round before.
         state.estimating += time.perf_counter() - start
         state.estimated += took

@@ -8,9 +8,7 @@ import keras
 
 from tf_splitting.growing.arguments import RoundsArguments
 from tf_splitting.jobs import JobState
-from tf_splitting.methods import ExchangeProposal, Proposal, RemovalProposal
-
-Change = Proposal | RemovalProposal | ExchangeProposal
+from tf_splitting.methods import Change
 
 
 class Resizer(Protocol):

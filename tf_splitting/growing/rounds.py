@@ -19,8 +19,9 @@ from tf_splitting.errors import (
 )
 from tf_splitting.growing.arguments import JobArguments
 from tf_splitting.growing.freeing import free_old_functions
-from tf_splitting.growing.resizer import Change, Resizer
+from tf_splitting.growing.resizer import Resizer
 from tf_splitting.jobs import ESTIMATED, JobState, Keeper, Saving
+from tf_splitting.methods import Change
 from tf_splitting.support import (
     Placement,
     has_own_schedule,

@@ -17,8 +17,6 @@ from tf_splitting.support import arguments as given
 
 # Of the training compute, before the last removal.
 SHRINKING_SHARE = 0.5
-# Of the estimation sample, if the user does not say how large it is.
-EXAMPLES = 2048
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,12 +70,6 @@ class ShrinkArguments(TargetArguments):
     def limits(self) -> dict[str, Any]:
         """What widths may become."""
         return {"width_multiple": self.width_multiple, "min_widths": self.min_widths}
-
-    @property
-    def sampling(self) -> dict[str, Any]:
-        """Size of the fixed sample, for `draw_sample`."""
-        size = EXAMPLES if self.sample_size is None else self.sample_size
-        return {"size": size, "most_bytes": None}
 
     @property
     def configuration(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from tf_splitting.growing.shrink_arguments import ShrinkArguments
 from tf_splitting.jobs import JobState
 from tf_splitting.methods import RemovalProposal
 from tf_splitting.rebuilding import removed
-from tf_splitting.selecting import select_removals
+from tf_splitting.selecting import loss_of, select_removals
 from tf_splitting.tracing import trace
 
 
@@ -93,12 +93,6 @@ class Shrinker:
             optimizer_state=wanted.optimizer_state,
         )
         scores, plan = proposal.scores, proposal.plan
-        predicted = None
-        if scores.predicted:
-            predicted = -sum(
-                float(scores[space][indices].sum())
-                for space, indices in plan.removals.items()
-            )
         self.rounds.record(
             smaller,
             state,
@@ -111,7 +105,7 @@ class Shrinker:
             after=self.rounds.losses(smaller),
             examples=scores.examples,
             passes=wanted.chosen_estimator.passes,
-            predicted_gain=predicted,
+            predicted_gain=-loss_of(plan, scores) if scores.predicted else None,
         )
         return smaller
 

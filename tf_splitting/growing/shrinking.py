@@ -7,17 +7,11 @@ from typing import Any
 import keras
 
 from tf_splitting.growing.checks import check_compiled, check_shrinkable
-from tf_splitting.growing.preparing import run_job
+from tf_splitting.growing.preparing import run_rounds
 from tf_splitting.growing.shrink_arguments import ShrinkArguments
 from tf_splitting.growing.takes import takes
-from tf_splitting.layers import is_splittable, to_plain
 from tf_splitting.tracing import trace
-from tf_splitting.training import (
-    ComputeSchedule,
-    EpochSchedule,
-    Schedule,
-    round_targets,
-)
+from tf_splitting.training import round_targets
 
 
 @takes(ShrinkArguments)
@@ -59,10 +53,5 @@ def shrink(model: keras.Model, dataset: Any, arguments: ShrinkArguments) -> kera
         rounds=arguments.rounds,
         growth=arguments.shrinkage,
     )
-    schedule: Schedule = EpochSchedule(targets, **arguments.lengths)
-    if arguments.training_epochs is not None:
-        schedule = ComputeSchedule(
-            targets, macs, arguments.training_epochs, arguments.shrinking_share
-        )
-    smaller = run_job(model, dataset, arguments, schedule)
-    return to_plain(smaller) if is_splittable(smaller) else smaller
+    share = arguments.shrinking_share
+    return run_rounds(model, dataset, arguments, targets, macs, share)

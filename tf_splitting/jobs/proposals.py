@@ -7,14 +7,13 @@ from typing import Any
 
 from tf_splitting.estimating import RemovalScores, SplittingScores
 from tf_splitting.jobs.checkpoints.checkpoint import Checkpoint
-from tf_splitting.methods import ExchangeProposal, Proposal, RemovalProposal
+from tf_splitting.methods import Change, ExchangeProposal, Proposal, RemovalProposal
 from tf_splitting.selecting import ExchangePlan, RemovalPlan, SplitPlan
 
-AnyProposal = Proposal | RemovalProposal | ExchangeProposal
 _PLAN, _SCORES, _EXCHANGE = "plan.json", "scores.npz", "exchange.json"
 
 
-def documents_of(proposal: AnyProposal | None) -> dict[str, Any]:
+def documents_of(proposal: Change | None) -> dict[str, Any]:
     """What says all of it, by the names of files."""
     if proposal is None:
         return {}
@@ -28,7 +27,7 @@ def documents_of(proposal: AnyProposal | None) -> dict[str, Any]:
     return documents
 
 
-def proposal_of(checkpoint: Checkpoint) -> AnyProposal | None:
+def proposal_of(checkpoint: Checkpoint) -> Change | None:
     """What a checkpoint's job was about to apply, if anything."""
     if not checkpoint.has(_PLAN):
         return None

@@ -27,8 +27,9 @@ from tf_splitting.errors import (
 )
 from tf_splitting.jobs.checkpoints.store import CheckpointStore
 from tf_splitting.jobs.job_state import JobState
-from tf_splitting.jobs.proposals import AnyProposal, documents_of, proposal_of
+from tf_splitting.jobs.proposals import documents_of, proposal_of
 from tf_splitting.jobs.random_state import random_state, set_random_state
+from tf_splitting.methods import Change
 from tf_splitting.rebuilding import Splitting, remove
 from tf_splitting.selecting import RemovalPlan, SplitPlan
 from tf_splitting.support import VERSION, scope_of
@@ -50,7 +51,7 @@ class Resumed:
 
     model: keras.Model
     state: JobState
-    proposal: AnyProposal | None
+    proposal: Change | None
     metrics: list[np.ndarray]
     path: Path
 
@@ -100,7 +101,7 @@ class Keeper:
         model: keras.Model,
         history: GrowthHistory,
         state: JobState,
-        proposal: AnyProposal | None = None,
+        proposal: Change | None = None,
     ) -> None:
         """Saves a job. If the disk does not take it the job goes on, with a warning.
 
@@ -130,7 +131,7 @@ class Keeper:
         model: keras.Model,
         history: GrowthHistory,
         state: JobState,
-        proposal: AnyProposal | None,
+        proposal: Change | None,
     ) -> dict[str, Any]:
         weights = _values(model.variables)
         for variable, value in zip(model.variables, weights.values(), strict=True):

@@ -6,6 +6,7 @@ Imports from: training, rebuilding, selecting, estimating, data, tracing, suppor
 """
 
 from tf_splitting.methods.base import (
+    Change,
     ExchangeProposal,
     Method,
     Proposal,
@@ -33,6 +34,7 @@ METHODS: dict[str, type] = {
 __all__ = [
     "METHODS",
     "Candidates",
+    "Change",
     "ExchangeProposal",
     "Firefly",
     "GradMax",

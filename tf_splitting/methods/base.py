@@ -108,6 +108,9 @@ class ExchangeProposal(NamedTuple):
     compute: float = 0.0
 
 
+Change = Proposal | RemovalProposal | ExchangeProposal
+
+
 class Method(Protocol):
     """A growth method: a settings object with one function.
 

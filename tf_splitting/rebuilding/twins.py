@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 
 from tf_splitting.tracing import ChannelGraph, WeightUse, as_numpy
-from tf_splitting.tracing.layout import Layout
+from tf_splitting.tracing import layout as lay
 
 # By space: of a neuron that goes, the twin that stays.
 Heirs = Mapping[str, Mapping[int, int]]
@@ -49,11 +49,11 @@ def handed_on(
     for axis in use.axes:
         if axis.role != "consumed" or not heirs.keys() & {b.space for b in axis.layout}:
             continue
-        for space, rows in _rows(axis.layout, graph.widths):
+        value = value.copy()
+        neurons = np.moveaxis(value, axis.axis, 0)
+        for space, rows in lay.blocks(axis.layout, graph.widths):
             for gone, stays in heirs.get(space, {}).items():
-                moved = np.moveaxis(value.copy(), axis.axis, 0)
-                moved[rows[stays]] += moved[rows[gone]]
-                value = np.moveaxis(moved, 0, axis.axis)
+                neurons[rows[stays]] += neurons[rows[gone]]
     return value
 
 
@@ -64,7 +64,7 @@ def _parts(graph: ChannelGraph, spaces: Collection[str]) -> dict[str, list[Part]
         for axis in use.axes:
             if axis.role == "consumed":
                 continue
-            for space, rows in _rows(axis.layout, graph.widths):
+            for space, rows in lay.blocks(axis.layout, graph.widths):
                 if space in parts:
                     value = np.moveaxis(as_numpy(use.variable), axis.axis, 0)
                     parts[space].append((value, rows))
@@ -97,13 +97,3 @@ def _twins(parts: list[Part], width: int, gone: list[int]) -> dict[int, int]:
         if twin is not None:
             found[neuron] = twin
     return found
-
-
-def _rows(layout: Layout, widths: Mapping[str, int]) -> list[tuple[str, np.ndarray]]:
-    """Positions of every block of an axis, `[width, repeat]`, and its space."""
-    blocks, start = [], 0
-    for space, repeat in layout:
-        length = widths[space] * repeat
-        blocks.append((space, np.arange(start, start + length).reshape(-1, repeat)))
-        start += length
-    return blocks

@@ -14,7 +14,7 @@ from tf_splitting.selecting.exchange_selection import (
 from tf_splitting.selecting.moves import Moves
 from tf_splitting.selecting.plan import SplitPlan
 from tf_splitting.selecting.removal_plan import RemovalPlan
-from tf_splitting.selecting.removal_selection import select_removals
+from tf_splitting.selecting.removal_selection import loss_of, select_removals
 from tf_splitting.selecting.selection import gain_of, select
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "RemovalPlan",
     "SplitPlan",
     "gain_of",
+    "loss_of",
     "select",
     "select_exchanges",
     "select_removals",

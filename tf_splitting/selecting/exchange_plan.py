@@ -12,6 +12,7 @@ from tf_splitting.estimating import SpaceScores
 from tf_splitting.selecting import plan_text
 from tf_splitting.selecting.plan import SplitPlan
 from tf_splitting.selecting.removal_plan import RemovalPlan
+from tf_splitting.selecting.removal_selection import loss_of
 from tf_splitting.selecting.selection import gain_of
 from tf_splitting.support import instance
 from tf_splitting.tracing import ChannelGraph
@@ -83,11 +84,7 @@ class ExchangePlan(plan_text.Saved):
             losses: what removals lose by space, from `estimate_removals`.
             gains: what splits gain by space, from `estimate`.
         """
-        lost = sum(
-            float(losses[space][indices].sum())
-            for space, indices in self.removals.removals.items()
-        )
-        return gain_of(self.splits, gains) - lost
+        return gain_of(self.splits, gains) - loss_of(self.removals, losses)
 
     def splits_after(self, graph: ChannelGraph) -> SplitPlan:
         """The splits as a plan for the model without the neurons that are removed.

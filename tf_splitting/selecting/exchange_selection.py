@@ -11,11 +11,10 @@ from tf_splitting.errors import BudgetError, PlanError
 from tf_splitting.estimating import SpaceScores
 from tf_splitting.selecting.exchange_plan import ExchangePlan
 from tf_splitting.selecting.ledger import Ledger
-from tf_splitting.selecting.plan import SplitPlan
 from tf_splitting.selecting.plan_text import check_graph
 from tf_splitting.selecting.selection import check_limits
 from tf_splitting.selecting.steps_down import StepsDown, check_floors, costs_in_order
-from tf_splitting.selecting.steps_up import StepsUp, gains_of
+from tf_splitting.selecting.steps_up import StepsUp, plan_of, steps_up
 from tf_splitting.support import instance, number
 from tf_splitting.tracing import ChannelGraph
 
@@ -93,33 +92,14 @@ def select_exchanges(
         _ledger(graph, get_cost(cost), "target_cost", target_cost),
     ]
     order = {
-        space.name: [
-            (neuron, max(loss, 0.0)) for neuron, loss in costs_in_order(losses, space)
-        ]
-        for space in graph.growable
-        if space.name in losses
+        name: [(neuron, max(loss, 0.0)) for neuron, loss in costs]
+        for name, costs in costs_in_order(losses, graph).items()
     }
     down = StepsDown(graph, ledgers, order, floors, width_multiple)
-    up = {
-        space.name: StepsUp(
-            gains[space.name],
-            gains_of(gains, space),
-            int(width_multiple),
-            limits[space.name],
-        )
-        for space in graph.growable
-        if space.name in gains and limits[space.name] > space.width
-    }
+    up = steps_up(gains, graph, limits, width_multiple)
     _Exchange(down, up, moved * ledgers[-1].spent).run()
     down.restore(unpaid=True)
-    chosen = {name: steps for name, steps in up.items() if steps.taken}
-    made_for = {space.name: space.width for space in graph.growable}
-    splits = SplitPlan(
-        {name: steps.parents for name, steps in chosen.items()},
-        made_for=made_for,
-        candidates={n: steps.numbers for n, steps in chosen.items() if steps.numbered},
-    )
-    return ExchangePlan(down.plan(), splits)
+    return ExchangePlan(down.plan(), plan_of(up, graph))
 
 
 def _ledger(graph: ChannelGraph, cost: Cost, name: str, target: float | None) -> Ledger:

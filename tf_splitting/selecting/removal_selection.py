@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from tf_splitting.costs import COSTS, Cost, get_cost
 from tf_splitting.errors import BudgetError, PlanError
 from tf_splitting.selecting.ledger import Ledger
@@ -69,15 +71,18 @@ def select_removals(
         (get_cost(cost), _number("target_cost", target_cost)),
     ]
     ledgers = [Ledger(graph, c, target) for c, target in targets]
-    order = {
-        space.name: costs_in_order(scores, space)
-        for space in graph.growable
-        if space.name in scores
-    }
+    order = costs_in_order(scores, graph)
     steps = StepsDown(graph, ledgers, order, floors, width_multiple)
     _shrink(steps, graph)
     steps.restore()
     return steps.plan()
+
+
+def loss_of(plan: RemovalPlan, scores: Mapping[str, np.ndarray]) -> float:
+    """Sum of what the removals of a plan cost."""
+    return sum(
+        float(scores[space][indices].sum()) for space, indices in plan.removals.items()
+    )
 
 
 # Compares as worse than any step.

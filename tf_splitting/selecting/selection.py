@@ -15,7 +15,7 @@ from tf_splitting.estimating import SpaceScores
 from tf_splitting.selecting.ledger import Ledger
 from tf_splitting.selecting.plan import SplitPlan
 from tf_splitting.selecting.plan_text import check_graph
-from tf_splitting.selecting.steps_up import StepsUp, gains_of
+from tf_splitting.selecting.steps_up import plan_of, steps_up
 from tf_splitting.support import instance, number, whole
 from tf_splitting.tracing import ChannelGraph
 
@@ -83,16 +83,7 @@ def select(
                 f"of {ledger.target:g}. Raise the target, or start from a smaller "
                 "model."
             )
-    candidates = {
-        space.name: StepsUp(
-            scores[space.name],
-            gains_of(scores, space),
-            int(width_multiple),
-            limits[space.name],
-        )
-        for space in graph.growable
-        if space.name in scores and limits[space.name] > space.width
-    }
+    candidates = steps_up(scores, graph, limits, width_multiple)
     widths = graph.widths
 
     def ratio(name: str) -> float:
@@ -123,12 +114,7 @@ def select(
             touched |= ledger.neighbours(best)
         for name in touched & ratios.keys():
             ratios[name] = ratio(name)
-    chosen = {name: c for name, c in candidates.items() if c.taken}
-    return SplitPlan(
-        {name: c.parents for name, c in chosen.items()},
-        made_for={space.name: space.width for space in graph.growable},
-        candidates={name: c.numbers for name, c in chosen.items() if c.numbered},
-    )
+    return plan_of(candidates, graph)
 
 
 def check_limits(

@@ -75,14 +75,12 @@ class StepsDown:
         self.removed[name] += [neuron for neuron, _ in chosen]
         return self.change(name, -count)
 
-    def take_back(self, steps: int) -> set[str]:
-        """Undoes the last steps; which spaces' marginal costs are others now."""
-        touched: set[str] = set()
+    def take_back(self, steps: int) -> None:
+        """Undoes the last steps."""
         for _ in range(steps):
             _, name, count = self._steps.pop()
             del self.removed[name][-count:]
-            touched |= self.change(name, count)
-        return touched
+            self.change(name, count)
 
     def change(self, name: str, count: int) -> set[str]:
         """Changes a width; which spaces' marginal costs are others now."""
@@ -132,6 +130,17 @@ class StepsDown:
 
 
 def costs_in_order(
+    scores: Mapping[str, Any], graph: ChannelGraph
+) -> dict[str, list[tuple[int, float]]]:
+    """By space the neurons that may go and what each costs, the cheapest first."""
+    return {
+        space.name: _in_order(scores, space)
+        for space in graph.growable
+        if space.name in scores
+    }
+
+
+def _in_order(
     scores: Mapping[str, Any], space: ChannelSpace
 ) -> list[tuple[int, float]]:
     """Neurons of a space that may go and what each costs, the cheapest first."""

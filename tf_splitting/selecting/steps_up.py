@@ -9,8 +9,9 @@ import numpy as np
 
 from tf_splitting.errors import PlanError
 from tf_splitting.estimating import SpaceScores
+from tf_splitting.selecting.plan import SplitPlan
 from tf_splitting.support import refused
-from tf_splitting.tracing import ChannelSpace
+from tf_splitting.tracing import ChannelGraph, ChannelSpace
 
 
 class StepsUp:
@@ -57,7 +58,43 @@ class StepsUp:
         return [int(self._parents[number]) for number in self.numbers]
 
 
-def gains_of(scores: Mapping[str, SpaceScores], space: ChannelSpace) -> np.ndarray:
+def steps_up(
+    scores: Mapping[str, SpaceScores],
+    graph: ChannelGraph,
+    limits: Mapping[str, int],
+    multiple: int,
+) -> dict[str, StepsUp]:
+    """What each space that has scores and room may grow by.
+
+    Args:
+        scores: gains by space.
+        graph: the model they belong to.
+        limits: largest widths.
+        multiple: spaces grow to multiples of this only.
+    """
+    return {
+        space.name: StepsUp(
+            scores[space.name],
+            _gains_of(scores, space),
+            int(multiple),
+            limits[space.name],
+        )
+        for space in graph.growable
+        if space.name in scores and limits[space.name] > space.width
+    }
+
+
+def plan_of(steps: Mapping[str, StepsUp], graph: ChannelGraph) -> SplitPlan:
+    """The candidates that were taken."""
+    chosen = {name: each for name, each in steps.items() if each.taken}
+    return SplitPlan(
+        {name: each.parents for name, each in chosen.items()},
+        made_for={space.name: space.width for space in graph.growable},
+        candidates={name: c.numbers for name, c in chosen.items() if c.numbered},
+    )
+
+
+def _gains_of(scores: Mapping[str, SpaceScores], space: ChannelSpace) -> np.ndarray:
     """The gains of a space's candidates, `[candidates]`."""
     gain: Any = getattr(scores[space.name], "gain", None)
     is_numbers = isinstance(gain, np.ndarray) and gain.dtype.kind in "iuf"

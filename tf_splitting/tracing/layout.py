@@ -14,7 +14,7 @@ gather into the gather of an axis.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,6 +51,17 @@ def along(
     return spread(layout, values).reshape(shape)
 
 
+def blocks(
+    layout: Layout, widths: Mapping[str, int]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Every block: its space, and where its channels lie, `[width, repeat]`."""
+    start = 0
+    for space, repeat in layout:
+        length = widths[space] * repeat
+        yield space, np.arange(start, start + length).reshape(-1, repeat)
+        start += length
+
+
 def sources(
     layout: Layout, widths: Mapping[str, int], gathers: Mapping[str, np.ndarray]
 ) -> np.ndarray:
@@ -64,22 +75,13 @@ def sources(
     Returns:
         `[new size]` integers, ready for `np.take` along the axis.
     """
-    parts, start = [], 0
-    for space, repeat in layout:
-        gather = gathers[space][:, None] * repeat + np.arange(repeat)
-        parts.append(start + gather.reshape(-1))
-        start += widths[space] * repeat
+    parts = [rows[gathers[space]].ravel() for space, rows in blocks(layout, widths)]
     return np.concatenate(parts)
 
 
 def positions(layout: Layout, widths: Mapping[str, int], space: str) -> np.ndarray:
     """Where the channels of one space lie on an axis, in order."""
-    parts, start = [], 0
-    for block in layout:
-        length = widths[block.space] * block.repeat
-        if block.space == space:
-            parts.append(np.arange(start, start + length))
-        start += length
+    parts = [rows.ravel() for each, rows in blocks(layout, widths) if each == space]
     return np.concatenate(parts) if parts else np.arange(0)
 
 
