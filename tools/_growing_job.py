@@ -10,7 +10,7 @@ from flags import adding, estimating, growing, target, training, widths
 from tf_splitting import grow, trace, train
 from tf_splitting.data import ImageData
 from tf_splitting.estimating import Estimator
-from tf_splitting.growing import GrowArguments, TrainArguments, check_budget
+from tf_splitting.growing import GrowArguments, TrainArguments, check_budgets
 from tf_splitting.support import format_count
 
 
@@ -23,7 +23,7 @@ def _check(model: keras.Model) -> None:
     if growing.GROW.value:
         graph = trace(model, split_untrainable=widths.SPLIT_UNTRAINABLE.value)
         arguments = GrowArguments(**_growth())
-        check_budget(model, graph, arguments.target_macs, arguments.selection)
+        check_budgets(model, graph, arguments.targets, arguments.selection)
 
 
 def _target() -> str | None:

@@ -7,7 +7,7 @@ Imports from: every stage above and layers.
 
 from tf_splitting.growing.arguments import MEASURED, TrainArguments
 from tf_splitting.growing.checks import (
-    check_budget,
+    check_budgets,
     check_reallocatable,
     check_shrinkable,
 )
@@ -28,7 +28,7 @@ __all__ = [
     "ShrinkArguments",
     "TrainArguments",
     "build_at",
-    "check_budget",
+    "check_budgets",
     "check_reallocatable",
     "check_shrinkable",
     "free_old_functions",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
@@ -40,6 +39,7 @@ OF_FIT = {
 _OF_THE_RUN = {
     "validation_data",
     "callbacks",
+    "on_member",
     "checkpoint_dir",
     "save_steps",
     "verbose",
@@ -264,28 +264,6 @@ class RoundsArguments(JobArguments):
                     f"to stay at each size; leave {name} out, or give epochs and "
                     "final_epochs only."
                 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class TargetArguments(RoundsArguments):
-    """What a job takes that goes from one size to another.
-
-    Args:
-        target_macs: multiply-accumulates per example that the result may have.
-        target_cost: what the result may cost at most, in the units of `cost`.
-    """
-
-    target_macs: float
-    target_cost: float = math.inf
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        given.number("target_macs", self.target_macs, above=0)
-
-    @property
-    def configuration(self) -> dict[str, Any]:
-        """What makes a job what it is: compared when it resumes."""
-        return {**super().configuration, "target_macs": float(self.target_macs)}
 
 
 def _check_training_epochs(value: float | None) -> None:

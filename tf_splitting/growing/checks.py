@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -22,6 +23,7 @@ from tf_splitting.estimating import (
     check_growable,
     removal_scores,
 )
+from tf_splitting.growing.grower import REACHED
 from tf_splitting.growing.reallocate_arguments import ReallocateArguments
 from tf_splitting.growing.shrink_arguments import ShrinkArguments
 from tf_splitting.selecting import select, select_exchanges, select_removals
@@ -147,6 +149,48 @@ def check_budget(
             "target or loosen the limits."
         )
     return macs
+
+
+def check_budgets(
+    model: keras.Model,
+    graph: ChannelGraph,
+    targets: Sequence[float],
+    selection: dict[str, Any],
+) -> int:
+    """Raises unless growing can start and pass through targets. Returns the MACs.
+
+    Raises:
+        BudgetError: see `check_budget`; or two targets are so close together that one
+            model meets both.
+        ModelError: nothing can grow.
+    """
+    macs = check_budget(model, graph, targets[0], selection)
+    for lower, upper in itertools.pairwise(targets):
+        check_budget(model, graph, upper, selection)
+        if REACHED * upper <= lower:
+            raise BudgetError(
+                f"Targets {lower:g} and {upper:g} are one: a model within "
+                f"{1 - REACHED:.0%} below a target has reached it. Leave one out, or "
+                "put them further apart."
+            )
+        neuron = _cheapest(graph, selection["width_multiple"])
+        if upper - lower < neuron:
+            raise BudgetError(
+                f"Targets {lower:g} and {upper:g} are closer together than one step "
+                f"of widths of model {model.name!r}, which costs {neuron:g} MACs at "
+                "least. Leave one out, or put them further apart."
+            )
+    return macs
+
+
+def _cheapest(graph: ChannelGraph, neurons: int) -> float:
+    """MACs that so many neurons more of a space cost at least, however wide it is."""
+    macs = get_cost("macs")
+    widths = graph.widths
+    return min(
+        macs(graph, {**widths, space.name: space.width + neurons})
+        for space in graph.growable
+    ) - macs(graph, widths)
 
 
 def _level(graph: ChannelGraph) -> dict[str, SpaceScores]:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import keras
+import numpy as np
+
 from tf_splitting.errors import SplittingError
 from tf_splitting.estimating import Estimator
-from tf_splitting.growing.arguments import TargetArguments
+from tf_splitting.growing.arguments import RoundsArguments
 from tf_splitting.growing.exchanges import Exchanges
 from tf_splitting.growing.step_size import check_epsilon
 from tf_splitting.methods import METHODS, Method, Splitting
 from tf_splitting.rebuilding import FRESH, FreshStart, Start, check_start
 from tf_splitting.support import arguments as given
+from tf_splitting.training import Member
 
 # What grew the best networks of all that were tried (README, "Does it pay?").
 DEFAULT_EPSILON = FRESH
@@ -25,17 +31,27 @@ GROWING_SHARE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class GrowArguments(TargetArguments):
+class GrowArguments(RoundsArguments):
     """What `grow` takes.
 
     Args:
-        rounds: number of splits; default: as many as `growth` asks for. Rounds are
-            added if spaces cannot grow fast enough to reach the target in these.
+        target_macs: multiply-accumulates per example that the result may have; or
+            several numbers, rising: a budget for each of a family of models.
+        target_cost: what a result may cost at most, in the units of `cost`.
+        on_member: of a family, called as `on_member(model, member)` with each model as
+            soon as it is finished and its `Member` of the history. A job that resumes
+            calls it for those that are there too.
+        rounds: number of splits on the way to each target; default: as many as `growth`
+            asks for. Rounds are added if spaces cannot grow fast enough to reach the
+            target in these.
         growth: ratio by which the MACs grow in a round, if `rounds` is not given.
         training_epochs: training compute of the whole job, as epochs of a model of
             `target_macs`; estimates count at what they cost, and beyond a batch take a
-            tenth of it at most. Smaller models get more epochs for it.
-        growing_share: share of `training_epochs` that is spent before the last split.
+            tenth of it at most. Smaller models get more epochs for it. Of a family it
+            is what goes into each member, as epochs of that; what leads to several of
+            them is spent once.
+        growing_share: share of `training_epochs` that is spent before the last split;
+            of a family, at most, before a member's.
         epsilon: `"fresh"`: added neurons start at random incoming weights and zero
             outgoing ones; or a number: copies move by this relative step along the
             splitting directions; or `"descent"`: by the largest step of a ladder that
@@ -61,6 +77,9 @@ class GrowArguments(TargetArguments):
             8,192, fewer if they would take more than 512 MB.
     """
 
+    target_macs: float | Sequence[float]
+    target_cost: float = math.inf
+    on_member: Callable[[keras.Model, Member], object] | None = None
     growth: float = 2.0
     growing_share: float = GROWING_SHARE
     epsilon: float | str = DEFAULT_EPSILON
@@ -74,11 +93,25 @@ class GrowArguments(TargetArguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_targets(self.target_macs)
+        if self.on_member is not None:
+            given.behaving("on_member", self.on_member, ["__call__"], "a function")
         given.number("growing_share", self.growing_share, at_least=0, below=1)
         given.whole("reallocations", self.reallocations, at_least=0)
         check_epsilon(self.epsilon)
         check_start(self.start, self.epsilon)
         self._check_method()
+
+    @property
+    def targets(self) -> tuple[float, ...]:
+        """The target, or those of a family."""
+        macs: Any = self.target_macs
+        return tuple(map(float, macs if self.several else (macs,)))
+
+    @property
+    def several(self) -> bool:
+        """Whether a family is to grow, of one member perhaps."""
+        return _are_several(self.target_macs)
 
     @property
     def start(self) -> FreshStart:
@@ -99,7 +132,9 @@ class GrowArguments(TargetArguments):
     @property
     def configuration(self) -> dict[str, Any]:
         """What makes a job what it is: compared when it resumes."""
-        return {**super().configuration, "method": self.chosen_method()}
+        macs = self.targets if self.several else self.targets[0]
+        own = {"target_macs": macs, "method": self.chosen_method()}
+        return {**super().configuration, **own}
 
     @property
     def sampling(self) -> dict[str, Any]:
@@ -145,3 +180,30 @@ class GrowArguments(TargetArguments):
                 raise SplittingError(f"Method {method!r} takes no estimator.")
             return Splitting(estimator=estimator)
         return METHODS[method]()
+
+
+def check_targets(value: Any) -> None:
+    """Raises unless it is a number of MACs, or several that rise.
+
+    Raises:
+        SplittingError: it is something else.
+    """
+    numbers = list(value) if _are_several(value) else [value]
+    hint = "Give one number, or the budgets of a family: [0.1e9, 0.2e9]."
+    for each in numbers:
+        given.number("target_macs", each, above=0, hint=hint)
+    if not numbers:
+        raise given.refused("target_macs", value, "one number at least")
+    for lower, upper in itertools.pairwise(numbers):
+        if not lower < upper:
+            raise SplittingError(
+                f"Got target_macs={given.shown(value)}; expected budgets that rise, "
+                f"but {upper:g} comes after {lower:g}. Give each once, the smallest "
+                "first."
+            )
+
+
+def _are_several(value: Any) -> bool:
+    if isinstance(value, np.ndarray):
+        return bool(value.ndim)
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))

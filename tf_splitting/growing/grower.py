@@ -38,7 +38,7 @@ class Grower:
     def is_done(self, model: keras.Model) -> bool:
         """Whether the model has grown as far as it will."""
         stopped = self.rounds.history.stopped is not None
-        return stopped or count_macs(model) >= REACHED * self.arguments.target_macs
+        return stopped or reaches(model, self.arguments.targets[-1])
 
     def propose(self, model: keras.Model, state: JobState, compute: float) -> Proposal:
         """Decides what to split. The state learns what was measured on the way.
@@ -50,7 +50,8 @@ class Grower:
         wanted, number = self.arguments, state.round + 1
         state.before = self.rounds.losses(model)
         targets = self.rounds.schedule.targets
-        target = targets[min(number, len(targets)) - 1]
+        # A family's next member comes first, however many rounds it takes.
+        target = min(targets[min(number, len(targets)) - 1], self._next(state))
         proposal = wanted.chosen_method().propose(
             Round(
                 model,
@@ -94,7 +95,7 @@ class Grower:
         grown, step, after = build_at(
             splitting, wanted.epsilon, self.rounds.measured, before["loss"]
         )
-        self._check_budget(grown, model)
+        self._check_budget(grown, model, state)
         self.rounds.record(
             grown,
             state,
@@ -111,20 +112,34 @@ class Grower:
         return grown
 
     def give_up(self, model: keras.Model, state: JobState) -> None:
-        """Records that no further split is possible."""
-        target = format_count(self.arguments.target_macs)
-        self.rounds.history.stopped = self.rounds.tell(
+        """Records that no further split is possible, up to a member or at all."""
+        target = self._next(state)
+        text = self.rounds.tell(
             f"Growing stops in round {state.round + 1} at "
-            f"{format_count(count_macs(model))} of {target} MACs: no split that gains "
-            "fits the budget and the limits on widths."
+            f"{format_count(count_macs(model))} of {format_count(target)} MACs: no "
+            "split that gains fits the budget and the limits on widths."
         )
+        if target < self.arguments.targets[-1]:
+            state.stuck = text
+        else:
+            self.rounds.history.stopped = text
 
-    def _check_budget(self, grown: keras.Model, model: keras.Model) -> None:
-        macs = count_macs(grown)
-        if macs > self.arguments.target_macs:
+    def _next(self, state: JobState) -> float:
+        """The target that the model is on its way to."""
+        return self.arguments.targets[state.members]
+
+    def _check_budget(
+        self, grown: keras.Model, model: keras.Model, state: JobState
+    ) -> None:
+        macs, target = count_macs(grown), self._next(state)
+        if macs > target:
             raise RebuildError(
                 f"The rebuilt model has {macs} MACs, more than the target of "
-                f"{self.arguments.target_macs:g}. This is a bug: please report it with "
-                "the model's config.",
+                f"{target:g}. This is a bug: please report it with the model's config.",
                 model,
             )
+
+
+def reaches(model: keras.Model, target: float) -> bool:
+    """Whether a model counts as having reached a number of MACs."""
+    return count_macs(model) >= REACHED * target

@@ -9,12 +9,12 @@ import keras
 from tf_splitting.costs import count_macs
 from tf_splitting.growing.arguments import TrainArguments
 from tf_splitting.growing.checks import (
-    check_budget,
+    check_budgets,
     check_compiled,
     warn_if_little_grows,
 )
 from tf_splitting.growing.grow_arguments import GrowArguments
-from tf_splitting.growing.preparing import run_job, run_rounds
+from tf_splitting.growing.running import run_family, run_job, run_rounds
 from tf_splitting.growing.takes import takes
 from tf_splitting.tracing import trace
 from tf_splitting.training import (
@@ -26,7 +26,7 @@ from tf_splitting.training import (
 
 
 @takes(GrowArguments)
-def grow(model: keras.Model, dataset: Any, arguments: GrowArguments) -> keras.Model:
+def grow(model: keras.Model, dataset: Any, arguments: GrowArguments) -> Any:
     """Trains a model and grows it until its compute budget is used.
 
     Every round trains at a constant learning rate, measures what each neuron would gain
@@ -35,6 +35,10 @@ def grow(model: keras.Model, dataset: Any, arguments: GrowArguments) -> keras.Mo
     zero along half a cosine; an optimizer that follows a `LearningRateSchedule` keeps
     its own schedule throughout. `training_epochs` says how much compute all of that
     may take.
+
+    With several targets one job passes through all of them and returns a family of
+    models. At each target a copy is trained to the end of its decay, which is a member;
+    the job itself grows on at the full rate.
 
     Args:
         model: a compiled Functional or Sequential model. It is trained in place until
@@ -49,11 +53,13 @@ def grow(model: keras.Model, dataset: Any, arguments: GrowArguments) -> keras.Mo
     Returns:
         A compiled model of plain Keras layers with the same layer names, no more MACs
         than `target_macs`, and at least 97 % of that where enough neurons may be
-        split.
+        split. With several targets, a tuple of such models, one for each. (Which of the
+        two is not known to type checkers: to them it is `Any`.)
 
     Raises:
         ModelError: not compiled, no graph, or nothing can grow.
-        BudgetError: the target is below the model's MACs, or no split fits.
+        BudgetError: the target is below the model's MACs, no split fits, or targets are
+            so close together that one model meets two.
         DataError: the dataset is empty or does not fit the model.
         NonFiniteLossError: the loss becomes NaN or infinite.
         RebuildError: a rebuilt model computes something else. The error's `model` is
@@ -67,23 +73,34 @@ def grow(model: keras.Model, dataset: Any, arguments: GrowArguments) -> keras.Mo
         >>> model.compile(keras.optimizers.SGD(0.1, momentum=0.9), loss)
         >>> grown = tf_splitting.grow(model, (x, y), target_macs=2e8)
         >>> grown.save("grown.keras")
+        >>> small, large = tf_splitting.grow(model, (x, y), target_macs=[1e8, 2e8])
 
     Source: Wang et al., "Energy-Aware Neural Architecture Optimization with Fast
     Splitting Steepest Descent", arXiv 1910.03103.
     """
     check_compiled(model)
     graph = trace(model, split_untrainable=arguments.split_untrainable)
-    macs = check_budget(model, graph, arguments.target_macs, arguments.selection)
+    targets = arguments.targets
+    macs = check_budgets(model, graph, targets, arguments.selection)
     warn_if_little_grows(graph)
-    targets = round_targets(
-        macs,
-        arguments.target_macs,
-        rounds=arguments.rounds,
-        growth=arguments.growth,
-    )
-    targets += (float(arguments.target_macs),) * arguments.reallocations
+    rounds = _rounds(macs, arguments)
+    if arguments.several:
+        return run_family(model, dataset, arguments, rounds, macs)
     share = arguments.growing_share
-    return run_rounds(model, dataset, arguments, targets, macs, share)
+    return run_rounds(model, dataset, arguments, rounds[0], macs, share)
+
+
+def _rounds(macs: float, arguments: GrowArguments) -> list[tuple[float, ...]]:
+    """For each target, MACs after each of the rounds that lead to it."""
+    found: list[tuple[float, ...]] = []
+    path: tuple[float, ...] = ()
+    for target in arguments.targets:
+        path += round_targets(
+            macs, target, rounds=arguments.rounds, growth=arguments.growth
+        )
+        found.append(path + (target,) * arguments.reallocations)
+        macs = target
+    return found
 
 
 @takes(TrainArguments)

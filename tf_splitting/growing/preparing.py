@@ -1,8 +1,10 @@
-"""From the arguments of `grow`, `shrink` and the like to a job, and it to its end."""
+"""From the arguments of `grow`, `shrink` and the like to what a job is made of."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import keras
 
 from tf_splitting.data import Sample, divided, draw_sample, is_arrays, whole_of
 from tf_splitting.errors import DataError
-from tf_splitting.growing.arguments import JobArguments, RoundsArguments
+from tf_splitting.growing.arguments import JobArguments
 from tf_splitting.growing.grow_and_reallocate import GrowAndReallocate
 from tf_splitting.growing.grow_arguments import GrowArguments
 from tf_splitting.growing.grower import Grower
@@ -18,15 +20,12 @@ from tf_splitting.growing.reallocate_arguments import ReallocateArguments
 from tf_splitting.growing.reallocator import Reallocator
 from tf_splitting.growing.recording import Rounds
 from tf_splitting.growing.resizer import Resizer
-from tf_splitting.growing.rounds import Job
 from tf_splitting.growing.shrink_arguments import ShrinkArguments
 from tf_splitting.growing.shrinker import Shrinker
 from tf_splitting.jobs import Keeper, describe_model, describe_training, lock, plain
-from tf_splitting.layers import is_splittable, to_plain
 from tf_splitting.support import Placement, placement_of
 from tf_splitting.training import (
     ComputeSchedule,
-    EpochSchedule,
     Feed,
     GrowthHistory,
     Schedule,
@@ -38,41 +37,69 @@ from tf_splitting.training import (
 )
 
 
-def run_rounds(
-    model: keras.Model,
-    dataset: Any,
-    arguments: RoundsArguments,
-    targets: tuple[float, ...],
-    macs: float,
-    share: float,
-) -> keras.Model:
-    """Runs a job that changes widths in rounds; its result is of plain Keras layers.
+@dataclass(frozen=True)
+class Parts:
+    """What jobs on the same model and data have in common.
 
-    Args:
-        model: what it starts from.
-        dataset: what it is trained on.
-        arguments: see `run_job`.
-        targets: MACs after each round.
-        macs: of the model.
-        share: of `training_epochs`, that is spent before the last round.
+    Attributes:
+        model: what they start from.
+        feed, sample, fit_arguments, placement: as a `Job`'s.
+        directory: where they are kept, if anywhere.
     """
-    schedule: Schedule = EpochSchedule(targets, **arguments.lengths)
-    if arguments.training_epochs is not None:
-        schedule = ComputeSchedule(targets, macs, arguments.training_epochs, share)
-    result = run_job(model, dataset, arguments, schedule)
-    return to_plain(result) if is_splittable(result) else result
+
+    model: keras.Model
+    feed: Feed
+    sample: Sample
+    fit_arguments: dict[str, Any]
+    placement: Placement
+    directory: Path | None
+
+    def of(
+        self, arguments: JobArguments, schedule: Schedule, folder: str = ""
+    ) -> dict[str, Any]:
+        """What a `Job` is made of.
+
+        Args:
+            arguments: its own.
+            schedule: its rounds and epochs.
+            folder: where it is kept in the directory.
+        """
+        history = GrowthHistory() if arguments.history is None else arguments.history
+        resizer = _resizer(arguments, self.sample, schedule, history)
+        keeper = None
+        if self.directory is not None:
+            keeper = Keeper(
+                self.directory / folder,
+                _configuration(self.model, self.feed, arguments),
+                defaults=plain(arguments.defaults()),
+                split_untrainable=resizer is not None
+                and resizer.arguments.split_untrainable,
+                writes=self.placement.is_chief,
+            )
+        return {
+            "feed": self.feed,
+            "schedule": schedule,
+            "sample": self.sample,
+            "arguments": arguments,
+            "resizer": resizer,
+            "history": history,
+            "fit_arguments": self.fit_arguments,
+            "placement": self.placement,
+            "keeper": keeper,
+        }
 
 
-def run_job(
+@contextmanager
+def opened_job(
     model: keras.Model, dataset: Any, arguments: JobArguments, schedule: Schedule
-) -> keras.Model:
-    """Runs a job, from where it was saved if it was.
+) -> Iterator[Parts]:
+    """What a job is made of, from its arguments; nobody else may keep one there.
 
     Args:
         model: what it starts from.
         dataset: what it is trained on.
-        arguments: their class says what kind of job it is.
-        schedule: its rounds and epochs.
+        arguments: of the job.
+        schedule: of the job.
     """
     placement = placement_of(model)
     dataset, fit = set_validation_aside(
@@ -98,33 +125,13 @@ def run_job(
         fit["validation_data"], placement, fit.get("validation_batch_size")
     )
     sample = _draw(model, dataset, arguments, placement)
-    history = GrowthHistory() if arguments.history is None else arguments.history
-    resizer = _resizer(arguments, sample, schedule, history)
     with ExitStack() as stack:
-        keeper = None
+        directory = None
         if arguments.checkpoint_dir is not None:
             directory = Path(arguments.checkpoint_dir).expanduser()
             if placement.is_chief:
                 stack.enter_context(lock(directory))
-            keeper = Keeper(
-                directory,
-                _configuration(model, feed, arguments),
-                defaults=plain(arguments.defaults()),
-                split_untrainable=resizer is not None
-                and resizer.arguments.split_untrainable,
-                writes=placement.is_chief,
-            )
-        return Job(
-            feed=feed,
-            schedule=schedule,
-            sample=sample,
-            arguments=arguments,
-            resizer=resizer,
-            history=history,
-            fit_arguments=fit,
-            placement=placement,
-            keeper=keeper,
-        ).run(model)
+        yield Parts(model, feed, sample, fit, placement, directory)
 
 
 def _resizer(

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 
 from tf_splitting.growing.checks import check_compiled, check_reallocatable
-from tf_splitting.growing.preparing import run_rounds
 from tf_splitting.growing.reallocate_arguments import ReallocateArguments
+from tf_splitting.growing.running import run_rounds
 from tf_splitting.growing.takes import takes
 from tf_splitting.tracing import trace
 

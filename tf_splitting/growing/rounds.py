@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from tf_splitting.errors import (
 from tf_splitting.growing.arguments import JobArguments
 from tf_splitting.growing.freeing import free_old_functions
 from tf_splitting.growing.resizer import Resizer
-from tf_splitting.jobs import ESTIMATED, JobState, Keeper, Saving
+from tf_splitting.jobs import ESTIMATED, JobState, Keeper, Resumed, Saving
 from tf_splitting.methods import Change
 from tf_splitting.support import (
     Placement,
@@ -56,6 +57,8 @@ class Job:
         placement: of the model.
         keeper: saves the job, if anybody does.
         state: how far it is.
+        name: of one of several jobs.
+        later: compute that is planned for when it is done, in MACs times passes.
     """
 
     feed: Feed
@@ -68,6 +71,8 @@ class Job:
     placement: Placement = field(default_factory=Placement)
     keeper: Keeper | None = None
     state: JobState = field(default_factory=JobState)
+    name: str | None = None
+    later: float = 0.0
     recorder: Recorder = field(init=False)
 
     def __post_init__(self) -> None:
@@ -79,6 +84,7 @@ class Job:
             rows=rows,
             steps=self.feed.steps,
             verbose=self.arguments.verbose,
+            name=self.name,
         )
         self._steps = self.feed.steps
 
@@ -91,12 +97,12 @@ class Job:
             PeerError: another process that shares the job is gone.
         """
         try:
-            return self._run(model)
+            return self.work(model)
         except NonFiniteLossError as error:
-            if self._saved is None:
+            if self.saved is None:
                 raise
             raise NonFiniteLossError(
-                f"{error} The last good checkpoint is {self._saved}."
+                f"{error} The last good checkpoint is {self.saved}."
             ) from error
         except Exception as error:
             if self.placement.processes == 1 or isinstance(error, SplittingError):
@@ -105,40 +111,86 @@ class Job:
                 f"Process {self.placement.process} of {self.placement.processes} "
                 f"cannot go on: {in_a_line(error)}. If another one is gone, all stop. "
                 "Start all of them again, with the same arguments, to go on from "
-                f"{self._saved or 'the beginning'}."
+                f"{self.saved or 'the beginning'}."
             ) from error
 
-    def _run(self, model: keras.Model) -> keras.Model:
-        proposal, metrics = None, []
-        if self.keeper is not None:
-            resumed = self.keeper.resume(model, self.history)
-            if resumed is not None:
-                model, self.state = resumed.model, resumed.state
-                proposal, metrics = resumed.proposal, resumed.metrics
-                # Makes the model's metrics, whose values are about to be set.
-                measure(model, self.sample.part(0, 1))
-                if self.arguments.verbose:
-                    print(f"resuming from {resumed.path}: {self._where()}", flush=True)
-        while (resizer := self._resizer_of(model)) is not None:
+    def work(self, model: keras.Model) -> keras.Model:
+        """What `run` does, without a word on where an error leaves the job."""
+        resumed = self.resume(model)
+        self.come_back(model)
+        if resumed is None:
+            return self.go_on(model)
+        return self.go_on(resumed.model, resumed.proposal, resumed.metrics)
+
+    def go_on(
+        self,
+        model: keras.Model,
+        proposal: Change | None = None,
+        metrics: Sequence[np.ndarray] = (),
+    ) -> keras.Model:
+        """Does what is left to do.
+
+        Args:
+            model: as the state says.
+            proposal: what is about to be applied, if anything.
+            metrics: values of the metrics variables within an epoch.
+        """
+        while True:
+            self.branch_off(model)
+            if (resizer := self._resizer_of(model)) is None:
+                break
             if proposal is None:
                 self._train(model, metrics, final=False)
-                metrics = []
+                metrics = ()
                 proposal = self._propose(model, resizer)
                 if not len(proposal.plan):
                     resizer.give_up(model, self.state)
                     proposal = None
                     self.state = self.state.next_phase(split=False)
-                    self._save(model)
+                    self.save(model)
                     continue
                 self.state.phase = ESTIMATED
-                self._save(model, proposal)
+                self.save(model, proposal)
             model = resizer.apply(model, proposal, self.state)
             proposal = None
             self.state = self.state.next_phase(split=True)
-            self._save(model)
+            self.save(model)
             free_old_functions()
         self._train(model, metrics, final=True)
         return model
+
+    def resume(self, seed: keras.Model) -> Resumed | None:
+        """The job as it was saved, if it was; the state is set.
+
+        Args:
+            seed: what the job started from.
+        """
+        resumed = (
+            None if self.keeper is None else self.keeper.resume(seed, self.history)
+        )
+        if resumed is None:
+            return None
+        self.state = resumed.state
+        # Makes the model's metrics, whose values are about to be set.
+        measure(resumed.model, self.sample.part(0, 1))
+        if self.arguments.verbose:
+            name = "" if self.name is None else f"{self.name}: "
+            print(f"{name}resuming from {resumed.path}: {self._where()}", flush=True)
+        return resumed
+
+    def come_back(self, seed: keras.Model) -> None:
+        """What else there is to do before a job goes on: nothing.
+
+        Args:
+            seed: what the job started from.
+        """
+
+    def branch_off(self, model: keras.Model) -> None:
+        """What else there is to do between phases: nothing.
+
+        Args:
+            model: as it is.
+        """
 
     def _resizer_of(self, model: keras.Model) -> Resizer | None:
         """What changes the model on; None if it is as it is to be."""
@@ -146,14 +198,14 @@ class Job:
         return None if resizer is None or resizer.is_done(model) else resizer
 
     def _propose(self, model: keras.Model, resizer: Resizer) -> Change:
-        raise_if_requested(self.placement, self._saved)
+        raise_if_requested(self.placement, self.saved)
         try:
             images = self.recorder.images_per_pass
             compute = self.schedule.estimating * images
             return resizer.propose(model, self.state, compute)
         except Interrupted as stop:
             # Raised in the middle of a pass, where nobody knows of checkpoints.
-            raise Interrupted(stop.reason, self._saved) from None
+            raise Interrupted(stop.reason, self.saved) from None
 
     def _decays(self, final: bool) -> bool:
         """Whether the learning rate falls in a phase."""
@@ -161,7 +213,7 @@ class Job:
         return final or (resizer is not None and resizer.arguments.decay == "every")
 
     @property
-    def _saved(self) -> Path | None:
+    def saved(self) -> Path | None:
         """What the job could go on from."""
         return None if self.keeper is None else self.keeper.last
 
@@ -172,13 +224,13 @@ class Job:
             return f"{where}, about to split or remove"
         return f"{where}, {state.batch} batches of the next" if state.batch else where
 
-    def _save(self, model: keras.Model, proposal: Change | None = None) -> None:
+    def save(self, model: keras.Model, proposal: Change | None = None) -> None:
         if self.keeper is not None:
             self.keeper.save(model, self.history, self.state, proposal)
-        raise_if_requested(self.placement, self._saved)
+        raise_if_requested(self.placement, self.saved)
 
     def _train(
-        self, model: keras.Model, metrics: list[np.ndarray], *, final: bool
+        self, model: keras.Model, metrics: Sequence[np.ndarray], *, final: bool
     ) -> None:
         """Trains the phase's epochs that are left."""
         state, recorder = self.state, self.recorder
@@ -186,6 +238,7 @@ class Job:
         recorder.macs = count_macs(model)
         recorder.spent_before = state.spent
         recorder.estimated = state.estimated
+        recorder.later = self.later
         if state.length is None:
             state.length, state.steps = self.schedule.phase(
                 recorder.progress(state.epoch), self._steps
@@ -205,7 +258,7 @@ class Job:
         callbacks += self.arguments.callbacks or []
         callbacks.append(
             Saving(
-                self._save,
+                self.save,
                 state,
                 self.recorder,
                 self.arguments.save_steps,

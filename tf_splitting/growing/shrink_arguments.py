@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from tf_splitting.estimating import (
     SecondOrder,
     check_removal_estimator,
 )
-from tf_splitting.growing.arguments import TargetArguments
+from tf_splitting.growing.arguments import RoundsArguments
 from tf_splitting.rebuilding import OptimizerState
 from tf_splitting.support import arguments as given
 
@@ -20,10 +21,12 @@ SHRINKING_SHARE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShrinkArguments(TargetArguments):
+class ShrinkArguments(RoundsArguments):
     """What `shrink` takes.
 
     Args:
+        target_macs: multiply-accumulates per example that the result may have.
+        target_cost: what the result may cost at most, in the units of `cost`.
         rounds: number of removals; default: as many as `shrinkage` asks for.
         shrinkage: ratio by which the MACs shrink in a round, if `rounds` is not given.
         training_epochs: training compute of the whole job, as epochs of a model of
@@ -40,6 +43,8 @@ class ShrinkArguments(TargetArguments):
         sample_size: examples that neurons are measured on. Default: 2,048.
     """
 
+    target_macs: float
+    target_cost: float = math.inf
     shrinkage: float = 1.5
     shrinking_share: float = SHRINKING_SHARE
     estimator: RemovalEstimator | None = None
@@ -50,6 +55,7 @@ class ShrinkArguments(TargetArguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        given.number("target_macs", self.target_macs, above=0)
         given.number("shrinkage", self.shrinkage, above=1)
         given.number("shrinking_share", self.shrinking_share, at_least=0, below=1)
         given.truth("fold", self.fold)
@@ -74,4 +80,8 @@ class ShrinkArguments(TargetArguments):
     @property
     def configuration(self) -> dict[str, Any]:
         """What makes a job what it is: compared when it resumes."""
-        return {**super().configuration, "estimator": self.chosen_estimator}
+        own = {
+            "target_macs": float(self.target_macs),
+            "estimator": self.chosen_estimator,
+        }
+        return {**super().configuration, **own}

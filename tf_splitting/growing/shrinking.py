@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from tf_splitting.growing.checks import check_compiled, check_shrinkable
-from tf_splitting.growing.preparing import run_rounds
+from tf_splitting.growing.running import run_rounds
 from tf_splitting.growing.shrink_arguments import ShrinkArguments
 from tf_splitting.growing.takes import takes
 from tf_splitting.tracing import trace

@@ -19,13 +19,14 @@ from tf_splitting.support import one_of
 
 P = ParamSpec("P")
 A = TypeVar("A")
+R = TypeVar("R")
 
 
 def takes(
     arguments: Callable[P, A],
 ) -> Callable[
-    [Callable[[keras.Model, Any, A], keras.Model]],
-    Callable[Concatenate[keras.Model, Any, P], keras.Model],
+    [Callable[[keras.Model, Any, A], R]],
+    Callable[Concatenate[keras.Model, Any, P], R],
 ]:
     """Lets `function(model, dataset, arguments)` be called with the arguments by name.
 
@@ -40,15 +41,15 @@ def takes(
     """
 
     def decorate(
-        function: Callable[[keras.Model, Any, A], keras.Model],
-    ) -> Callable[Concatenate[keras.Model, Any, P], keras.Model]:
+        function: Callable[[keras.Model, Any, A], R],
+    ) -> Callable[Concatenate[keras.Model, Any, P], R]:
         # To the type checker a dataclass is what its constructor takes and makes.
         described: Any = arguments
         shown = _signature(function, described)
         names = [field.name for field in fields(described)]
 
         @functools.wraps(function)
-        def call(*given: Any, **named: Any) -> keras.Model:
+        def call(*given: Any, **named: Any) -> R:
             for name in named:
                 if name not in shown.parameters:
                     one_of("argument", name, names, ", or one of its own")

@@ -28,6 +28,8 @@ class JobState:
             round's record has them.
         before: loss and metrics on the sample before the split that is proposed.
         newcomers: by space, how many of its last neurons the last round has added.
+        members: of a family, those that have been finished.
+        stuck: why growth cannot come nearer to the next one's target, if it cannot.
     """
 
     round: int = 0
@@ -45,6 +47,8 @@ class JobState:
     estimated: float = 0.0
     before: dict[str, float] | None = None
     newcomers: dict[str, int] = field(default_factory=dict)
+    members: int = 0
+    stuck: str | None = None
 
     def next_phase(self, split: bool) -> JobState:
         """The state at the start of the phase that follows."""
@@ -57,4 +61,6 @@ class JobState:
             estimating=0.0 if split else self.estimating,
             estimated=0.0 if split else self.estimated,
             newcomers=self.newcomers,
+            members=self.members,
+            stuck=self.stuck,
         )

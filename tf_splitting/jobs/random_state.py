@@ -19,7 +19,7 @@ from keras.src.backend.common import global_state
 from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
 
 
-def random_state() -> dict[str, Any]:
+def get_random_state() -> dict[str, Any]:
     """The state of all global generators, as JSON data."""
     version, numbers, gauss = random.getstate()
     kind, keys, *rest = np.random.get_state()
@@ -47,7 +47,7 @@ def _tensorflow_state() -> list[Any] | None:
 
 
 def set_random_state(state: dict[str, Any]) -> None:
-    """Brings all global generators back to a state that `random_state` returned.
+    """Brings all global generators back to a state that `get_random_state` returned.
 
     What another backend's job did not record stays as it is.
     """

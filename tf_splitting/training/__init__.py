@@ -16,7 +16,7 @@ from tf_splitting.training.epochs import (
     set_values,
 )
 from tf_splitting.training.feeds import Feed, as_feed, set_validation_aside
-from tf_splitting.training.history import GrowthHistory, RoundRecord
+from tf_splitting.training.history import OF_EPOCHS, GrowthHistory, Member, RoundRecord
 from tf_splitting.training.measuring import measure
 from tf_splitting.training.rates import CosineDecay
 from tf_splitting.training.schedule import (
@@ -24,16 +24,19 @@ from tf_splitting.training.schedule import (
     EpochSchedule,
     Progress,
     Schedule,
+    compute_schedules,
     round_targets,
 )
 
 __all__ = [
+    "OF_EPOCHS",
     "ComputeSchedule",
     "CosineDecay",
     "Divided",
     "EpochSchedule",
     "Feed",
     "GrowthHistory",
+    "Member",
     "Progress",
     "Recorder",
     "RoundRecord",
@@ -44,6 +47,7 @@ __all__ = [
     "check_batch",
     "check_data",
     "check_loss",
+    "compute_schedules",
     "divide",
     "measure",
     "reestimate_batch_statistics",

@@ -45,9 +45,12 @@ class Recorder(keras.callbacks.Callback):
         rows: examples in a batch.
         steps: batches in the data, None where nobody knows.
         verbose: 0 prints nothing.
+        name: what its lines begin with, if the job is one of several.
 
     Attributes:
         round, final, macs: of the phase that runs.
+        later: compute that is planned for when this job is done, in the units of
+            `Progress.spent`.
         spent_before: seconds of the epoch that runs that were spent before a resume.
         estimated: compute of an estimate that is in no round's record.
     """
@@ -60,8 +63,10 @@ class Recorder(keras.callbacks.Callback):
         rows: float,
         steps: int | None,
         verbose: int,
+        name: str | None = None,
     ) -> None:
         super().__init__()
+        self._name = name
         self._history = history
         self._schedule = schedule
         self._rows = rows
@@ -74,6 +79,7 @@ class Recorder(keras.callbacks.Callback):
         self.round = 0
         self.final = False
         self.macs = 0
+        self.later = 0.0
         self.spent_before = 0.0
         self.estimated = 0.0
 
@@ -89,7 +95,7 @@ class Recorder(keras.callbacks.Callback):
 
     def progress(self, epoch: int) -> Progress:
         """Where the job is when so many epochs are done."""
-        spent = (self._history.compute + self.estimated) / self.images_per_pass
+        spent = (self._history.path_compute + self.estimated) / self.images_per_pass
         return Progress(self.round, self.final, epoch, self.macs, spent)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -137,13 +143,14 @@ class Recorder(keras.callbacks.Callback):
         self, epoch: int, seconds: float, logs: dict[str, float], pace: float
     ) -> str:
         progress = self.progress(epoch + 1)
-        left = pace * self._schedule.remaining(progress)
+        left = pace * (self._schedule.remaining(progress) + self.later)
         return "  ".join(
             [
+                *([] if self._name is None else [self._name]),
                 self._schedule.told(progress),
                 *(f"{name} {value:.4f}" for name, value in logs.items()),
                 f"{format_count(self.macs)} MACs",
-                f"compute {format_count(self._history.compute + self.estimated)}",
+                f"compute {format_count(self._history.path_compute + self.estimated)}",
                 format_seconds(seconds),
                 f"{format_seconds(left)} left",
             ]

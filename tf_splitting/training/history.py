@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from tf_splitting.support import write_text_atomically
+
+# What an epoch's entry holds besides the logs of `fit`.
+OF_EPOCHS = ("epoch", "round", "macs", "seconds", "images", "compute")
 
 Kind = Literal["split", "removal", "exchange"]
 
@@ -56,6 +59,41 @@ class RoundRecord:
 
 
 @dataclass
+class Member:
+    """A finished model of a family, which a job with several targets grows.
+
+    Attributes:
+        target_macs: the target that it meets.
+        macs, params: of the model.
+        round, epoch: rounds and epochs of the job that lead to it.
+        compute, seconds: that went into it, those of the job up to there included.
+        logs: losses and metrics of its last epoch, as `fit` logs them.
+        stopped, settled: as a history's.
+        rounds, epochs: its own, behind those of the job: as a history's. The last
+            member's are the job's own, and none are here.
+    """
+
+    target_macs: float
+    macs: int
+    params: int
+    round: int
+    epoch: int
+    compute: float
+    seconds: float
+    logs: dict[str, float]
+    stopped: str | None
+    settled: str | None
+    rounds: list[RoundRecord] = field(default_factory=list)
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> Member:
+        """What `asdict` took apart."""
+        rounds = [RoundRecord(**record) for record in data["rounds"]]
+        return cls(**{**data, "rounds": rounds})
+
+
+@dataclass
 class GrowthHistory:
     """Filled in by a job as it goes; what is there stays there if it is stopped.
 
@@ -65,6 +103,9 @@ class GrowthHistory:
             "compute" (MACs times images) and the logs of `fit` (losses and metrics).
         stopped: why growing ended before the target, if it did.
         settled: why exchanges ended before their last round, if they did.
+        members: of a job with several targets, the models that are finished.
+        branch: while one of these has left the job's own path to be finished: what led
+            to it and what it does. Not kept.
 
     Example:
         >>> history = tf_splitting.GrowthHistory()
@@ -76,26 +117,47 @@ class GrowthHistory:
     epochs: list[dict[str, Any]] = field(default_factory=list)
     stopped: str | None = None
     settled: str | None = None
+    members: list[Member] = field(default_factory=list)
+    branch: GrowthHistory | None = field(default=None, repr=False, compare=False)
 
     @property
     def compute(self) -> float:
         """Training compute spent, in MACs times images; estimates are in it."""
-        training = sum(epoch.get("compute", 0.0) for epoch in self.epochs)
-        return training + sum(r.compute.get("estimating", 0.0) for r in self.rounds)
+        return self.path_compute + sum(_compute(*own) for own in self._branches)
+
+    @property
+    def path_compute(self) -> float:
+        """The same, without what members took that left the job's own path."""
+        return _compute(self.rounds, self.epochs)
 
     @property
     def seconds(self) -> float:
         """Seconds spent in training, estimating and rebuilding."""
-        growing = sum(
-            record.seconds[part]
-            for record in self.rounds
-            for part in ("estimating", "rebuilding")
+        return self.path_seconds + sum(_seconds(*own) for own in self._branches)
+
+    @property
+    def path_seconds(self) -> float:
+        """The same, without what members took that left the job's own path."""
+        return _seconds(self.rounds, self.epochs)
+
+    @property
+    def _branches(self) -> list[tuple[list[RoundRecord], list[dict[str, Any]]]]:
+        return [(member.rounds, member.epochs) for member in self.members]
+
+    def path_to(self, member: Member) -> GrowthHistory:
+        """The history of one member, as if it had been grown alone."""
+        return GrowthHistory(
+            [*self.rounds[: member.round], *member.rounds],
+            [*self.epochs[: member.epoch], *member.epochs],
+            member.stopped,
+            member.settled,
         )
-        return sum(epoch["seconds"] for epoch in self.epochs) + growing
 
     def to_dict(self) -> dict[str, Any]:
         """The history as JSON data."""
-        return asdict(self)
+        data = asdict(replace(self, branch=None))
+        del data["branch"]
+        return data
 
     def to_json(self) -> str:
         """The history as JSON text."""
@@ -107,7 +169,19 @@ class GrowthHistory:
         self.epochs[:] = data["epochs"]
         self.stopped = data["stopped"]
         self.settled = data.get("settled")
+        self.members[:] = [Member.of(each) for each in data.get("members", [])]
 
     def save(self, path: str | Path) -> None:
         """Writes the history as JSON; the file appears whole or not at all."""
         write_text_atomically(path, self.to_json())
+
+
+def _compute(rounds: list[RoundRecord], epochs: list[dict[str, Any]]) -> float:
+    training = sum(epoch.get("compute", 0.0) for epoch in epochs)
+    return training + sum(r.compute.get("estimating", 0.0) for r in rounds)
+
+
+def _seconds(rounds: list[RoundRecord], epochs: list[dict[str, Any]]) -> float:
+    parts = ("estimating", "rebuilding")
+    growing = sum(record.seconds[part] for record in rounds for part in parts)
+    return sum(epoch["seconds"] for epoch in epochs) + growing

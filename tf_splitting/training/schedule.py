@@ -8,7 +8,8 @@ small.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 from tf_splitting.support import arguments
@@ -74,6 +75,9 @@ class Schedule(Protocol):
     def remaining(self, progress: Progress) -> float:
         """Compute that is left, as planned, in the units of `Progress.spent`."""
 
+    def planned(self, round: int) -> Progress:
+        """Where the job is to be right after so many rounds, one at least."""
+
     def told(self, progress: Progress) -> str:
         """How much of the job is done, in the words of the epoch line."""
 
@@ -105,6 +109,11 @@ class EpochSchedule:
         per_epoch += [budgets[-1]] * self.final_epochs
         return sum(max(m, progress.macs) for m in per_epoch[progress.epoch :])
 
+    def planned(self, round: int) -> Progress:
+        macs = self.targets[round - 1]
+        # Nobody asks how much of these has been spent.
+        return Progress(round, False, round * self.epochs, macs, 0.0)
+
     def told(self, progress: Progress) -> str:
         # Limits on widths can make a job take more rounds than planned.
         rounds = progress.round if progress.final else progress.round + 1
@@ -127,12 +136,14 @@ class ComputeSchedule:
         seed_macs: MACs of the model that the job starts from.
         training_epochs: the budget, as epochs of the model of the last target.
         growing_share: share of it that is spent before the last change of widths.
+        estimating_share: share of it that estimates may take, in all rounds together.
     """
 
     targets: tuple[float, ...]
     seed_macs: float
     training_epochs: float
     growing_share: float
+    estimating_share: float = ESTIMATING_SHARE
 
     @property
     def budget(self) -> float:
@@ -141,13 +152,12 @@ class ComputeSchedule:
 
     @property
     def estimating(self) -> float:
-        return ESTIMATING_SHARE * self.budget / len(self.targets)
+        return self.estimating_share * self.budget / len(self.targets)
 
     @property
     def passes(self) -> float:
         """Passes over the data before each split."""
-        sizes = [self.seed_macs, *self.targets[:-1]]
-        return self.growing_share * self.budget / sum(sizes)
+        return self.growing_share * self.budget / sum(self._sizes(len(self.targets)))
 
     def phase(self, progress: Progress, steps: int | None) -> Length:
         if steps is None:
@@ -162,6 +172,14 @@ class ComputeSchedule:
     def remaining(self, progress: Progress) -> float:
         return max(self.budget - progress.spent, 0)
 
+    def planned(self, round: int) -> Progress:
+        spent = self.passes * sum(self._sizes(round))
+        return Progress(round, False, 0, self.targets[round - 1], spent)
+
+    def _sizes(self, rounds: int) -> tuple[float, ...]:
+        """MACs of the models that are trained before so many rounds."""
+        return (self.seed_macs, *self.targets)[:rounds]
+
     def told(self, progress: Progress) -> str:
         planned = max(len(self.targets), progress.round)
         spent = progress.spent / self.targets[-1]
@@ -169,6 +187,36 @@ class ComputeSchedule:
             f"round {progress.round}/{planned}  epoch {progress.epoch}  "
             f"budget {spent:.2f}/{self.training_epochs:g}"
         )
+
+
+def compute_schedules(
+    targets: Sequence[tuple[float, ...]],
+    seed_macs: float,
+    training_epochs: float,
+    growing_share: float,
+) -> tuple[ComputeSchedule, ...]:
+    """Schedules of jobs that are one up to where they part, each with its own budget.
+
+    All train as many passes before a split, and may take as much for an estimate: what
+    the one that has least can spend.
+
+    Args:
+        targets: MACs that each round of a job may grow the model to, job by job.
+        seed_macs, training_epochs: as a `ComputeSchedule`'s.
+        growing_share: share of a job's budget, that it spends at most before its last
+            change of widths.
+    """
+    whole = [ComputeSchedule(t, seed_macs, training_epochs, 1.0) for t in targets]
+    fewest = min(job.passes for job in whole)
+    least = min(job.estimating for job in whole)
+    return tuple(
+        replace(
+            job,
+            growing_share=growing_share * (fewest / job.passes),
+            estimating_share=ESTIMATING_SHARE * (least / job.estimating),
+        )
+        for job in whole
+    )
 
 
 def divided(total: int, steps: int) -> Length:
