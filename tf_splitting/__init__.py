@@ -26,7 +26,7 @@ from tf_splitting.estimating import (
     estimate_removals,
 )
 from tf_splitting.growing import grow, reallocate, shrink, train
-from tf_splitting.rebuilding import remove, split
+from tf_splitting.rebuilding import remove, scale, split
 from tf_splitting.selecting import (
     ExchangePlan,
     RemovalPlan,
@@ -37,7 +37,7 @@ from tf_splitting.selecting import (
 )
 from tf_splitting.support import VERSION, request_stop, stop_on_signals
 from tf_splitting.tracing import ChannelGraph, ChannelSpace, trace
-from tf_splitting.training import GrowthHistory
+from tf_splitting.training import GrowthHistory, Member
 
 __version__ = VERSION
 
@@ -48,6 +48,7 @@ __all__ = [
     "ExchangePlan",
     "GrowthHistory",
     "Interrupted",
+    "Member",
     "NormalizationScale",
     "Rayleigh",
     "RemovalPlan",
@@ -72,6 +73,7 @@ __all__ = [
     "reallocate",
     "remove",
     "request_stop",
+    "scale",
     "select",
     "select_exchanges",
     "select_removals",

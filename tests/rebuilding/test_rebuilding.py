@@ -7,7 +7,15 @@ import pytest
 import tiers
 from keras import layers
 
-from tf_splitting import SplitPlan, count_macs, estimate, split, trace
+from tf_splitting import (
+    RemovalPlan,
+    SplitPlan,
+    count_macs,
+    estimate,
+    remove,
+    split,
+    trace,
+)
 from tf_splitting.errors import PlanError
 from tf_splitting.estimating.scores import SpaceScores
 from tf_splitting.rebuilding.splitting import Splitting
@@ -167,6 +175,23 @@ def test_regularizers_and_constraints_are_kept():
     hidden = split(model, SplitPlan({"hidden": [0]})).get_layer("hidden")
     assert isinstance(hidden.kernel_regularizer, keras.regularizers.L2)
     assert isinstance(hidden.bias_constraint, keras.constraints.NonNeg)
+
+
+def test_what_a_layer_was_adapted_to_stays(tmp_path):
+    """`Normalization` computes with tensors that it has made of its variables."""
+    x = np.random.default_rng(0).normal(3, 2, (50, 6)).astype("float32")
+    adapted = layers.Normalization()
+    adapted.adapt(x)
+    inputs = keras.Input((6,))
+    y = layers.Dense(8, name="hidden", activation="tanh")(adapted(inputs))
+    model = keras.Model(inputs, layers.Dense(3, name="logits")(y))
+    grown = split(model, SplitPlan({"hidden": [1, 2]}), epsilon=0.0, verify=x)
+    np.testing.assert_allclose(grown(x), model(x), atol=1e-5)
+    smaller = remove(grown, RemovalPlan({"hidden": [8, 9]}), verify=x)
+    np.testing.assert_allclose(smaller(x), model(x), atol=1e-5)
+    smaller.save(tmp_path / "smaller.keras")
+    loaded = keras.models.load_model(tmp_path / "smaller.keras")
+    np.testing.assert_allclose(loaded(x), model(x), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["residual", "sequential", "nested"])

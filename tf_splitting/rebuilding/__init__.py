@@ -11,6 +11,7 @@ from tf_splitting.rebuilding.gathering import Gathering
 from tf_splitting.rebuilding.growth import Growth, moved, offsets
 from tf_splitting.rebuilding.optimizer_state import OPTIMIZER_STATES, OptimizerState
 from tf_splitting.rebuilding.removing import remove, removed, what_stays
+from tf_splitting.rebuilding.scaling import scale
 from tf_splitting.rebuilding.splitting import (
     FRESH,
     Splitting,
@@ -38,6 +39,7 @@ __all__ = [
     "reclassed",
     "remove",
     "removed",
+    "scale",
     "split",
     "what_stays",
 ]

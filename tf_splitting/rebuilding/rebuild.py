@@ -7,7 +7,13 @@ from typing import Any
 
 import keras
 
-from tf_splitting.tracing import ChannelGraph, clone, remake_layer, variable_pairs
+from tf_splitting.tracing import (
+    ChannelGraph,
+    clone,
+    leaf_layers,
+    remake_layer,
+    variable_pairs,
+)
 from tf_splitting.tracing import layout as lay
 
 
@@ -21,6 +27,8 @@ def rebuild(
     graph: ChannelGraph,
     widths: Mapping[str, int],
     class_of: Callable[[type], type] = same_class,
+    *,
+    initialized: bool = False,
 ) -> tuple[keras.Model, list[tuple[Any, Any]]]:
     """Clones a model with its spaces at other widths.
 
@@ -29,6 +37,7 @@ def rebuild(
         graph: its trace.
         widths: of every space.
         class_of: class that a layer is made of, by its own.
+        initialized: see `clone`.
 
     Returns:
         The new model, not compiled, and every variable of the old one with its own.
@@ -54,5 +63,19 @@ def rebuild(
             layer, sizes.get(id(layer), {}), class_of(type(layer))
         ),
         shapes,
+        initialized=initialized,
     )
+    for old in leaf_layers(model):
+        if isinstance(old, keras.layers.Normalization) and id(old) in remade:
+            _adapt(remade[id(old)], old)
     return new, variable_pairs(model, remade)
+
+
+def _adapt(new: keras.layers.Normalization, old: keras.layers.Normalization) -> None:
+    """Lets a layer normalize by what another was adapted to.
+
+    It computes with tensors that it has made of its variables, and not with these.
+    """
+    for variable, value in zip(new.variables, old.variables, strict=True):
+        variable.assign(value)
+    new.finalize_state()

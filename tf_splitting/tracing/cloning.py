@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_splitting.errors import SplittingWarning
+from tf_splitting.errors import ModelError, SplittingWarning
 from tf_splitting.tracing.keras_graph import has_graph, input_name, leaf_layers
 
 
@@ -18,6 +18,8 @@ def clone(
     model: keras.Model,
     remake: Callable[[Any], Any],
     input_shapes: Mapping[int, tuple[int | None, ...]] | None = None,
+    *,
+    initialized: bool = False,
 ) -> tuple[keras.Model, dict[int, Any]]:
     """Rebuilds a model's graph, nested models and shared layers included.
 
@@ -26,10 +28,15 @@ def clone(
         remake: new layer for an old one.
         input_shapes: new shapes, batch axis first, of inputs of nested models, by `id`
             of the old input tensor.
+        initialized: whether weights start where their initializers say; those whose
+            values are set afterwards need not, and start at zero.
 
     Returns:
         The new model, not compiled, with the old one's name, class and layer names;
         and the new layer for each old one, by `id` of the old.
+
+    Raises:
+        ModelError: an initializer holds an array, which fits one shape only.
     """
     remade: dict[int, Any] = {}
     models: dict[int, keras.Model] = {}
@@ -45,7 +52,10 @@ def clone(
             return models[id(layer)]
         if id(layer) not in remade:
             new = remade[id(layer)] = remake(layer)
-            initializers.extend(_set_aside_initializers(new))
+            if initialized:
+                _check_initializers(new)
+            else:
+                initializers.extend(_set_aside_initializers(new))
         return remade[id(layer)]
 
     def new_input(tensor: Any) -> Any:
@@ -145,21 +155,37 @@ def _constructor(old: keras.Model, base: type[keras.Model]) -> type[keras.Model]
     return base
 
 
+def _initializers(layer: Any) -> dict[str, Any]:
+    """A layer's initializers by attribute."""
+    return {
+        name: value
+        for name, value in vars(layer).items()
+        if isinstance(value, keras.initializers.Initializer)
+    }
+
+
+def _holds_array(initializer: Any) -> bool:
+    return np.ndim(getattr(initializer, "value", 0)) > 0
+
+
+def _check_initializers(layer: Any) -> None:
+    for name, initializer in _initializers(layer).items():
+        if _holds_array(initializer):
+            raise ModelError(
+                f"Layer {layer.name!r} has a {name} that holds an array, which fits "
+                "one shape only. Give it one that works for any width."
+            )
+
+
 def _set_aside_initializers(layer: Any) -> list[tuple[Any, str, Any]]:
     """Makes a layer start at zero, which is fast; returns what is to be put back.
 
     Its weights are set afterwards. An initializer that holds an array fits the old
     shape only and is not put back.
     """
-    found = [
-        (name, value)
-        for name, value in vars(layer).items()
-        if isinstance(value, keras.initializers.Initializer)
-    ]
-    for name, _ in found:
+    found = _initializers(layer)
+    for name in found:
         setattr(layer, name, keras.initializers.Zeros())
     return [
-        (layer, name, value)
-        for name, value in found
-        if np.ndim(getattr(value, "value", 0)) == 0
+        (layer, name, value) for name, value in found.items() if not _holds_array(value)
     ]
