@@ -51,3 +51,9 @@ REALLOCATIONS = flags.DEFINE_integer(
     lower_bound=0,
     upper_bound=1000,
 )
+BASELINES = flags.DEFINE_bool(
+    "baselines",
+    False,
+    "With several --target_macs: also train the seed scaled by width to each of them, "
+    "with as much compute as went into the member, to compare with.",
+)

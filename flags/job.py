@@ -8,6 +8,7 @@ WORKDIR = define_text(
     "workdir", None, "Folder for the results. Default: a fresh runs/<model>-<time>."
 )
 EXPORT = flags.DEFINE_bool("export", True, "Write a SavedModel too.")
+LITERT = flags.DEFINE_bool("litert", False, "Write a LiteRT model, model.tflite, too.")
 SAVE_STEPS = flags.DEFINE_integer(
     "save_steps",
     None,

@@ -61,6 +61,29 @@ class _NumberParser(flags.ArgumentParser[str | float]):
         return "number or word" if self._words else "float"
 
 
+class _NumbersParser(_NumberParser):
+    """A finite number within bounds, or several with commas between them."""
+
+    def __init__(self, above: float) -> None:
+        super().__init__(above, None, None)
+        self.syntactic_help += ", or several separated by commas"
+
+    def parse(self, argument: str | float | tuple[float, ...]) -> Any:
+        if isinstance(argument, tuple):
+            return argument
+        if isinstance(argument, float) or "," not in argument:
+            return super().parse(argument)
+        return tuple(super(_NumbersParser, self).parse(n) for n in argument.split(","))
+
+    def flag_type(self) -> str:
+        return "number or numbers"
+
+
+class _NumbersSerializer(flags.ArgumentSerializer[Any]):
+    def serialize(self, value: Any) -> str:
+        return ",".join(map(str, value if isinstance(value, tuple) else (value,)))
+
+
 class _TextParser(flags.ArgumentParser[str]):
     syntactic_help = "text"
 
@@ -95,6 +118,12 @@ def define_number(
     """A flag that takes a finite number within bounds, or one of some words."""
     parser = _NumberParser(above, at_least, at_most, words)
     return flags.DEFINE(parser, name, default, help, serializer=_SERIALIZER)
+
+
+def define_numbers(name: str, help: str, *, above: float) -> flags.FlagHolder[Any]:
+    """A flag that takes a finite number, or a tuple of some with commas in between."""
+    parser = _NumbersParser(above)
+    return flags.DEFINE(parser, name, None, help, serializer=_NumbersSerializer())
 
 
 def define_text(name: str, default: str | None, help: str) -> flags.FlagHolder[Any]:

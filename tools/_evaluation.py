@@ -13,13 +13,14 @@ import keras
 import numpy as np
 from _latency import median_milliseconds
 from _program import UsageError
+from _stages import GROWN, stages
 
 from flags import data as data_flags
 from flags import model as model_flags
 from tf_splitting import count_macs, count_params
 from tf_splitting.data import ImageData
 from tf_splitting.exporting import load_saved_model
-from tf_splitting.support import format_count
+from tf_splitting.support import format_count, format_table
 
 
 class Candidate(NamedTuple):
@@ -31,27 +32,82 @@ class Candidate(NamedTuple):
     cost: str
 
 
+class Figures(NamedTuple):
+    """What there is to say of a model on the test images.
+
+    Attributes:
+        accuracy, loss, kind: see `score`.
+        latency: median milliseconds per image by batch size.
+    """
+
+    accuracy: float
+    loss: float
+    kind: str
+    latency: dict[int, float]
+
+
 def run() -> None:
-    """Evaluates the model that the flags name, and prints a line per figure."""
-    candidate = _load(Path(model_flags.MODEL.value))
-    images = _images.load(candidate.image_shape)
-    _images.check_classes(candidate.outputs, images)
-    outputs, labels = _predict(candidate, images)
-    loss, accuracy, kind = score(outputs, labels)
-    first = np.asarray(next(iter(images.test))[0])
-    batch = np.resize(first, (data_flags.BATCH_SIZE.value, *first.shape[1:]))
+    """Evaluates the model or the family that the flags name."""
+    path = Path(model_flags.MODEL.value)
+    if members := stages(path):
+        _evaluate_family(path, members)
+        return
+    candidate = _load(path)
+    images = _images_for(candidate)
+    figures = _figures(candidate, images)
     print(f"model     {model_flags.MODEL.value}")
     print(f"data      {images.test_size} test images of {images.name}")
-    print(f"accuracy  {accuracy:.4f}")
-    print(f"loss      {loss:.4f}  (cross-entropy; the outputs are {kind})")
+    print(f"accuracy  {figures.accuracy:.4f}")
+    print(
+        f"loss      {figures.loss:.4f}  (cross-entropy; the outputs are {figures.kind})"
+    )
     print(f"cost      {candidate.cost}")
-    for size in sorted({1, len(batch)}):
-        spent = median_milliseconds(candidate.run, batch[:size])
+    for size, spent in figures.latency.items():
         print(f"latency   {spent:.2f} ms per image at batch size {size} (median)")
 
 
+def _evaluate_family(folder: Path, members: list[Path]) -> None:
+    rows: list[tuple[str, ...]] = []
+    for member in members:
+        candidate = _load(member / GROWN)
+        if not rows:
+            images = _images_for(candidate)
+        figures = _figures(candidate, images)
+        if not rows:
+            sizes = [f"ms, batch {size}" for size in figures.latency]
+            rows.append(("", "cost", "accuracy", "loss", *sizes))
+        rows.append(
+            (
+                member.name,
+                candidate.cost,
+                f"{figures.accuracy:.4f}",
+                f"{figures.loss:.4f}",
+                *(f"{spent:.2f}" for spent in figures.latency.values()),
+            )
+        )
+    print(f"{folder}, on {images.test_size} test images of {images.name}")
+    print(format_table(rows))
+
+
+def _images_for(candidate: Candidate) -> ImageData:
+    images = _images.load(candidate.image_shape)
+    _images.check_classes(candidate.outputs, images)
+    return images
+
+
+def _figures(candidate: Candidate, images: ImageData) -> Figures:
+    outputs, labels = _predict(candidate, images)
+    first = np.asarray(next(iter(images.test))[0])
+    batch = np.resize(first, (data_flags.BATCH_SIZE.value, *first.shape[1:]))
+    latency = {
+        size: median_milliseconds(candidate.run, batch[:size])
+        for size in sorted({1, len(batch)})
+    }
+    return Figures(*score(outputs, labels), latency)
+
+
 def score(outputs: np.ndarray, labels: np.ndarray) -> tuple[float, float, str]:
-    """`(cross-entropy, accuracy, "logits" or "probabilities")`.
+    """`(accuracy, cross-entropy, "logits" or "probabilities")`.
 
     A SavedModel does not say which of the two its outputs are: they are probabilities
     if none is negative and every row sums to 1.
@@ -67,7 +123,7 @@ def score(outputs: np.ndarray, labels: np.ndarray) -> tuple[float, float, str]:
     )
     accuracy = float(np.mean(outputs.argmax(axis=1) == labels))
     kind = "probabilities" if probable else "logits"
-    return float(np.mean(losses)), accuracy, kind
+    return accuracy, float(np.mean(losses)), kind
 
 
 def _load(path: Path) -> Candidate:

@@ -2,13 +2,15 @@
 
 from typing import Any
 
+import _comparison
 import _estimators
+import _family
 import _job
 import keras
+from _stages import GROWN, stage
 
 from flags import adding, estimating, growing, target, training, widths
 from tf_splitting import grow, trace, train
-from tf_splitting.data import ImageData
 from tf_splitting.estimating import Estimator
 from tf_splitting.growing import GrowArguments, TrainArguments, check_budgets
 from tf_splitting.support import format_count
@@ -16,7 +18,20 @@ from tf_splitting.support import format_count
 
 def run() -> None:
     """Runs the job; see `_job.run`."""
-    _job.run(_job.Kind("grown.keras", _check, _target, _train))
+    if len(target.targets()) > 1:
+        stages = [stage(macs) for macs in target.targets()[:-1]]
+        _job.run(
+            _job.Kind(
+                _comparison.FAMILY,
+                _check,
+                _target,
+                _grow_family,
+                lambda result, job: _comparison.report(job),
+                stages,
+            )
+        )
+    else:
+        _job.run(_job.Kind(GROWN, _check, _target, _train))
 
 
 def _check(model: keras.Model) -> None:
@@ -29,18 +44,26 @@ def _check(model: keras.Model) -> None:
 def _target() -> str | None:
     if not growing.GROW.value:
         return None
-    return f"{format_count(target.TARGET_MACS.value)} MACs"
+    return ", ".join(f"{format_count(macs)} MACs" for macs in target.targets())
 
 
-def _train(
-    model: keras.Model, images: ImageData, common: dict[str, Any]
-) -> keras.Model:
+def _train(job: _job.Setting) -> keras.Model:
     if growing.GROW.value:
-        return grow(model, images, **_growth(), **common)
+        return grow(job.model, job.images, **_growth(), **job.common)
     given = _job.given(TrainArguments)
     if training.TRAINING_EPOCHS.value is None:
         given["epochs"] = training.FINAL_EPOCHS.value
-    return train(model, images, **given, **common)
+    return train(job.model, job.images, **given, **job.common)
+
+
+def _grow_family(job: _job.Setting) -> tuple[keras.Model, ...]:
+    return grow(
+        job.model,
+        job.images,
+        on_member=lambda model, member: _family.write_member(model, member, job),
+        **_growth(),
+        **job.common,
+    )
 
 
 def _growth() -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 import shlex
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -37,20 +37,57 @@ from tf_splitting.support import format_count, placement_of
 
 
 @dataclass(frozen=True)
+class Setting:
+    """What a job works with.
+
+    Attributes:
+        model: what it starts from, compiled.
+        images: the data.
+        history: filled in.
+        folder: where results go.
+        members: folders in there, of the members of a family but the last.
+    """
+
+    model: keras.Model
+    images: ImageData
+    history: GrowthHistory
+    folder: Path
+    members: Sequence[str] = ()
+
+    @property
+    def common(self) -> dict[str, Any]:
+        """What every job is told besides its own arguments."""
+        chief = _devices.is_chief()
+        events = EpochEvents(self.folder / _results.LOGS, self.history, self.members)
+        return {
+            "validation_data": self.images.test,
+            "callbacks": [events] if chief else [],
+            "verbose": 1 if chief else 0,
+            "checkpoint_dir": self.folder / _workdir.CHECKPOINTS,
+            "history": self.history,
+        }
+
+
+@dataclass(frozen=True)
 class Kind:
     """What is a tool's own of a job.
 
     Attributes:
-        result: name of the model's file.
+        result: name of the file that it ends with.
         check: raises unless a model can be brought to the target, before there is data.
         target: what the plan says of the target, if anything.
-        train: runs the job: `(model, images, common arguments) -> model`.
+        train: runs the job.
+        report: writes and says what has come out, in place of the usual; called in
+            all processes.
+        members: see `Setting`.
     """
 
     result: str
     check: Callable[[keras.Model], None]
     target: Callable[[], str | None]
-    train: Callable[[keras.Model, ImageData, dict[str, Any]], keras.Model]
+    train: Callable[[Setting], Any]
+    report: Callable[[Any, Setting], None] | None = None
+    members: Sequence[str] = ()
 
 
 def run(kind: Kind) -> None:
@@ -90,24 +127,29 @@ def given(arguments: type, *, own_sample: bool = False) -> dict[str, Any]:
 
 
 def _check_export() -> None:
-    """Says at once, and not at the end, that no SavedModel can be written.
+    """Says at once, and not at the end, what cannot be written.
 
     Raises:
-        UsageError: one was asked for by name.
+        UsageError: it was asked for by name.
     """
     if is_available():
         return
-    if job.EXPORT.present:
+    asked = [
+        name
+        for name, flag in {"export": job.EXPORT, "litert": job.LITERT}.items()
+        if flag.present and flag.value
+    ]
+    if asked:
         raise UsageError(
-            "--export: SavedModels are TensorFlow's, which is not installed. Install "
-            'it with `pip install "tf_splitting[tensorflow]"`, or leave the flag out.'
+            f"--{asked[0]}: it takes TensorFlow, which is not installed. Install it "
+            'with `pip install "tf_splitting[tensorflow]"`, or leave the flag out.'
         )
-    print("no SavedModel will be written: TensorFlow is not installed", flush=True)
+    if job.EXPORT.value:
+        print("no SavedModel will be written: TensorFlow is not installed", flush=True)
 
 
 def _run_there(kind: Kind) -> None:
-    if job.EXPORT.value:
-        _check_export()
+    _check_export()
     # Before a model is loaded: layers such as dropout draw a seed when they are made.
     keras.utils.set_random_seed(program.SEED.value)
     saved = None if _models.is_builtin() else _models.load(model_flags.MODEL.value)
@@ -139,31 +181,31 @@ def _run_in(
     if chief:
         _print_plan(kind, model, images, folder)
 
-    before = trace(model).layer_widths()
-    history = GrowthHistory()
+    widths = trace(model).layer_widths()
+    setting = Setting(model, images, GrowthHistory(), folder, kind.members)
     try:
-        result = kind.train(model, images, _common(images, history, folder))
+        result = kind.train(setting)
     except BaseException:
         # Whatever ends the job, hours of training leave their record. If the disk does
         # not take it, that is not what ended the job.
         if chief:
             with suppress(OSError):
-                history.save(folder / _results.HISTORY)
+                setting.history.save(folder / _results.HISTORY)
         raise
+    if kind.report is not None:
+        kind.report(result, setting)
+        return
     if chief:
-        _write(kind, result, images, history, folder)
-    _results.report(result, images, before, history, folder)
+        with told_of_a_full_disk(folder):
+            _results.write(result, images, setting.history, folder, kind.result)
+    _results.report(result, images, widths, setting.history, folder)
 
 
-def _write(
-    kind: Kind,
-    result: keras.Model,
-    images: ImageData,
-    history: GrowthHistory,
-    folder: Path,
-) -> None:
+@contextmanager
+def told_of_a_full_disk(folder: Path) -> Iterator[None]:
+    """Says how to go on if results cannot be written."""
     try:
-        _results.write(result, images, history, folder, kind.result)
+        yield
     except OSError:
         print(
             "not all results could be written; the job stays saved in "
@@ -216,15 +258,3 @@ def _print_plan(
         shared = f" of {placement.processes} processes" * (placement.processes > 1)
         print(f"devices: {placement.devices}{shared} share each batch")
     print(f"results: {folder}", flush=True)
-
-
-def _common(images: ImageData, history: GrowthHistory, folder: Path) -> dict[str, Any]:
-    """What every job is told besides its own arguments."""
-    chief = _devices.is_chief()
-    return {
-        "validation_data": images.test,
-        "callbacks": [EpochEvents(folder / "logs", history)] if chief else [],
-        "verbose": 1 if chief else 0,
-        "checkpoint_dir": folder / _workdir.CHECKPOINTS,
-        "history": history,
-    }

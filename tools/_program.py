@@ -5,6 +5,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import ModuleType
 
 import _quiet
@@ -26,7 +27,10 @@ class UsageError(ValueError):
 
 
 def run(
-    check: Callable[[], None], job: str, flag_modules: tuple[ModuleType, ...]
+    check: Callable[[], None],
+    job: str,
+    flag_modules: tuple[ModuleType, ...],
+    argument: str | None = None,
 ) -> None:
     """Parses the flags, checks them, does the job, and exits.
 
@@ -42,10 +46,13 @@ def run(
         job: module with the function `run`. It may import Keras, which `--help` and
             mistyped flags need not wait for.
         flag_modules: whose flags `--help` shows.
+        argument: the flag that an argument without a name is for, if any.
     """
     for module in (*flag_modules, program):
         flags.adopt_module_key_flags(module)
-    app.run(lambda arguments: _guarded(check, job), flags_parser=_parse)
+    app.run(
+        lambda arguments: _guarded(check, job), flags_parser=partial(_parse, argument)
+    )
 
 
 def key_flags() -> list[flags.Flag]:
@@ -64,9 +71,11 @@ def require(holder: flags.FlagHolder, what: str) -> None:
         raise UsageError(f"--{holder.name} is missing: give {what}.")
 
 
-def _parse(arguments: list[str]) -> list[str]:
+def _parse(argument: str | None, arguments: list[str]) -> list[str]:
     try:
         rest = flags.FLAGS(arguments)
+        if len(rest) == 2 and argument and not flags.FLAGS[argument].present:
+            flags.FLAGS[argument].parse(rest.pop())
         if len(rest) > 1:
             raise UsageError(f"this tool takes flags only, not {' '.join(rest[1:])!r}.")
     except (flags.Error, UsageError) as error:

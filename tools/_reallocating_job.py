@@ -7,7 +7,6 @@ import keras
 
 from flags import adding, removing, widths
 from tf_splitting import reallocate, trace
-from tf_splitting.data import ImageData
 from tf_splitting.growing import ReallocateArguments, check_reallocatable
 
 
@@ -21,10 +20,8 @@ def _check(model: keras.Model) -> None:
     check_reallocatable(model, graph, ReallocateArguments(**_reallocation()))
 
 
-def _train(
-    model: keras.Model, images: ImageData, common: dict[str, Any]
-) -> keras.Model:
-    return reallocate(model, images, **_reallocation(), **common)
+def _train(job: _job.Setting) -> keras.Model:
+    return reallocate(job.model, job.images, **_reallocation(), **job.common)
 
 
 def _reallocation() -> dict[str, Any]:

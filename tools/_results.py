@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import _devices
+import _quiet
 import keras
 import numpy as np
 
@@ -11,6 +12,7 @@ from flags import job
 from tf_splitting import GrowthHistory, count_macs, count_params, trace
 from tf_splitting.data import ImageData
 from tf_splitting.exporting import (
+    export_litert,
     export_saved_model,
     is_available,
     plot_growth,
@@ -31,6 +33,8 @@ COMPARED = 8
 HISTORY = "history.json"
 PICTURE = "growth.png"
 SAVED_MODEL = "saved_model"
+LITERT = "model.tflite"
+LOGS = "logs"
 
 
 def write(
@@ -40,7 +44,7 @@ def write(
     folder: Path,
     name: str,
 ) -> None:
-    """Writes the history, the model, the picture and, if asked for, the SavedModel.
+    """Writes the history, the model, the picture and, if asked for, exports.
 
     One process does, alone. What is there is whole, and this job's: a run before this
     one got so far.
@@ -62,15 +66,26 @@ def write(
     if history.epochs and not (folder / PICTURE).exists():
         title = f"{result.name} on {images.name}"
         plot_growth(history.epochs, folder / PICTURE, title=title)
-    exports = job.EXPORT.value and is_available()
-    if exports and not (folder / SAVED_MODEL).exists():
-        inputs = np.asarray(next(iter(images.test))[0])[:COMPARED]
-        shared = placement_of(result).processes > 1
-        with alone():
-            if shared:
-                # What all processes hold together cannot compute in one.
-                result = read_model(folder / name)
-            export_saved_model(result, folder / SAVED_MODEL, inputs=inputs)
+    wanted = {
+        SAVED_MODEL: (job.EXPORT, export_saved_model),
+        LITERT: (job.LITERT, export_litert),
+    }
+    missing = [
+        (folder / file, export)
+        for file, (flag, export) in wanted.items()
+        if flag.value and is_available() and not (folder / file).exists()
+    ]
+    if not missing:
+        return
+    inputs = np.asarray(next(iter(images.test))[0])[:COMPARED]
+    with alone():
+        if placement_of(result).processes > 1:
+            # What all processes hold together cannot compute in one.
+            result = read_model(folder / name)
+        for path, export in missing:
+            # Converters report their progress there.
+            with _quiet.stderr_held_back():
+                export(result, path, inputs=inputs)
 
 
 def report(
@@ -95,11 +110,16 @@ def report(
         f"cost: {format_count(count_macs(result))} MACs, "
         f"{format_count(count_params(result))} params"
     )
-    passed = history.compute / count_macs(result)
-    print(
-        f"training: {format_count(history.compute)} MACs x images, as "
-        f"{passed / images.train_size:.2f} epochs of this model; "
-        f"{format_seconds(history.seconds)}"
-    )
+    macs = count_macs(result)
+    print(f"training: {spent(history.compute, history.seconds, macs, images)}")
     names = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
     print(f"in {folder}: {', '.join(names)}")
+
+
+def spent(compute: float, seconds: float, macs: int, images: ImageData) -> str:
+    """What training has cost, in words."""
+    epochs = compute / macs / images.train_size
+    return (
+        f"{format_count(compute)} MACs x images, as {epochs:.2f} epochs of this model; "
+        f"{format_seconds(seconds)}"
+    )

@@ -14,7 +14,6 @@ from tf_splitting import (
     shrink,
     trace,
 )
-from tf_splitting.data import ImageData
 from tf_splitting.growing import ShrinkArguments, check_shrinkable
 from tf_splitting.support import format_count
 
@@ -39,10 +38,8 @@ def _target() -> str:
     return f"{format_count(target.TARGET_MACS.value)} MACs"
 
 
-def _train(
-    model: keras.Model, images: ImageData, common: dict[str, Any]
-) -> keras.Model:
-    return shrink(model, images, **_shrinkage(), **common)
+def _train(job: _job.Setting) -> keras.Model:
+    return shrink(job.model, job.images, **_shrinkage(), **job.common)
 
 
 def _shrinkage() -> dict[str, Any]:

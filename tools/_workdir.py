@@ -17,15 +17,19 @@ from tf_splitting.support import write_text_atomically
 CHECKPOINTS = "checkpoints"
 FLAGS = "flags.txt"
 
-# Flags that do not change what a job computes.
-_OF_THE_RUN = (
-    job.WORKDIR,
-    job.RESTART,
-    job.SAVE_STEPS,
-    job.EXPORT,
-    devices.COORDINATOR,
-    devices.PROCESS_ID,
-)
+# Flags that do not change what a job computes. (`grow.py` alone has the first.)
+_OF_THE_RUN = {"baselines"} | {
+    holder.name
+    for holder in (
+        job.WORKDIR,
+        job.RESTART,
+        job.SAVE_STEPS,
+        job.EXPORT,
+        job.LITERT,
+        devices.COORDINATOR,
+        devices.PROCESS_ID,
+    )
+}
 
 
 @contextmanager
@@ -107,10 +111,9 @@ def _check_flags(folder: Path, result: str) -> None:
             )
         return
     then, now = map(_by_name, ((folder / FLAGS).read_text(), _flag_lines()))
-    ignored = {holder.name for holder in _OF_THE_RUN}
     differ = [
         f"{then.get(name, f'no --{name}')} then, {now.get(name, f'no --{name}')} now"
-        for name in sorted({*then, *now} - ignored)
+        for name in sorted({*then, *now} - _OF_THE_RUN)
         if then.get(name) != now.get(name)
     ]
     if differ:

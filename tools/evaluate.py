@@ -1,7 +1,11 @@
 """Accuracy, loss, cost and latency of a `.keras` file or a SavedModel folder.
 
-python tools/evaluate.py --model=runs/mobilenet_v2/grown.keras
-python tools/evaluate.py --model=runs/mobilenet_v2/saved_model --batch_size=64
+    python tools/evaluate.py --model=runs/mobilenet_v2/grown.keras
+    python tools/evaluate.py --model=runs/mobilenet_v2/saved_model --batch_size=64
+
+Of all members of a family, in a table:
+
+    python tools/evaluate.py runs/family
 """
 
 import _bootstrap  # noqa: F401
@@ -16,8 +20,10 @@ FLAGS = (model_flags, data)
 
 def check() -> None:
     """Raises `UsageError` if a flag is missing."""
-    _program.require(model_flags.MODEL, "a .keras file or a SavedModel folder")
+    _program.require(
+        model_flags.MODEL, "a .keras file, a SavedModel folder, or that of a family"
+    )
 
 
 if __name__ == "__main__":
-    _program.run(check, JOB, FLAGS)
+    _program.run(check, JOB, FLAGS, argument=model_flags.MODEL.name)

@@ -7,12 +7,18 @@ With a saved model and a set of TensorFlow Datasets:
     python tools/grow.py --model=small.keras --target_macs=50e6 \
         --dataset=cifar100 --data_dir=~/tensorflow_datasets --epochs=10
 
+Several targets make a family, one model for each, in folders of their own:
+
+    python tools/grow.py --model=mobilenet_v2 --target_macs=0.1e9,0.15e9,0.2e9
+
 Whole experiments are flagfiles, see flags/experiments/README.md:
 
     python tools/grow.py --flagfile=flags/experiments/mobilenet_v2_splitting_1.flags
 
 Writes to --workdir: grown.keras, saved_model/ (unless --noexport), history.json,
-growth.png, flags.txt, checkpoints/, and TensorBoard events under logs/.
+growth.png, flags.txt, checkpoints/, and TensorBoard events under logs/. Of a family
+the models go to stage-0.100G/ and so on, as each is finished, and family.json and
+family.png compare them.
 
 A job that was killed goes on with the same command and its --workdir. SIGTERM and
 SIGINT stop it after the step it is at, saved, with exit code 75; a second one at once.
@@ -62,6 +68,10 @@ def check() -> None:
     _program.require(model_flags.MODEL, "mobilenet_v1, mobilenet_v2 or a .keras file")
     if growing.GROW.value:
         _program.require(target.TARGET_MACS, "MACs per image, such as 0.2e9")
+        if growing.BASELINES.value and len(target.targets()) < 2:
+            raise _program.UsageError(
+                "--baselines: for a family only; give several --target_macs."
+            )
     elif target.TARGET_MACS.present:
         raise _program.UsageError("--nogrow does not go with --target_macs.")
     if devices.PROCESSES.value > 1:

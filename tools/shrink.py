@@ -55,6 +55,10 @@ def check() -> None:
     """
     _program.require(model_flags.MODEL, "a .keras file, mobilenet_v1 or mobilenet_v2")
     _program.require(target.TARGET_MACS, "MACs per image, such as 0.2e9")
+    if len(target.targets()) > 1:
+        raise _program.UsageError(
+            "--target_macs: a model shrinks to one target; give one number."
+        )
     if devices.PROCESSES.value > 1:
         _program.require(job.WORKDIR, "the folder that all processes share")
 

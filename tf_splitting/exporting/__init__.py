@@ -13,15 +13,24 @@ from tf_splitting.exporting.formats import (
     load_litert,
     load_saved_model,
 )
-from tf_splitting.exporting.reporting import plot_growth, width_table
+from tf_splitting.exporting.reporting import (
+    Curve,
+    metric_name,
+    plot_family,
+    plot_growth,
+    width_table,
+)
 
 __all__ = [
+    "Curve",
     "Served",
     "export_litert",
     "export_saved_model",
     "is_available",
     "load_litert",
     "load_saved_model",
+    "metric_name",
+    "plot_family",
     "plot_growth",
     "width_table",
 ]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_splitting.support import appearing, format_count, format_table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _TRAIN, _VALIDATION, _GREY = "#8fb8de", "#0b4f8a", "#8a8a8a"
 _NOT_METRICS = {"epoch", "round", "macs", "seconds", "images", "compute"}
@@ -68,13 +69,9 @@ def plot_growth(
     Example:
         >>> plot_growth(history.epochs, "growth.png", title="MobileNetV2")
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     metric = metric_name(epochs)
     quantities = [metric, "loss"] if metric else ["loss"]
-    figure = Figure(figsize=(11, 1.2 + 3.4 * len(quantities)), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = _figure(11, 1.2 + 3.4 * len(quantities))
     rows = figure.subplots(
         len(quantities), 2, sharey="row", sharex="col", squeeze=False
     )
@@ -84,7 +81,8 @@ def plot_growth(
         by_macs.set_ylabel(quantity)
         for axes in (by_macs, by_epoch):
             _decorate(axes)
-    _label_macs(rows[-1][0], epochs)
+    sizes = [epoch["macs"] for epoch in epochs]
+    _label_macs(rows[-1][0], sizes, sizes)
     _label_splits(rows[0][1], epochs)
     rows[-1][1].set_xlabel("epoch")
     rows[-1][1].xaxis.get_major_locator().set_params(integer=True)
@@ -92,10 +90,62 @@ def plot_growth(
     figure.legend(
         handles, labels, loc="outside upper right", ncols=len(labels), frameon=False
     )
-    if title:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
-    with appearing(path) as temporary:
-        figure.savefig(temporary, dpi=150)
+    _save(figure, path, title)
+
+
+class Curve(NamedTuple):
+    """Models that belong together, the smallest first.
+
+    Attributes:
+        label: what they are.
+        macs: of each.
+        values: what is drawn over them.
+    """
+
+    label: str
+    macs: Sequence[float]
+    values: Sequence[float]
+
+
+def plot_family(
+    curves: Sequence[Curve], path: str | Path, *, quantity: str, title: str = ""
+) -> None:
+    """Draws models of several sizes by their MACs, as a PNG file.
+
+    Args:
+        curves: the first stands out, and the MACs of its models are written out; one
+            model alone is a ring.
+        path: where the picture appears, whole or not at all.
+        quantity: what the curves' values are.
+        title: headline.
+
+    Example:
+        >>> members = Curve("grown", [1e8, 2e8], [0.61, 0.66])
+        >>> plot_family([members], "family.png", quantity="test accuracy")
+    """
+    figure = _figure(7.5, 4.6)
+    axes = figure.subplots()
+    axes.set_xscale("log")
+    for curve, colour in zip(curves, itertools.cycle([_VALIDATION, _GREY, _TRAIN])):
+        alone = len(curve.macs) == 1
+        axes.plot(
+            curve.macs,
+            curve.values,
+            "o" if alone else "o-",
+            color=colour,
+            label=curve.label,
+            linewidth=2,
+            markersize=8 if alone else 6,
+            markerfacecolor="white" if alone else colour,
+            zorder=3 if curve is curves[0] else 2,
+        )
+    _decorate(axes)
+    axes.set_ylabel(quantity)
+    every = [macs for curve in curves for macs in curve.macs]
+    named = [*curves[0].macs, *(c.macs[0] for c in curves if len(c.macs) == 1)]
+    _label_macs(axes, named, every)
+    axes.legend(frameon=False)
+    _save(figure, path, title)
 
 
 def _curves(
@@ -170,15 +220,37 @@ def _label_splits(axes: Axes, epochs: Sequence[Mapping[str, Any]]) -> None:
         )
 
 
-def _label_macs(axes: Axes, epochs: Sequence[Mapping[str, Any]]) -> None:
-    """Ticks at the MACs that the model had, where a log axis has none to spare."""
+def _label_macs(axes: Axes, named: Sequence[float], every: Sequence[float]) -> None:
+    """Ticks at some sizes, where a log axis has none to spare.
+
+    Args:
+        axes: to label.
+        named: MACs that get a tick.
+        every: MACs that are to be seen.
+    """
     from matplotlib.ticker import NullLocator
 
-    ticks = sorted({e["macs"] for e in epochs})
+    ticks = sorted({*named})
     axes.set_xticks(ticks, [format_count(macs) for macs in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlim(ticks[0] / 1.25, ticks[-1] * 1.25)
+    axes.set_xlim(min(every) / 1.25, max(every) * 1.25)
     axes.set_xlabel("multiply-accumulates per example (log scale)")
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _save(figure: Figure, path: str | Path, title: str) -> None:
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    with appearing(path) as temporary:
+        figure.savefig(temporary, dpi=150)
 
 
 def _decorate(axes: Axes) -> None:

@@ -185,7 +185,7 @@ class ComputeSchedule:
         spent = progress.spent / self.targets[-1]
         return (
             f"round {progress.round}/{planned}  epoch {progress.epoch}  "
-            f"budget {spent:.2f}/{self.training_epochs:g}"
+            f"budget {spent:.2f}/{self.training_epochs:.4g}"
         )
 
 

@@ -1,0 +1,173 @@
+"""A family next to each other, to its seed, and to the seed scaled by width."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import _devices
+import _job
+import _results
+import _workdir
+import keras
+from _events import EpochEvents
+from _family import Row, row_in, written
+from _stages import stage
+
+from flags import growing, program, widths
+from tf_splitting import (
+    GrowthHistory,
+    Member,
+    count_macs,
+    count_params,
+    scale,
+    train,
+)
+from tf_splitting.data import draw_sample
+from tf_splitting.exporting import Curve, metric_name, plot_family
+from tf_splitting.growing import MEASURED
+from tf_splitting.support import (
+    format_count,
+    format_seconds,
+    format_table,
+    placement_of,
+    write_text_atomically,
+)
+from tf_splitting.training import divide, reestimate_batch_statistics
+
+FAMILY, PICTURE = "family.json", "family.png"
+SCALED, SCALED_FILE = "scaled", "scaled.keras"
+
+
+def report(job: _job.Setting) -> None:
+    """Makes the baselines asked for, writes the comparison, and prints it."""
+    members = job.history.members
+    seed = _seed(job)
+    if growing.BASELINES.value:
+        for member in members:
+            _make_baseline(member, job)
+    if not _devices.is_chief():
+        return
+    folders = [job.folder / stage(member.target_macs) for member in members]
+    grown = [row_in(folder) for folder in folders]
+    scaled = [row_in(f / SCALED) for f in folders if growing.BASELINES.value]
+    _write(job, seed, grown, scaled)
+    print(f"\n{table([seed, *grown, *scaled])}\n")
+    history, largest = job.history, grown[-1].macs
+    whole = _results.spent(history.compute, history.seconds, largest, job.images)
+    alone = format_count(sum(row.compute for row in grown))
+    print(f"training of the whole job: {whole}")
+    print(f"each member by itself would have taken {alone} MACs x images in all")
+    names = sorted(p.name for p in job.folder.iterdir() if not p.name.startswith("."))
+    print(f"in {job.folder}: {', '.join(names)}")
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows as text: cost, metrics, milliseconds for an image, training."""
+    metrics = list(dict.fromkeys(name for row in rows for name in row.metrics))
+    runtimes = list(dict.fromkeys(name for row in rows for name in row.latency))
+    lines = [
+        (
+            "",
+            "MACs",
+            "params",
+            *metrics,
+            *(f"{name} ms" for name in runtimes),
+            "compute",
+            "time",
+        )
+    ]
+    for row in rows:
+        lines.append(
+            (
+                row.name,
+                format_count(row.macs),
+                format_count(row.params),
+                *(_number(row.metrics.get(name), 4) for name in metrics),
+                *(_number(row.latency.get(name), 2) for name in runtimes),
+                format_count(row.compute),
+                format_seconds(row.seconds),
+            )
+        )
+    return format_table(lines)
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def _seed(job: _job.Setting) -> Row:
+    """The seed as it was before it grew."""
+    epochs = [epoch for epoch in job.history.epochs if epoch["round"] == 0]
+    if epochs:
+        last = epochs[-1]
+        metrics = {k.removeprefix("val_"): last[k] for k in last if k[:4] == "val_"}
+    else:
+        test = divide(job.images.test, placement_of(job.model))
+        metrics = job.model.evaluate(test, verbose=0, return_dict=True)
+    return Row(
+        "the seed",
+        count_macs(job.model),
+        count_params(job.model),
+        metrics,
+        {},
+        sum(epoch["compute"] for epoch in epochs),
+        sum(epoch["seconds"] for epoch in epochs),
+    )
+
+
+def _make_baseline(member: Member, job: _job.Setting) -> None:
+    """Trains the seed, scaled by width, with what has gone into a member."""
+    name, target = f"{SCALED}-{member.target_macs:.15g}", member.target_macs
+    keras.utils.set_random_seed(program.SEED.value)
+    multiple = widths.WIDTH_MULTIPLE.value
+    model = scale(job.model, target_macs=target, width_multiple=multiple)
+    passes = member.compute / count_macs(model) / job.images.train_size
+    chief, history = _devices.is_chief(), GrowthHistory()
+    if chief:
+        print(f"scaled to {format_count(target)} MACs, to compare with:", flush=True)
+    train(
+        model,
+        job.images,
+        training_epochs=passes,
+        **{
+            **job.common,
+            "history": history,
+            "checkpoint_dir": job.folder / _workdir.CHECKPOINTS / name,
+            "callbacks": [EpochEvents(job.folder / _results.LOGS / name, history)]
+            if chief
+            else [],
+        },
+    )
+    # Few steps leave moving statistics behind the weights. Growth has estimated those
+    # of members anew at every split.
+    sample = draw_sample(job.images, size=MEASURED, seed=program.SEED.value)
+    reestimate_batch_statistics(model, sample)
+    folder = job.folder / stage(target) / SCALED
+    name = f"scaled to {format_count(target)}"
+    written(model, name, history, folder, SCALED_FILE, job)
+
+
+def _write(
+    job: _job.Setting, seed: Row, grown: Sequence[Row], scaled: Sequence[Row]
+) -> None:
+    about = {
+        "seed": asdict(seed),
+        "grown": [asdict(row) for row in grown],
+        "scaled": [asdict(row) for row in scaled],
+        "compute": job.history.compute,
+        "seconds": job.history.seconds,
+    }
+    metric = metric_name([dict.fromkeys(seed.metrics, 0.0)]) or "loss"
+    rows = {"grown": grown, "scaled, with as much training": scaled, "seed": [seed]}
+    curves = [
+        Curve(label, [r.macs for r in its], [r.metrics[metric] for r in its])
+        for label, its in rows.items()
+        if its
+    ]
+    with _job.told_of_a_full_disk(job.folder):
+        job.history.save(job.folder / _results.HISTORY)
+        write_text_atomically(job.folder / FAMILY, json.dumps(about, indent=1))
+        title = f"{job.model.name} on {job.images.name}"
+        plot_family(
+            curves, job.folder / PICTURE, quantity=f"test {metric}", title=title
+        )

@@ -1,0 +1,126 @@
+"""The folders of a family's members, and what is written to them."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import _devices
+import _job
+import _results
+import keras
+import numpy as np
+from _events import Events
+from _latency import median_milliseconds
+from _stages import GROWN, stage
+
+from tf_splitting import GrowthHistory, Member, count_macs, count_params
+from tf_splitting.exporting import load_litert, load_saved_model
+from tf_splitting.models import read_model
+from tf_splitting.support import (
+    format_count,
+    make_directory,
+    placement_of,
+    write_text_atomically,
+)
+from tf_splitting.training import divide
+
+ROW = "report.json"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What there is to say of a model.
+
+    Attributes:
+        name: what it is.
+        macs, params: of the model.
+        metrics: loss and metrics on the test images.
+        latency: milliseconds for one image, by runtime.
+        compute: training, in MACs times images.
+        seconds: training.
+    """
+
+    name: str
+    macs: int
+    params: int
+    metrics: dict[str, float]
+    latency: dict[str, float]
+    compute: float
+    seconds: float
+
+
+def write_member(model: keras.Model, member: Member, job: _job.Setting) -> None:
+    """Writes a member, as soon as it is finished; all processes are to call it."""
+    folder = job.folder / stage(member.target_macs)
+    name = f"grown to {format_count(member.target_macs)}"
+    path = job.history.path_to(member)
+    row = written(model, name, path, folder, GROWN, job)
+    if row is not None:
+        curve = {f"family/{name}": value for name, value in row.metrics.items()}
+        Events(job.folder / _results.LOGS / "family").add(row.macs, curve)
+
+
+def written(
+    model: keras.Model,
+    name: str,
+    history: GrowthHistory,
+    folder: Path,
+    file: str,
+    job: _job.Setting,
+) -> Row | None:
+    """Tests a model, writes it with its row, and says so; unless it is there already.
+
+    Args:
+        model: finished.
+        name: of its row.
+        history: what led to it.
+        folder: where everything goes.
+        file: name of the model's file.
+        job: that it comes from.
+
+    Returns:
+        The row, if it is new.
+    """
+    test = divide(job.images.test, placement_of(model))
+    metrics = model.evaluate(test, verbose=0, return_dict=True)
+    if not _devices.is_chief():
+        return None
+    with _job.told_of_a_full_disk(job.folder):
+        make_directory(folder)
+        _results.write(model, job.images, history, folder, file)
+        if (folder / ROW).exists():
+            return None
+        row = Row(
+            name,
+            count_macs(model),
+            count_params(model),
+            {key: float(value) for key, value in metrics.items()},
+            _latency(model, folder, file, job),
+            history.compute,
+            history.seconds,
+        )
+        write_text_atomically(folder / ROW, json.dumps(asdict(row), indent=1))
+    words = ", ".join(f"{key} {value:.4f}" for key, value in row.metrics.items())
+    print(f"{name} MACs: {words} on the test images; in {folder}", flush=True)
+    return row
+
+
+def row_in(folder: Path) -> Row:
+    """The row of a model that was written."""
+    return Row(**json.loads((folder / ROW).read_text()))
+
+
+def _latency(
+    model: keras.Model, folder: Path, file: str, job: _job.Setting
+) -> dict[str, float]:
+    """Milliseconds for one image, in each runtime there is a file for."""
+    image = np.asarray(next(iter(job.images.test))[0])[:1]
+    if placement_of(model).processes > 1:
+        # What all processes hold together cannot compute in one.
+        model = read_model(folder / file)
+    runtimes = {"Keras": model.predict_on_batch}
+    if (folder / _results.SAVED_MODEL).exists():
+        runtimes["SavedModel"] = load_saved_model(folder / _results.SAVED_MODEL).run
+    if (folder / _results.LITERT).exists():
+        runtimes["LiteRT"] = load_litert(folder / _results.LITERT)
+    return {name: median_milliseconds(run, image) for name, run in runtimes.items()}
