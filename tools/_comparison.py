@@ -144,7 +144,7 @@ def _make_baseline(member: Member, job: _job.Setting) -> None:
     reestimate_batch_statistics(model, sample)
     folder = job.folder / stage(target) / SCALED
     name = f"scaled to {format_count(target)}"
-    written(model, name, history, folder, SCALED_FILE, job)
+    written(model, name, history, folder, SCALED_FILE, job, exports=False)
 
 
 def _write(

@@ -67,6 +67,8 @@ def written(
     folder: Path,
     file: str,
     job: _job.Setting,
+    *,
+    exports: bool = True,
 ) -> Row | None:
     """Tests a model, writes it with its row, and says so; unless it is there already.
 
@@ -77,6 +79,7 @@ def written(
         folder: where everything goes.
         file: name of the model's file.
         job: that it comes from.
+        exports: whether other formats are written that were asked for.
 
     Returns:
         The row, if it is new.
@@ -87,7 +90,7 @@ def written(
         return None
     with _job.told_of_a_full_disk(job.folder):
         make_directory(folder)
-        _results.write(model, job.images, history, folder, file)
+        _results.write(model, job.images, history, folder, file, exports=exports)
         if (folder / ROW).exists():
             return None
         row = Row(

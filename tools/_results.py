@@ -43,6 +43,8 @@ def write(
     history: GrowthHistory,
     folder: Path,
     name: str,
+    *,
+    exports: bool = True,
 ) -> None:
     """Writes the history, the model, the picture and, if asked for, exports.
 
@@ -55,6 +57,7 @@ def write(
         history: of the job.
         folder: where everything goes.
         name: of the model's file.
+        exports: whether other formats are written that were asked for.
 
     Raises:
         OSError: the disk does not take one of them; those before it are there.
@@ -73,7 +76,7 @@ def write(
     missing = [
         (folder / file, export)
         for file, (flag, export) in wanted.items()
-        if flag.value and is_available() and not (folder / file).exists()
+        if exports and flag.value and is_available() and not (folder / file).exists()
     ]
     if not missing:
         return

@@ -29,6 +29,7 @@ class Arm:
         seeds: how many are run at the best rate.
         rates: the grid to begin with; one rate alone is taken as it is.
         tuning_seeds: that rates are compared by.
+        member: of a family's runs, the one that is measured.
         found_by: an arm whose widths, seed by seed, are trained from scratch.
     """
 
@@ -37,6 +38,7 @@ class Arm:
     seeds: int = 5
     rates: tuple[float, ...] = FIRST_RATES
     tuning_seeds: tuple[int, ...] = TUNING_SEEDS
+    member: int | None = None
     found_by: Arm | None = None
 
     def runs(self, results: Results) -> Iterator[Spec]:
@@ -57,7 +59,10 @@ class Arm:
         if rate is None:
             return []
         specs = self._specs(results, rate, range(self.seeds))
-        return [results[spec.key] for spec in specs if spec.key in results]
+        runs = [results[spec.key] for spec in specs if spec.key in results]
+        if self.member is None:
+            return runs
+        return [{**run, **run["members"][self.member]} for run in runs]
 
     def _specs(self, results: Results, rate: float, seeds: Sequence[int]) -> list[Spec]:
         """The runs at a rate, but for those whose widths are not known yet."""

@@ -32,6 +32,10 @@ class Network:
 
     def build(self, widths: Sequence[int]) -> keras.Model:
         """A model of these widths, not compiled."""
+        if self.name == "paper":
+            return tf_splitting.models.mobilenet_v1(
+                SHAPE, CLASSES, widths=widths, dropout=0.0, bn_momentum=0.9
+            )
         inputs = keras.Input(SHAPE)
         x = layers.Rescaling(1 / 127.5, -1)(inputs)
         x = {"eight": _separable, "vgg": _pairs}[self.name](x, widths)
@@ -105,6 +109,13 @@ NETWORKS = {
                 "behind": (4, 4, 6, 8, 16, 24, 48, 64),
             },
             target_macs=1.5e6,
+            batch_size=64,
+        ),
+        # All of MobileNetV1, from the paper's seed for CIFAR-100.
+        Network(
+            "paper",
+            {"tapered": (8, 8, 8, 8, 16, 16, *[24] * 6, 32, 32)},
+            target_macs=4.4e6,
             batch_size=64,
         ),
         Network(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 import time
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -35,7 +36,7 @@ class Spec:
 
     Attributes:
         arm: "scaled": the proportions of `shape` or `widths` trained from scratch at
-            the target; "grown": from the seed; "shrunk": from these proportions at a
+            the target; "grown": from the seed; "family": to several sizes; "shrunk": from these proportions at a
             larger size; "reallocated": the same as "scaled", its neurons exchanged.
         rate: of Adam.
         seed: of weights, order of the images, crops and growth.
@@ -45,6 +46,8 @@ class Spec:
         widths: proportions that "scaled" has in place of the shape's.
         batch_size: in place of the network's.
         size: share of the target that "scaled" is scaled to, and "shrunk" starts at.
+        sizes: of a family, shares of the target; each member has the budget, as epochs
+            of itself.
         trained: whether the seed is trained already, which is not counted.
         growth: arguments of `grow` and of `RATES`; of `reallocate`; or of `shrink`,
             whose estimator is one of `ESTIMATORS`.
@@ -59,13 +62,18 @@ class Spec:
     widths: tuple[float, ...] = ()
     batch_size: int | None = None
     size: float = 1.0
+    sizes: tuple[float, ...] = ()
     trained: bool = False
     growth: dict[str, Any] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
         """The specification as text."""
-        return json.dumps(asdict(self), sort_keys=True)
+        own = asdict(self)
+        if not self.sizes:
+            # Runs were written down before there were families.
+            del own["sizes"]
+        return json.dumps(own, sort_keys=True)
 
     @property
     def told(self) -> str:
@@ -123,10 +131,11 @@ def measure(spec: Spec, cifar: Cifar) -> dict[str, Any]:
             **spec.growth,
         )
     else:
+        targets = [size * network.target_macs for size in spec.sizes]
         model = tf_splitting.grow(
             model,
             images,
-            target_macs=network.target_macs,
+            target_macs=targets or network.target_macs,
             training_epochs=spec.budget,
             history=history,
             seed=spec.seed,
@@ -135,25 +144,44 @@ def measure(spec: Spec, cifar: Cifar) -> dict[str, Any]:
             **{k: v for k, v in spec.growth.items() if k not in RATES},
         )
     seconds = time.perf_counter() - start
+    if spec.sizes:
+        members = [
+            {**_result(m, cifar), "compute": part.compute, "seconds": part.seconds}
+            for m, part in zip(model, history.members, strict=True)
+        ]
+        about: dict[str, Any] = {"members": members}
+        # What rates are compared by.
+        about["held_out"] = {
+            name: statistics.mean(member["held_out"][name] for member in members)
+            for name in ("loss", "accuracy")
+        }
+    else:
+        about = _result(model, cifar)
     return {
         "spec": asdict(spec),
+        **about,
+        "compute": history.compute,
+        "seconds": seconds,
+        "rounds": [asdict(record) for record in history.rounds],
+        "phases": _phases(history),
+    }
+
+
+def _result(model: keras.Model, cifar: Cifar) -> dict[str, Any]:
+    return {
         "held_out": _measured(model, *cifar.held_out),
         # For the tables alone: nothing is chosen by it.
         "test": _measured(model, *cifar.test),
-        "compute": history.compute,
-        "seconds": seconds,
         "macs": tf_splitting.count_macs(model),
         "params": tf_splitting.count_params(model),
         "widths": widths_of(model),
-        "rounds": [asdict(record) for record in history.rounds],
-        "phases": _phases(history),
     }
 
 
 def _seed(spec: Spec, network: Network, images: Augmented) -> keras.Model:
     """The compiled model that a run starts from."""
     widths = network.seeds[spec.shape]
-    if spec.arm != "grown":
+    if spec.arm not in ("grown", "family"):
         widths = _scaled(spec.network, spec.widths or widths, spec.size)
     model = network.build(widths)
     if spec.trained:

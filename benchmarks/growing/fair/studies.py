@@ -228,6 +228,45 @@ def long(arm: Arm, seeds: int = 3) -> Arm:
     return replace(arm, spec=spec, seeds=seeds, tuning_seeds=(0,))
 
 
+# A family's sizes, as shares of the largest.
+SIZES = (0.25, 0.4, 0.63, 1.0)
+# What it takes of the compute that its members would take if each were grown alone.
+SHARED = 0.75
+
+
+def family(network: str = "eight", epochs: float = 2.4) -> dict[str, list[Arm]]:
+    """For each size: scaled, with the compute of the family's member; the member;
+    scaled, so that all sizes together take what the family does; and with more.
+
+    Args:
+        network: of `NETWORKS`.
+        epochs: training of each, as epochs of itself.
+    """
+    growth = {**SCHEDULE, "rounds": 1, "method": "splitting"}
+    spec = Spec("family", 0.0, network=network, budget=epochs, sizes=SIZES)
+    grown = Arm("", replace(spec, growth=growth), seeds=3, tuning_seeds=(0,))
+    studies = {}
+    for number, size in enumerate(SIZES):
+        spec = Spec("scaled", 0.0, network=network, size=size, budget=epochs * size)
+        alone = Arm("scaled, as much for each", spec, seeds=3, tuning_seeds=(0,))
+        name = "family" if network == "eight" else f"family of {network}"
+        studies[f"{name}, {size:.0%}"] = [
+            alone,
+            replace(grown, name="member of the family", member=number),
+            *(
+                once(
+                    replace(
+                        alone,
+                        name=f"scaled, {times:g} times that",
+                        spec=replace(spec, budget=times * spec.budget),
+                    )
+                )
+                for times in (SHARED, 2, 4)
+            ),
+        ]
+    return studies
+
+
 BUDGETS = (0.6, 1.2)
 CURVE = at_budgets(BUDGETS)
 VGG = of_network("vgg")
@@ -285,6 +324,8 @@ STUDIES: dict[str, list[Arm]] = {
         for shape in ("flat", "front", "behind")
     },
     "trained schedules": scheduled(TRAINED_SCHEDULES, trained=True),
+    **family(),
+    **family("paper", 6.0),
 }
 # Studies whose arms are redistributions, and those who found widths of that shape.
 WORTH: dict[str, tuple[list[Arm], list[Arm]]] = {
