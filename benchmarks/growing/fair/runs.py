@@ -36,8 +36,9 @@ class Spec:
 
     Attributes:
         arm: "scaled": the proportions of `shape` or `widths` trained from scratch at
-            the target; "grown": from the seed; "family": to several sizes; "shrunk": from these proportions at a
-            larger size; "reallocated": the same as "scaled", its neurons exchanged.
+            the target; "grown": from the seed; "family": to several sizes; "shrunk":
+            from these proportions at a larger size; "reallocated": the same as
+            "scaled", its neurons exchanged.
         rate: of Adam.
         seed: of weights, order of the images, crops and growth.
         budget: training compute, as epochs of a network of the target's MACs.

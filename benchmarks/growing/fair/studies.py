@@ -234,13 +234,16 @@ SIZES = (0.25, 0.4, 0.63, 1.0)
 SHARED = 0.75
 
 
-def family(network: str = "eight", epochs: float = 2.4) -> dict[str, list[Arm]]:
-    """For each size: scaled, with the compute of the family's member; the member;
-    scaled, so that all sizes together take what the family does; and with more.
+def family(
+    network: str, epochs: float, times: tuple[float, ...]
+) -> dict[str, list[Arm]]:
+    """For each size: scaled, with the compute of the family's member; the member; and
+    scaled, with less and with more.
 
     Args:
         network: of `NETWORKS`.
         epochs: training of each, as epochs of itself.
+        times: how much less and more.
     """
     growth = {**SCHEDULE, "rounds": 1, "method": "splitting"}
     spec = Spec("family", 0.0, network=network, budget=epochs, sizes=SIZES)
@@ -257,11 +260,11 @@ def family(network: str = "eight", epochs: float = 2.4) -> dict[str, list[Arm]]:
                 once(
                     replace(
                         alone,
-                        name=f"scaled, {times:g} times that",
-                        spec=replace(spec, budget=times * spec.budget),
+                        name=f"scaled, {factor:g} times that",
+                        spec=replace(spec, budget=factor * spec.budget),
                     )
                 )
-                for times in (SHARED, 2, 4)
+                for factor in times
             ),
         ]
     return studies
@@ -324,8 +327,8 @@ STUDIES: dict[str, list[Arm]] = {
         for shape in ("flat", "front", "behind")
     },
     "trained schedules": scheduled(TRAINED_SCHEDULES, trained=True),
-    **family(),
-    **family("paper", 6.0),
+    **family("eight", 2.4, (SHARED, 2, 4)),
+    **family("paper", 6.0, (SHARED, 2)),
 }
 # Studies whose arms are redistributions, and those who found widths of that shape.
 WORTH: dict[str, tuple[list[Arm], list[Arm]]] = {
