@@ -63,6 +63,19 @@ def test_rows_of_a_table_train_equally_long(jobs):
         assert values["dataset"] == "imagenet2012", name
 
 
+def test_a_family_has_the_budgets_of_its_rows(jobs):
+    for version, rows in ((1, range(1, 5)), (2, range(1, 4))):
+        family = jobs[f"mobilenet_v{version}_family"]
+        alone = [jobs[f"mobilenet_v{version}_splitting_{row}"] for row in rows]
+        assert family["target_macs"] == [row["target_macs"] for row in alone]
+        # The largest trains as long as by itself.
+        assert len(alone) * family["epochs"] + family["final_epochs"] == 120
+        own = {"target_macs", "rounds", "final_epochs", "flagfile"}
+        for row in alone:
+            same = {name: value for name, value in row.items() if name not in own}
+            assert {**family, **same} == family
+
+
 def test_the_readme_names_the_published_budgets(jobs):
     readme = (EXPERIMENTS / "README.md").read_text()
     for name in ROWS:
