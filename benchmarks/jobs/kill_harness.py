@@ -8,6 +8,7 @@ which let it save first. Every job has to end with the weights, optimizer state 
 history of the one that was left alone, bit by bit.
 
     python benchmarks/jobs/kill_harness.py --kills 100
+    python benchmarks/jobs/kill_harness.py --kills 50 --family   # of three members
 
 Exits with 1 if any job ended otherwise, or did not come back.
 """
@@ -34,9 +35,9 @@ import numpy as np
 from shared import Runs, parser_of
 
 ROOT = Path(__file__).resolve().parents[2]
+ONE = ("--target_macs=120e3", "--rounds=2")
+FAMILY = ("--target_macs=50e3,80e3,120e3", "--rounds=1")
 FLAGS = (
-    "--target_macs=120e3",
-    "--rounds=2",
     "--epochs=2",
     "--final_epochs=2",
     "--train_limit=96",
@@ -71,6 +72,9 @@ WRITING = {
     ".saved_model.*": "exporting",
     ".growth.png.*": "writing the picture",
     ".history.json.*": "writing the history",
+    "checkpoints/member-*/.checkpoint-*": "saving a branch",
+    "stage-*/.*": "writing a member",
+    ".family.*": "writing the comparison",
 }
 # How the last line of output begins, and what runs behind it.
 AFTER = {
@@ -83,6 +87,8 @@ AFTER = {
     "round": "training or estimating",
     "layer": "finishing",
     "test:": "finishing",
+    "member": "training a branch",
+    "grown to": "training or estimating",
 }
 # Stopped by a signal and saved; interrupted before there was anything to save.
 STOPPED, INTERRUPTED = 75, 130
@@ -93,6 +99,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=100, help="with SIGKILL, at least")
     parser.add_argument("--stops", type=int, default=20, help="SIGTERM and SIGINT")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--family", action="store_true", help="jobs of several targets")
     return parser.parse_args()
 
 
@@ -102,10 +109,14 @@ class Harness:
     Args:
         folder: for workdirs and the model.
         generator: of moments.
+        flags: of the job.
     """
 
-    def __init__(self, folder: Path, generator: random.Random) -> None:
+    def __init__(
+        self, folder: Path, generator: random.Random, flags: tuple[str, ...]
+    ) -> None:
         self._folder = folder
+        self._flags = flags
         self._generator = generator
         self._model = folder / "small.keras"
         subprocess.run(
@@ -166,7 +177,8 @@ class Harness:
     ) -> tuple[int, str | None]:
         """Runs the command: its exit code, and where it was stopped, if it was."""
         tool = [sys.executable, str(ROOT / "tools" / "grow.py")]
-        command = [*tool, f"--model={self._model}", f"--workdir={workdir}", *FLAGS]
+        command = [*tool, f"--model={self._model}", f"--workdir={workdir}"]
+        command += self._flags
         with tempfile.TemporaryFile() as output:
             process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
             if stop is not None:
@@ -226,27 +238,40 @@ def place_of(workdir: Path, output: str) -> str:
 def outcome(workdir: Path) -> dict[str, Any]:
     """What a finished job has left: arrays by name, and its history without seconds."""
     history = json.loads((workdir / "history.json").read_text())
-    for record in (*history["epochs"], *history["rounds"]):
-        del record["seconds"]
-    newest = max((workdir / "checkpoints").glob("checkpoint-*"))
+    members = history["members"]
+    for one in (history, *members):
+        for record in (*one["epochs"], *one["rounds"]):
+            del record["seconds"]
+    for member in members:
+        del member["seconds"]
     arrays: dict[str, np.ndarray] = {}
-    for name in ("weights.npz", "optimizer.npz"):
-        with np.load(newest / name) as file:
-            arrays.update({f"{name}/{key}": file[key] for key in file.files})
-    unpacked = workdir / "unpacked"
-    shutil.unpack_archive(workdir / "grown.keras", unpacked, "zip")
+    folder = workdir / "checkpoints"
+    for kept in (folder, *folder.glob("member-*")):
+        newest = max(kept.glob("checkpoint-*"))
+        for name in ("weights.npz", "optimizer.npz"):
+            with np.load(newest / name) as file:
+                where = f"{kept.name}/{name}"
+                arrays.update({f"{where}/{key}": file[key] for key in file.files})
+    grown = [*workdir.glob("grown.keras"), *workdir.glob("stage-*/grown.keras")]
+    for path in grown:
+        unpacked = path.with_name("unpacked")
+        shutil.unpack_archive(path, unpacked, "zip")
+        with h5py.File(unpacked / "model.weights.h5") as file:
+            arrays.update(datasets_in(file, path.parent.name if members else ""))
+    exported = [(p.parent / "saved_model" / "saved_model.pb").exists() for p in grown]
+    return {"arrays": arrays, "history": history, "exported": exported}
 
-    def keep(name: str, item: Any) -> None:
+
+def datasets_in(file: h5py.File, name: str) -> dict[str, np.ndarray]:
+    """The arrays of a file, by their places in it behind a name."""
+    found = {}
+
+    def keep(place: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset):
-            arrays[f"grown.keras/{name}"] = item[()]
+            found[f"{name}/{place}"] = item[()]
 
-    with h5py.File(unpacked / "model.weights.h5") as file:
-        file.visititems(keep)
-    return {
-        "arrays": arrays,
-        "history": history,
-        "exported": (workdir / "saved_model" / "saved_model.pb").exists(),
-    }
+    file.visititems(keep)
+    return found
 
 
 def alike(one: dict[str, Any], other: dict[str, Any]) -> bool:
@@ -288,7 +313,8 @@ def main() -> None:
     arguments = parse()
     runs, failed = Runs(arguments.output), 0
     with tempfile.TemporaryDirectory() as folder:
-        harness = Harness(Path(folder), random.Random(arguments.seed))
+        flags = (*FLAGS, *(FAMILY if arguments.family else ONE))
+        harness = Harness(Path(folder), random.Random(arguments.seed), flags)
         losses = " ".join(f"{loss:.4f}" for loss in harness.losses)
         print(f"uninterrupted: {harness.seconds:.0f} s, losses {losses}", flush=True)
         for title, kinds, wanted in (
@@ -303,7 +329,7 @@ def main() -> None:
                 print(f"  {count:3d} {place}")
             runs.add(
                 {
-                    "what": title,
+                    "what": f"{title} of a family" if arguments.family else title,
                     "stopped": places.total(),
                     "jobs": len(jobs),
                     "same": same,

@@ -196,7 +196,7 @@ def test_lines_tell_the_time_left_of_the_whole_job(capsys):
     run(TARGETS[:2], verbose=1, epochs=0, final_epochs=1)
     lines = [line for line in capsys.readouterr().out.splitlines() if " left" in line]
     member, last = lines
-    assert member.startswith("the member of 192 MACs  round 1/1  epoch 1/1")
+    assert member.startswith("member of 192 MACs  round 1/1  epoch 1/1")
     assert not member.endswith("  0s left")
     assert last.startswith("round 2/2")
     assert last.endswith("  0s left")

@@ -58,7 +58,7 @@ def run_family(
     with opened_job(model, dataset, arguments, whole) as parts:
         branches = []
         for target, schedule in zip(arguments.targets, to_members):
-            name = f"the member of {format_count(target)} MACs"
+            name = f"member of {format_count(target)} MACs"
             alone = replace(arguments, target_macs=target, on_member=None, history=None)
             job = Job(name=name, **parts.of(alone, schedule, f"member-{target:.15g}"))
             grown = len(schedule.targets) - arguments.reallocations

@@ -67,8 +67,8 @@ class Trunk(Job):
         """See `Job`; at its end the last member is finished too."""
         result = super().work(model)
         path = replace(self.history, members=[])
-        counts = len(path.rounds), len(path.epochs)
-        member = _member(result, self.target, path, *counts)
+        rounds, epochs = len(path.rounds), len(path.epochs)
+        member = _member(result, self.target, path, rounds, epochs)
         self.history.members.append(member)
         self._hand_out(result, member)
         return result
@@ -92,7 +92,7 @@ class Trunk(Job):
             resumed = branch.job.resume(seed)
             if resumed is None:
                 raise CheckpointError(
-                    f"The job in {self.saved} has finished its {branch.job.name}, but "
+                    f"The job in {self.saved} has finished the {branch.job.name}, but "
                     "nothing is saved of that any more. Bring its folder back, or give "
                     "another checkpoint_dir to start over."
                 )
@@ -113,13 +113,10 @@ class Trunk(Job):
             state = get_random_state()
             finished = self._finished(branch, model)
             path = branch.job.history
-            first_round, first_epoch = (
-                len(self.history.rounds),
-                len(self.history.epochs),
-            )
-            member = _member(finished, branch.target, path, first_round, first_epoch)
-            member.rounds = path.rounds[first_round:]
-            member.epochs = path.epochs[first_epoch:]
+            rounds, epochs = len(self.history.rounds), len(self.history.epochs)
+            member = _member(finished, branch.target, path, rounds, epochs)
+            member.rounds = path.rounds[rounds:]
+            member.epochs = path.epochs[epochs:]
             self.history.members.append(member)
             self._hand_out(finished, member)
             set_random_state(state)
@@ -140,8 +137,11 @@ class Trunk(Job):
         # Making it has drawn seeds, which a job to this target alone would not.
         set_random_state(state)
         self.history.branch, self._running = job.history, job
-        finished = job.work(copy)
-        self.history.branch = self._running = None
+        try:
+            finished = job.work(copy)
+        finally:
+            self.history.branch = None
+        self._running = None
         return finished
 
     def _left(self, model: keras.Model) -> float:
