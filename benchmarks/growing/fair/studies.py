@@ -321,7 +321,7 @@ STUDIES: dict[str, list[Arm]] = {
     "shares": scheduled(SHARES, 1.2e-2),
     "shares, slower": scheduled(SHARES),
     "pruned": [SCALED, *(shrunk("second order", size) for size in (2.0, 4.0))],
-    "pruned by": [once(shrunk(estimator, 2.0), 6e-3) for estimator in ESTIMATORS],
+    "pruned by": [shrunk(estimator, 2.0) for estimator in ESTIMATORS],
     **{
         f"reallocated {shape}": [scaled(shape=shape), reallocated(shape=shape)]
         for shape in ("flat", "front", "behind")
