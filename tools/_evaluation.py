@@ -49,7 +49,7 @@ class Figures(NamedTuple):
 def run() -> None:
     """Evaluates the model or the family that the flags name."""
     path = Path(model_flags.MODEL.value)
-    if members := stages(path):
+    if os.path.isdir(path) and (members := stages(path)):
         _evaluate_family(path, members)
         return
     candidate = _load(path)
