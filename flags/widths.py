@@ -8,7 +8,7 @@ ROUNDS = flags.DEFINE_integer(
     "rounds",
     2,
     "Number of changes; to grow or shrink, 0 is for as many as the ratio of a round "
-    "takes: 2 or 1.5.",
+    "takes: 2 or 1.5. To grow to several targets, on the way to each; default then: 0.",
     lower_bound=0,
     upper_bound=1000,
 )

@@ -70,10 +70,17 @@ def _growth() -> dict[str, Any]:
     """The arguments of `grow` that the flags say."""
     return {
         **_job.given(GrowArguments),
-        "rounds": widths.ROUNDS.value or None,
+        "rounds": _rounds(),
         "max_widths": adding.MAX_WIDTH.value,
         "estimator": _estimator(),
     }
+
+
+def _rounds() -> int | None:
+    """Rounds on the way to each target; None: as many as the ratio of one takes."""
+    if len(target.targets()) > 1 and not widths.ROUNDS.present:
+        return None
+    return widths.ROUNDS.value or None
 
 
 def _estimator() -> Estimator | None:
