@@ -10,7 +10,7 @@ import _results
 import _workdir
 import keras
 from _events import EpochEvents
-from _family import Row, row_in, written
+from _family import ROW, SEED, Row, row_in, written
 from _stages import stage
 
 from flags import growing, program, widths
@@ -18,7 +18,6 @@ from tf_splitting import (
     GrowthHistory,
     Member,
     count_macs,
-    count_params,
     scale,
     train,
 )
@@ -29,10 +28,9 @@ from tf_splitting.support import (
     format_count,
     format_seconds,
     format_table,
-    placement_of,
     write_text_atomically,
 )
-from tf_splitting.training import divide, reestimate_batch_statistics
+from tf_splitting.training import reestimate_batch_statistics
 
 FAMILY, PICTURE = "family.json", "family.png"
 SCALED, SCALED_FILE = "scaled", "scaled.keras"
@@ -41,15 +39,15 @@ SCALED, SCALED_FILE = "scaled", "scaled.keras"
 def report(job: _job.Setting) -> None:
     """Makes the baselines asked for, writes the comparison, and prints it."""
     members = job.history.members
-    seed = _seed(job)
     if growing.BASELINES.value:
         for member in members:
             _make_baseline(member, job)
     if not _devices.is_chief():
         return
     folders = [job.folder / stage(member.target_macs) for member in members]
-    grown = [row_in(folder) for folder in folders]
-    scaled = [row_in(f / SCALED) for f in folders if growing.BASELINES.value]
+    seed = row_in(job.folder / SEED)
+    grown = [row_in(folder / ROW) for folder in folders]
+    scaled = [row_in(f / SCALED / ROW) for f in folders if growing.BASELINES.value]
     _write(job, seed, grown, scaled)
     print(f"\n{table([seed, *grown, *scaled])}\n")
     history, largest = job.history, grown[-1].macs
@@ -93,26 +91,6 @@ def table(rows: Sequence[Row]) -> str:
 
 def _number(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}f}"
-
-
-def _seed(job: _job.Setting) -> Row:
-    """The seed as it was before it grew."""
-    epochs = [epoch for epoch in job.history.epochs if epoch["round"] == 0]
-    if epochs:
-        last = epochs[-1]
-        metrics = {k.removeprefix("val_"): last[k] for k in last if k[:4] == "val_"}
-    else:
-        test = divide(job.images.test, placement_of(job.model))
-        metrics = job.model.evaluate(test, verbose=0, return_dict=True)
-    return Row(
-        "the seed",
-        count_macs(job.model),
-        count_params(job.model),
-        metrics,
-        {},
-        sum(epoch["compute"] for epoch in epochs),
-        sum(epoch["seconds"] for epoch in epochs),
-    )
 
 
 def _make_baseline(member: Member, job: _job.Setting) -> None:

@@ -24,7 +24,7 @@ from tf_splitting.support import (
 )
 from tf_splitting.training import divide
 
-ROW = "report.json"
+ROW, SEED = "report.json", "seed.json"
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,8 @@ class Row:
 
 def write_member(model: keras.Model, member: Member, job: _job.Setting) -> None:
     """Writes a member, as soon as it is finished; all processes are to call it."""
+    if member is job.history.members[0]:
+        _write_seed(job)
     folder = job.folder / stage(member.target_macs)
     name = f"grown to {format_count(member.target_macs)}"
     path = job.history.path_to(member)
@@ -84,8 +86,7 @@ def written(
     Returns:
         The row, if it is new.
     """
-    test = divide(job.images.test, placement_of(model))
-    metrics = model.evaluate(test, verbose=0, return_dict=True)
+    metrics = _tested(model, job)
     if not _devices.is_chief():
         return None
     with _job.told_of_a_full_disk(job.folder):
@@ -97,7 +98,7 @@ def written(
             name,
             count_macs(model),
             count_params(model),
-            {key: float(value) for key, value in metrics.items()},
+            metrics,
             _latency(model, folder, file, job),
             history.compute,
             history.seconds,
@@ -108,9 +109,40 @@ def written(
     return row
 
 
-def row_in(folder: Path) -> Row:
+def row_in(path: Path) -> Row:
     """The row of a model that was written."""
-    return Row(**json.loads((folder / ROW).read_text()))
+    return Row(**json.loads(path.read_text()))
+
+
+def _write_seed(job: _job.Setting) -> None:
+    """Writes the seed's row, as it was before its first split."""
+    metrics = _tested(job.model, job)
+    path = job.folder / SEED
+    if not _devices.is_chief() or path.exists():
+        return
+    epochs = [epoch for epoch in job.history.epochs if epoch["round"] == 0]
+    if epochs and not job.begins:
+        # This process may not have trained it. Then what was measured after its last
+        # epoch has to do, with moving statistics that lag where steps are few.
+        last = epochs[-1]
+        metrics = {k.removeprefix("val_"): last[k] for k in last if k[:4] == "val_"}
+    row = Row(
+        "the seed",
+        count_macs(job.model),
+        count_params(job.model),
+        metrics,
+        {},
+        sum(epoch["compute"] for epoch in epochs),
+        sum(epoch["seconds"] for epoch in epochs),
+    )
+    with _job.told_of_a_full_disk(job.folder):
+        write_text_atomically(path, json.dumps(asdict(row), indent=1))
+
+
+def _tested(model: keras.Model, job: _job.Setting) -> dict[str, float]:
+    test = divide(job.images.test, placement_of(model))
+    metrics = model.evaluate(test, verbose=0, return_dict=True)
+    return {name: float(value) for name, value in metrics.items()}
 
 
 def _latency(

@@ -46,6 +46,7 @@ class Setting:
         history: filled in.
         folder: where results go.
         members: folders in there, of the members of a family but the last.
+        begins: whether nothing of the job was saved before.
     """
 
     model: keras.Model
@@ -53,6 +54,7 @@ class Setting:
     history: GrowthHistory
     folder: Path
     members: Sequence[str] = ()
+    begins: bool = True
 
     @property
     def common(self) -> dict[str, Any]:
@@ -182,7 +184,8 @@ def _run_in(
         _print_plan(kind, model, images, folder)
 
     widths = trace(model).layer_widths()
-    setting = Setting(model, images, GrowthHistory(), folder, kind.members)
+    begins = not (folder / _workdir.CHECKPOINTS).exists()
+    setting = Setting(model, images, GrowthHistory(), folder, kind.members, begins)
     try:
         result = kind.train(setting)
     except BaseException:

@@ -40,7 +40,9 @@ def family(run_tool, small_file, tmp_path_factory):
 def test_every_member_has_a_folder_of_its_own(family):
     _, workdir = family
     names = {path.name for path in workdir.iterdir()}
-    files = {".lock", "flags.txt", "history.json", "family.json", "family.png"}
+    files = {".lock", "flags.txt", "history.json", "family.json", "family.png"} | {
+        "seed.json"
+    }
     assert names == files | {"checkpoints", "logs", *STAGES}
     own = {"growth.png", "history.json", "model.tflite", "report.json", "saved_model"}
     for stage, target in zip(STAGES, TARGETS):
@@ -62,7 +64,13 @@ def test_the_comparison_says_what_was_measured_and_spent(family):
     history = tf_splitting.GrowthHistory()
     history.fill(json.loads((workdir / "history.json").read_text()))
     assert about["compute"] == history.compute
-    assert about["seed"]["macs"] < TARGETS[0]
+    seed = about["seed"]
+    assert seed["macs"] < TARGETS[0]
+    first = history.epochs[0]
+    assert first["round"] == 0 < history.epochs[1]["round"]
+    assert seed["compute"] == first["compute"]
+    # With batch statistics that fit, as they were put right for the split.
+    assert seed["metrics"]["loss"] < first["val_loss"]
     for number, (member, row, baseline) in enumerate(
         zip(history.members, about["grown"], about["scaled"], strict=True)
     ):
