@@ -59,10 +59,10 @@ def main():
     )
     found |= {f"removal/{s}": costs[s] for s in costs}
     history = tf_splitting.GrowthHistory()
-    grown = tf_splitting.grow(
+    smaller, grown = tf_splitting.grow(
         seed,
         (x, y),
-        target_macs=6_000,
+        target_macs=[4_500, 6_000],
         rounds=1,
         epochs=1,
         final_epochs=2,
@@ -76,6 +76,7 @@ def main():
     found["macs"] = np.array(tf_splitting.count_macs(grown))
     found["val_loss"] = np.array([e["val_loss"] for e in history.epochs])
     found |= scenarios.weights(grown)
+    found |= {f"smaller/{k}": v for k, v in scenarios.weights(smaller).items()}
     np.savez(FILE, **found)
 
 

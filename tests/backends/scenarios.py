@@ -171,7 +171,11 @@ def split(folder):
     state = {
         f"optimizer {i}": v.numpy() for i, v in enumerate(grown.optimizer.variables)
     }
-    return {"outputs": outputs, **state, **weights(grown)}
+    found = {"outputs": outputs, **state, **weights(grown)}
+    # On JAX a training step gives away the memory of what it replaces.
+    grown.fit(*examples(model), batch_size=24, verbose=0)
+    model.fit(*examples(model), batch_size=24, epochs=1, shuffle=False, verbose=0)
+    return {**found, **{f"went on/{k}": v for k, v in weights(model).items()}}
 
 
 @row
@@ -215,6 +219,36 @@ def grown(folder, **options):
 @row
 def grow(folder):
     return grown(folder)
+
+
+@row
+def scale(folder):
+    model = model_of(nets.depthwise)
+    scaled = tf_splitting.scale(model, target_macs=5_000)
+    # Where it starts is drawn by the backend's own generator.
+    assert np.abs(scaled.get_layer("pointwise").kernel).max() > 0
+    widths = tf_splitting.trace(scaled).widths
+    return {name: np.array(width) for name, width in widths.items()}
+
+
+@row
+def family(folder):
+    """`grow` to several targets."""
+    model = model_of(nets.depthwise)
+    small, large = tf_splitting.grow(
+        model,
+        examples(model),
+        target_macs=[2_000, 3_500],
+        epochs=1,
+        final_epochs=1,
+        batch_size=24,
+        sample_size=64,
+        verbose=0,
+    )
+    return {
+        **{f"small/{name}": value for name, value in weights(small).items()},
+        **{f"large/{name}": value for name, value in weights(large).items()},
+    }
 
 
 @row

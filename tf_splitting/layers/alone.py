@@ -12,7 +12,7 @@ import numpy as np
 from tf_splitting.errors import ModelError
 from tf_splitting.rebuilding import Gathering, Growth, moved, offsets, what_stays
 from tf_splitting.selecting import RemovalPlan, SplitPlan
-from tf_splitting.support import instance, number, one_of, whole
+from tf_splitting.support import assign_copy, instance, number, one_of, whole
 from tf_splitting.tracing import (
     ChannelGraph,
     Neurons,
@@ -167,7 +167,7 @@ class _Alone:
         uses = {id(use.variable): use for use in self.graph.weights}
         for old, new in zip(self.twin.weights, rebuilt.weights, strict=True):
             use, value = uses.get(id(old)), as_numpy(old)
-            new.assign(value if use is None else weight(value, use))
+            assign_copy(new, value if use is None else weight(value, use))
         return rebuilt
 
 

@@ -6,7 +6,7 @@ import keras
 
 from tf_splitting.rebuilding.splitting import Splitting
 from tf_splitting.selecting import SplitPlan
-from tf_splitting.support import scope_of
+from tf_splitting.support import assign_copy, scope_of
 
 
 def copied(model: keras.Model, *, split_untrainable: bool = False) -> keras.Model:
@@ -28,8 +28,8 @@ def copied(model: keras.Model, *, split_untrainable: bool = False) -> keras.Mode
         with scope_of(copy):
             new.build(copy.trainable_variables)
     for theirs, own in zip(model.variables, copy.variables, strict=True):
-        own.assign(theirs)
+        assign_copy(own, theirs)
     # An optimizer that has not made a step yet has fewer.
     for theirs, own in zip(old.variables, new.variables):
-        own.assign(theirs)
+        assign_copy(own, theirs)
     return copy

@@ -28,7 +28,7 @@ import numpy as np
 
 from tf_splitting.errors import SplittingWarning
 from tf_splitting.rebuilding.gathering import Gathering
-from tf_splitting.support import fresh_optimizer, has_own_schedule
+from tf_splitting.support import assign_copy, fresh_optimizer, has_own_schedule
 from tf_splitting.tracing import WeightUse
 
 _ADAM = {"momentum": 1, "velocity": 2, "velocity_hat": 2}
@@ -79,7 +79,7 @@ def carry_optimizer_state(
     new.optimizer.build(new.trainable_variables)
     if state == "reset":
         if has_own_schedule(old.optimizer):
-            new.optimizer.iterations.assign(old.optimizer.iterations)
+            assign_copy(new.optimizer.iterations, old.optimizer.iterations)
         return
     owners = _slot_owners(old.optimizer, old.trainable_variables)
     inner = getattr(old.optimizer, "inner_optimizer", old.optimizer)
@@ -90,14 +90,14 @@ def carry_optimizer_state(
     ):
         if owner is None:
             if tuple(source.shape) == tuple(target.shape):
-                target.assign(source)
+                assign_copy(target, source)
             else:
                 unknown.append(source.path)
             continue
         variable, slot = owner
         weight = weights.get(id(variable))
         if weight is None:
-            target.assign(source)
+            assign_copy(target, source)
         elif slot == "average":
             target.assign(gathering.weight(source.numpy(), weight))
         elif slot == "gradient_accumulator" or slot in degrees:
@@ -107,7 +107,7 @@ def carry_optimizer_state(
                 value = np.where(gathering.among_old(weight), value, target.numpy())
             target.assign(value)
         elif gathering.new_widths == gathering.widths:
-            target.assign(source)
+            assign_copy(target, source)
         else:
             unknown.append(source.path)
     if unknown:

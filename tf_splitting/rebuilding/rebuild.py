@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from tf_splitting.support import assign_copy
 from tf_splitting.tracing import (
     ChannelGraph,
     clone,
@@ -77,5 +78,5 @@ def _adapt(new: keras.layers.Normalization, old: keras.layers.Normalization) -> 
     It computes with tensors that it has made of its variables, and not with these.
     """
     for variable, value in zip(new.variables, old.variables, strict=True):
-        variable.assign(value)
+        assign_copy(variable, value)
     new.finalize_state()

@@ -22,6 +22,7 @@ from tf_splitting.rebuilding.twins import Heirs, handed_on, heirs
 from tf_splitting.rebuilding.verification import check_function, check_widths
 from tf_splitting.selecting import RemovalPlan
 from tf_splitting.support import (
+    assign_copy,
     copy_compile_settings,
     instance,
     one_of,
@@ -144,7 +145,7 @@ def removed(
         for old, variable in pairs:
             use = uses.get(id(old))
             if use is None:
-                variable.assign(old)
+                assign_copy(variable, old)
                 continue
             heard = handed_on(as_numpy(old), use, graph, twins)
             variable.assign(left.weight(heard, use))

@@ -9,7 +9,13 @@ import keras
 from tf_splitting.costs import get_cost
 from tf_splitting.errors import BudgetError
 from tf_splitting.rebuilding.rebuild import rebuild
-from tf_splitting.support import copy_compile_settings, number, scope_of, whole
+from tf_splitting.support import (
+    assign_copy,
+    copy_compile_settings,
+    number,
+    scope_of,
+    whole,
+)
 from tf_splitting.tracing import ChannelGraph, leaf_layers, trace
 
 # Widths are whole numbers: a factor is near enough after so many halvings.
@@ -52,7 +58,7 @@ def scale(
         kept = _untrained(model)
         for old, variable in pairs:
             if id(old) in kept:
-                variable.assign(old)
+                assign_copy(variable, old)
         if model.compiled:
             copy_compile_settings(model, new)
     return new

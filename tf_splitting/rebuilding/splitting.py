@@ -28,6 +28,7 @@ from tf_splitting.rebuilding.rebuild import rebuild, same_class
 from tf_splitting.rebuilding.verification import check_function, check_widths
 from tf_splitting.selecting import SplitPlan
 from tf_splitting.support import (
+    assign_copy,
     copy_compile_settings,
     instance,
     number,
@@ -276,7 +277,7 @@ class Splitting:
     def set_weights(self, epsilon: float) -> None:
         """Sets the weights of the model built last to those at this step."""
         for variable, value in self.values(epsilon):
-            variable.assign(value)
+            assign_copy(variable, value)
 
     def values(self, epsilon: float) -> Iterator[tuple[Any, Any]]:
         """Each variable of the model built last, with its value at this step."""
