@@ -379,6 +379,15 @@ FUNCTIONS = {
         lambda: {"text": ts.ExchangePlan(removal()).to_json()},
         {"text": junk.nothing},
     ),
+    "scale": Function(
+        ts.scale,
+        lambda: {"model": model(), "target_macs": 2.0 * MACS},
+        {
+            "model": junk.nothing,
+            "target_macs": number(high=1e4 * MACS, above=LEAST_MACS),
+            "width_multiple": whole(1),
+        },
+    ),
     "remove": Function(
         ts.remove,
         lambda: {"model": model(), "plan": removal()},

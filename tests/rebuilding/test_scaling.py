@@ -95,5 +95,7 @@ def test_an_array_to_start_from_is_refused():
 def test_impossible_budgets_are_refused():
     with pytest.raises(BudgetError, match="with 1 neurons in every layer"):
         scale(nets.dense(), target_macs=5)
+    with pytest.raises(BudgetError, match="at most 10,000 times"):
+        scale(nets.dense(), target_macs=1e9)
     with pytest.raises(SplittingError, match="target_macs"):
         scale(nets.dense(), target_macs=-1)

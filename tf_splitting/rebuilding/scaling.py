@@ -20,6 +20,8 @@ from tf_splitting.tracing import ChannelGraph, leaf_layers, trace
 
 # Widths are whole numbers: a factor is near enough after so many halvings.
 _HALVINGS = 40
+# Of the model's MACs. Nobody means more, and it would not fit anywhere.
+_LARGEST = 10_000
 
 
 def scale(
@@ -41,7 +43,8 @@ def scale(
         that cannot grow keep their width.
 
     Raises:
-        BudgetError: no factor brings the model below the target.
+        BudgetError: no factor brings the model below the target, or that is more than
+            10,000 times what the model has.
         ModelError: the model has no graph, or an initializer that fits one shape only.
         SplittingError: an argument is out of range.
 
@@ -71,6 +74,7 @@ def _widest(graph: ChannelGraph, target: float, multiple: int) -> dict[str, int]
         BudgetError: none does.
     """
     macs = get_cost("macs")
+    own = macs(graph, graph.widths)
 
     def scaled(factor: float) -> dict[str, int]:
         changed = {
@@ -82,6 +86,11 @@ def _widest(graph: ChannelGraph, target: float, multiple: int) -> dict[str, int]
     def fits(widths: Mapping[str, int]) -> bool:
         return macs(graph, widths) <= target
 
+    if target > _LARGEST * own:
+        raise BudgetError(
+            f"Got target_macs={target:g}, but model {graph.name!r} has {own:g} MACs. "
+            f"Expected at most {_LARGEST:,} times as many."
+        )
     low, high = 0.0, 1.0
     if not fits(scaled(low)):
         raise BudgetError(
