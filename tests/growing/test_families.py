@@ -141,7 +141,7 @@ def assert_alone(finished, history, number, **settings):
     return draw.drawn
 
 
-@pytest.mark.parametrize("number", tiers.some(range(3), [1, 2]))
+@pytest.mark.parametrize("number", tiers.some(range(3), [1]))
 def test_a_member_is_what_a_job_of_its_own_would_make(family, number):
     models, history, *_, drawn = family
     alone = assert_alone(models[number], history, number)
@@ -168,7 +168,8 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize("name", tiers.some(SETTINGS, ["reallocated"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SETTINGS)
 def test_whatever_the_settings(name):
     """Two layers, so that something can be exchanged."""
     settings = {**SETTINGS[name], "epochs": 1, "final_epochs": 1}
@@ -202,6 +203,7 @@ def test_lines_tell_the_time_left_of_the_whole_job(capsys):
     assert last.endswith("  0s left")
 
 
+@pytest.mark.slow
 def test_a_family_of_one_is_a_family():
     (model,), history = run(TARGETS[:1], epochs=0, final_epochs=1)
     assert count_macs(model) == TARGETS[0]
@@ -258,6 +260,7 @@ def test_a_finished_family_comes_back_at_once(family, monkeypatch):
     assert again == log
 
 
+@pytest.mark.slow
 def test_on_member_that_fails_is_called_again(tmp_path):
     def fail(model, member):
         raise OSError("disk full")
@@ -284,6 +287,7 @@ def test_other_targets_are_another_job(family, targets):
         run(targets, family[2])
 
 
+@pytest.mark.slow
 def test_a_target_that_no_split_leads_to_gets_what_is_there():
     """One more neuron costs more than the second target leaves."""
     model = seed_model((3, 3))
