@@ -97,3 +97,16 @@ def float64_throughout():
 def somewhere(tmp_path, monkeypatch):
     """An empty folder, where paths made up at random do no harm."""
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def deterministic():
+    """Operations give the same bits every time, in all tests of the file."""
+    import tensorflow as tf
+    from tensorflow.python.framework.config import disable_op_determinism
+
+    tf.config.experimental.enable_op_determinism()
+    yield
+    # TensorFlow has no public way back. Left on, it would make Keras warn of whatever
+    # other tests of this process compile with XLA.
+    disable_op_determinism()

@@ -2,14 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import _devices
 import _job
 import _results
-import _workdir
 import keras
-from _events import EpochEvents
 from _family import ROW, SEED, Row, row_in, written
 from _stages import stage
 
@@ -55,8 +53,7 @@ def report(job: _job.Setting) -> None:
     alone = format_count(sum(row.compute for row in grown))
     print(f"training of the whole job: {whole}")
     print(f"each member by itself would have taken {alone} MACs x images in all")
-    names = sorted(p.name for p in job.folder.iterdir() if not p.name.startswith("."))
-    print(f"in {job.folder}: {', '.join(names)}")
+    print(_results.listing(job.folder))
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -95,34 +92,24 @@ def _number(value: float | None, digits: int) -> str:
 
 def _make_baseline(member: Member, job: _job.Setting) -> None:
     """Trains the seed, scaled by width, with what has gone into a member."""
-    name, target = f"{SCALED}-{member.target_macs:.15g}", member.target_macs
+    target = member.target_macs
     keras.utils.set_random_seed(program.SEED.value)
     multiple = widths.WIDTH_MULTIPLE.value
     model = scale(job.model, target_macs=target, width_multiple=multiple)
     passes = member.compute / count_macs(model) / job.images.train_size
-    chief, history = _devices.is_chief(), GrowthHistory()
-    if chief:
-        print(f"scaled to {format_count(target)} MACs, to compare with:", flush=True)
-    train(
-        model,
-        job.images,
-        training_epochs=passes,
-        **{
-            **job.common,
-            "history": history,
-            "checkpoint_dir": job.folder / _workdir.CHECKPOINTS / name,
-            "callbacks": [EpochEvents(job.folder / _results.LOGS / name, history)]
-            if chief
-            else [],
-        },
+    own = replace(
+        job, history=GrowthHistory(), members=(), part=f"{SCALED}-{target:.15g}"
     )
+    if _devices.is_chief():
+        print(f"scaled to {format_count(target)} MACs, to compare with:", flush=True)
+    train(model, job.images, training_epochs=passes, **own.common)
     # Few steps leave moving statistics behind the weights. Growth has estimated those
     # of members anew at every split.
     sample = draw_sample(job.images, size=MEASURED, seed=program.SEED.value)
     reestimate_batch_statistics(model, sample)
     folder = job.folder / stage(target) / SCALED
     name = f"scaled to {format_count(target)}"
-    written(model, name, history, folder, SCALED_FILE, job, exports=False)
+    written(model, name, own.history, folder, SCALED_FILE, job, exports=False)
 
 
 def _write(

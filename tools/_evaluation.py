@@ -67,15 +67,12 @@ def run() -> None:
 
 
 def _evaluate_family(folder: Path, members: list[Path]) -> None:
-    rows: list[tuple[str, ...]] = []
-    for member in members:
-        candidate = _load(member / GROWN)
-        if not rows:
-            images = _images_for(candidate)
-        figures = _figures(candidate, images)
-        if not rows:
-            sizes = [f"ms, batch {size}" for size in figures.latency]
-            rows.append(("", "cost", "accuracy", "loss", *sizes))
+    candidates = [_load(member / GROWN) for member in members]
+    images = _images_for(candidates[0])
+    found = [_figures(candidate, images) for candidate in candidates]
+    sizes = [f"ms, batch {size}" for size in found[0].latency]
+    rows = [("", "cost", "accuracy", "loss", *sizes)]
+    for member, candidate, figures in zip(members, candidates, found):
         rows.append(
             (
                 member.name,

@@ -22,7 +22,6 @@ from tf_splitting.support import (
     placement_of,
     write_text_atomically,
 )
-from tf_splitting.training import divide
 
 ROW, SEED = "report.json", "seed.json"
 
@@ -86,13 +85,16 @@ def written(
     Returns:
         The row, if it is new.
     """
-    metrics = _tested(model, job)
+    # All processes look before any has tested, so that they see the same: what earlier
+    # runs have written.
+    new = not (folder / ROW).exists()
+    metrics = _results.tested(model, job.images) if new else {}
     if not _devices.is_chief():
         return None
     with _job.told_of_a_full_disk(job.folder):
         make_directory(folder)
         _results.write(model, job.images, history, folder, file, exports=exports)
-        if (folder / ROW).exists():
+        if not new:
             return None
         row = Row(
             name,
@@ -103,10 +105,14 @@ def written(
             history.compute,
             history.seconds,
         )
-        write_text_atomically(folder / ROW, json.dumps(asdict(row), indent=1))
-    words = ", ".join(f"{key} {value:.4f}" for key, value in row.metrics.items())
+        _write_row(row, folder / ROW)
+    words = _results.in_words(metrics)
     print(f"{name} MACs: {words} on the test images; in {folder}", flush=True)
     return row
+
+
+def _write_row(row: Row, path: Path) -> None:
+    write_text_atomically(path, json.dumps(asdict(row), indent=1))
 
 
 def row_in(path: Path) -> Row:
@@ -116,9 +122,11 @@ def row_in(path: Path) -> Row:
 
 def _write_seed(job: _job.Setting) -> None:
     """Writes the seed's row, as it was before its first split."""
-    metrics = _tested(job.model, job)
     path = job.folder / SEED
-    if not _devices.is_chief() or path.exists():
+    if path.exists():
+        return
+    metrics = _results.tested(job.model, job.images)
+    if not _devices.is_chief():
         return
     epochs = [epoch for epoch in job.history.epochs if epoch["round"] == 0]
     if epochs and not job.begins:
@@ -126,23 +134,11 @@ def _write_seed(job: _job.Setting) -> None:
         # epoch has to do, with moving statistics that lag where steps are few.
         last = epochs[-1]
         metrics = {k.removeprefix("val_"): last[k] for k in last if k[:4] == "val_"}
-    row = Row(
-        "the seed",
-        count_macs(job.model),
-        count_params(job.model),
-        metrics,
-        {},
-        sum(epoch["compute"] for epoch in epochs),
-        sum(epoch["seconds"] for epoch in epochs),
-    )
+    spent = GrowthHistory(epochs=epochs)
+    macs, params = count_macs(job.model), count_params(job.model)
+    row = Row("the seed", macs, params, metrics, {}, spent.compute, spent.seconds)
     with _job.told_of_a_full_disk(job.folder):
-        write_text_atomically(path, json.dumps(asdict(row), indent=1))
-
-
-def _tested(model: keras.Model, job: _job.Setting) -> dict[str, float]:
-    test = divide(job.images.test, placement_of(model))
-    metrics = model.evaluate(test, verbose=0, return_dict=True)
-    return {name: float(value) for name, value in metrics.items()}
+        _write_row(row, path)
 
 
 def _latency(

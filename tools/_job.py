@@ -47,6 +47,8 @@ class Setting:
         folder: where results go.
         members: folders in there, of the members of a family but the last.
         begins: whether nothing of the job was saved before.
+        part: of what is trained beside the job itself, a name for its checkpoints and
+            events.
     """
 
     model: keras.Model
@@ -55,17 +57,19 @@ class Setting:
     folder: Path
     members: Sequence[str] = ()
     begins: bool = True
+    part: str = ""
 
     @property
     def common(self) -> dict[str, Any]:
         """What every job is told besides its own arguments."""
         chief = _devices.is_chief()
-        events = EpochEvents(self.folder / _results.LOGS, self.history, self.members)
+        logs = self.folder / _results.LOGS / self.part
+        events = EpochEvents(logs, self.history, self.members)
         return {
             "validation_data": self.images.test,
             "callbacks": [events] if chief else [],
             "verbose": 1 if chief else 0,
-            "checkpoint_dir": self.folder / _workdir.CHECKPOINTS,
+            "checkpoint_dir": self.folder / _workdir.CHECKPOINTS / self.part,
             "history": self.history,
         }
 

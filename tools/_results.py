@@ -102,21 +102,32 @@ def report(
 
     Every process takes part in the test, and the first one prints.
     """
-    test = divide(images.test, placement_of(result))
-    measured = result.evaluate(test, verbose=0, return_dict=True)
+    measured = tested(result, images)
     if not _devices.is_chief():
         return
     print(f"\n{width_table(before, trace(result).layer_widths())}\n")
-    values = ", ".join(f"{name} {value:.4f}" for name, value in measured.items())
-    print(f"test: {values} on {images.test_size} images")
-    print(
-        f"cost: {format_count(count_macs(result))} MACs, "
-        f"{format_count(count_params(result))} params"
-    )
-    macs = count_macs(result)
+    macs, params = count_macs(result), count_params(result)
+    print(f"test: {in_words(measured)} on {images.test_size} images")
+    print(f"cost: {format_count(macs)} MACs, {format_count(params)} params")
     print(f"training: {spent(history.compute, history.seconds, macs, images)}")
+    print(listing(folder))
+
+
+def tested(model: keras.Model, images: ImageData) -> dict[str, float]:
+    """Loss and metrics on the test images; every process takes part."""
+    test = divide(images.test, placement_of(model))
+    return model.evaluate(test, verbose=0, return_dict=True)
+
+
+def in_words(metrics: Mapping[str, float]) -> str:
+    """Loss and metrics as they are printed."""
+    return ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+
+
+def listing(folder: Path) -> str:
+    """What a job has left in its folder."""
     names = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
-    print(f"in {folder}: {', '.join(names)}")
+    return f"in {folder}: {', '.join(names)}"
 
 
 def spent(compute: float, seconds: float, macs: int, images: ImageData) -> str:

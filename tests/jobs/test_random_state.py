@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_splitting.jobs.random_state import get_random_state, set_random_state
+from tf_splitting.jobs.random_state import random_state, set_random_state
 
 
 def draws():
@@ -21,7 +21,7 @@ def draws():
 def test_all_generators_come_back():
     tf.random.set_global_generator(tf.random.Generator.from_seed(1))
     draws()
-    state = get_random_state()
+    state = random_state()
     first, second = draws(), draws()
     assert first != second
     set_random_state(state)
@@ -30,10 +30,10 @@ def test_all_generators_come_back():
 
 def test_keras_generator_is_found_where_keras_keeps_it():
     keras.utils.clear_session()
-    assert "keras" not in get_random_state()
+    assert "keras" not in random_state()
     keras.random.uniform(())
-    state = get_random_state()
+    state = random_state()
     assert len(state["keras"]) == 2
     keras.utils.clear_session()
     set_random_state(state)
-    assert get_random_state()["keras"] == state["keras"]
+    assert random_state()["keras"] == state["keras"]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tiers
+from interrupted import KillAt, KillError, assert_same_model, examples, timeless
 from keras import layers
-from tensorflow.python.framework.config import disable_op_determinism
 
 import tf_splitting
 from tf_splitting import (
@@ -25,21 +25,7 @@ from tf_splitting import (
 from tf_splitting.errors import CheckpointError, NonFiniteLossError, SplittingWarning
 from tf_splitting.jobs.checkpoints.store import CheckpointStore
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _deterministic():
-    tf.config.experimental.enable_op_determinism()
-    yield
-    # TensorFlow has no public way back. Left on, it would make Keras warn of whatever
-    # other tests of this process compile with XLA.
-    disable_op_determinism()
-
-
-def examples(count=72):
-    generator = np.random.default_rng(0)
-    y = generator.integers(0, 3, count)
-    x = generator.standard_normal((count, 5)) + 2 * np.eye(5)[y]
-    return x.astype("float32"), y
+pytestmark = pytest.mark.usefixtures("deterministic")
 
 
 def seed_model(optimizer=None, dropout=0.2):
@@ -58,32 +44,6 @@ def seed_model(optimizer=None, dropout=0.2):
         metrics=["accuracy"],
     )
     return model
-
-
-class KillError(Exception):
-    """Stands for SIGKILL: nobody handles it."""
-
-
-class KillAt(keras.callbacks.Callback):
-    """Ends the job at its n-th event, counted over all epochs and batches."""
-
-    def __init__(self, at):
-        super().__init__()
-        self.at, self.events = at, 0
-
-    def _event(self):
-        self.events += 1
-        if self.events == self.at:
-            raise KillError
-
-    def on_train_batch_end(self, batch, logs=None):
-        self._event()
-
-    def on_test_batch_end(self, batch, logs=None):
-        self._event()
-
-    def on_epoch_end(self, epoch, logs=None):
-        self._event()
 
 
 class Sequence(keras.utils.PyDataset):
@@ -146,23 +106,10 @@ ESTIMATED = {"method": "splitting"}
 SHORT_PHASES = {"save_steps": None, "epochs": 1}
 
 
-def timeless(history):
-    """A history without the seconds."""
-    data = history.to_dict()
-    for record in (*data["epochs"], *data["rounds"]):
-        del record["seconds"]
-    return data
-
-
 def assert_same(one, other):
     (first, history), (second, again) = one, other
     assert timeless(history) == timeless(again)
-    for mine, yours in (
-        (first.variables, second.variables),
-        (first.optimizer.variables, second.optimizer.variables),
-    ):
-        for a, b in zip(mine, yours, strict=True):
-            np.testing.assert_array_equal(a.numpy(), b.numpy(), err_msg=a.path)
+    assert_same_model(first, second)
 
 
 def tiered(cases, first, slow):

@@ -2,7 +2,7 @@
 
 In: a finished model, its history.
 Out: files, checked against the model.
-Imports from: estimating, models, tracing, support.
+Imports from: training, estimating, models, tracing, support.
 """
 
 from tf_splitting.exporting.formats import (

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tf_splitting.support import appearing, format_count, format_table
+from tf_splitting.training import OF_EPOCHS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _TRAIN, _VALIDATION, _GREY = "#8fb8de", "#0b4f8a", "#8a8a8a"
-_NOT_METRICS = {"epoch", "round", "macs", "seconds", "images", "compute"}
 
 
 def width_table(before: Mapping[str, int], after: Mapping[str, int]) -> str:
@@ -47,7 +47,7 @@ def metric_name(epochs: Sequence[Mapping[str, Any]]) -> str | None:
     names = [
         name
         for name in (epochs[0] if epochs else ())
-        if name not in _NOT_METRICS and name != "loss" and not name.startswith("val_")
+        if name not in OF_EPOCHS and name != "loss" and not name.startswith("val_")
     ]
     near = [name for name in names if "acc" in name]
     return next(iter(near + names), None)

@@ -165,15 +165,14 @@ def check_budgets(
         ModelError: nothing can grow.
     """
     macs = check_budget(model, graph, targets[0], selection)
+    neuron = _cheapest(graph, selection["width_multiple"])
     for lower, upper in itertools.pairwise(targets):
-        check_budget(model, graph, upper, selection)
         if REACHED * upper <= lower:
             raise BudgetError(
                 f"Targets {lower:g} and {upper:g} are one: a model within "
                 f"{1 - REACHED:.0%} below a target has reached it. Leave one out, or "
                 "put them further apart."
             )
-        neuron = _cheapest(graph, selection["width_multiple"])
         if upper - lower < neuron:
             raise BudgetError(
                 f"Targets {lower:g} and {upper:g} are closer together than one step "

@@ -93,7 +93,7 @@ class GrowArguments(RoundsArguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_targets(self.target_macs)
+        _check_targets(self.target_macs)
         if self.on_member is not None:
             given.behaving("on_member", self.on_member, ["__call__"], "a function")
         given.number("growing_share", self.growing_share, at_least=0, below=1)
@@ -182,7 +182,7 @@ class GrowArguments(RoundsArguments):
         return METHODS[method]()
 
 
-def check_targets(value: Any) -> None:
+def _check_targets(value: Any) -> None:
     """Raises unless it is a number of MACs, or several that rise.
 
     Raises:

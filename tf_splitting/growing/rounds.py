@@ -34,6 +34,7 @@ from tf_splitting.training import (
     Divided,
     Feed,
     GrowthHistory,
+    Progress,
     Recorder,
     Schedule,
     StopOnNonFinite,
@@ -229,20 +230,27 @@ class Job:
             self.keeper.save(model, self.history, self.state, proposal)
         raise_if_requested(self.placement, self.saved)
 
+    def progress(self, model: keras.Model, *, final: bool) -> Progress:
+        """How far the job is; the recorder learns it.
+
+        Args:
+            model: as it is.
+            final: whether no change of widths follows.
+        """
+        state, recorder = self.state, self.recorder
+        recorder.round, recorder.final = state.round, final
+        recorder.macs, recorder.estimated = count_macs(model), state.estimated
+        return recorder.progress(state.epoch)
+
     def _train(
         self, model: keras.Model, metrics: Sequence[np.ndarray], *, final: bool
     ) -> None:
         """Trains the phase's epochs that are left."""
-        state, recorder = self.state, self.recorder
-        recorder.round, recorder.final = state.round, final
-        recorder.macs = count_macs(model)
-        recorder.spent_before = state.spent
-        recorder.estimated = state.estimated
-        recorder.later = self.later
+        state, progress = self.state, self.progress(model, final=final)
+        self.recorder.spent_before = state.spent
+        self.recorder.later = self.later
         if state.length is None:
-            state.length, state.steps = self.schedule.phase(
-                recorder.progress(state.epoch), self._steps
-            )
+            state.length, state.steps = self.schedule.phase(progress, self._steps)
         if not state.length:
             return
         if state.steps is not None:

@@ -64,13 +64,7 @@ def run_family(
             grown = len(schedule.targets) - arguments.reallocations
             planned = schedule.remaining(schedule.planned(grown))
             branches.append(Branch(target, job, planned))
-        trunk = Trunk(
-            target=arguments.targets[-1],
-            branches=tuple(branches),
-            split_untrainable=arguments.split_untrainable,
-            on_member=arguments.on_member,
-            **parts.of(arguments, whole),
-        )
+        trunk = Trunk(branches=tuple(branches), **parts.of(arguments, whole))
         trunk.run(model)
         return tuple(trunk.members)
 

@@ -9,7 +9,7 @@ from tf_splitting.jobs.checkpoints.locking import lock
 from tf_splitting.jobs.checkpoints.store import CheckpointStore
 from tf_splitting.jobs.configuration import describe_model, describe_training, plain
 from tf_splitting.jobs.job_state import ESTIMATED, TRAINING, JobState
-from tf_splitting.jobs.random_state import get_random_state, set_random_state
+from tf_splitting.jobs.random_state import random_state_kept
 from tf_splitting.jobs.resuming import Keeper, Resumed
 from tf_splitting.jobs.saving import Saving
 
@@ -23,8 +23,7 @@ __all__ = [
     "Saving",
     "describe_model",
     "describe_training",
-    "get_random_state",
     "lock",
     "plain",
-    "set_random_state",
+    "random_state_kept",
 ]

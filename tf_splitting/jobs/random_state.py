@@ -8,6 +8,8 @@ their own count their calls where nobody can read it, so they are not.
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -19,7 +21,7 @@ from keras.src.backend.common import global_state
 from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
 
 
-def get_random_state() -> dict[str, Any]:
+def random_state() -> dict[str, Any]:
     """The state of all global generators, as JSON data."""
     version, numbers, gauss = random.getstate()
     kind, keys, *rest = np.random.get_state()
@@ -47,7 +49,7 @@ def _tensorflow_state() -> list[Any] | None:
 
 
 def set_random_state(state: dict[str, Any]) -> None:
-    """Brings all global generators back to a state that `get_random_state` returned.
+    """Brings all global generators back to a state that `random_state` returned.
 
     What another backend's job did not record stays as it is.
     """
@@ -67,3 +69,13 @@ def set_random_state(state: dict[str, Any]) -> None:
         algorithm, numbers = state["tensorflow"]
         generator = tf.random.Generator.from_state(numbers, algorithm)
         tf.random.set_global_generator(generator)
+
+
+@contextmanager
+def random_state_kept() -> Iterator[None]:
+    """Behind the block nobody notices what it drew. Making layers draws seeds."""
+    state = random_state()
+    try:
+        yield
+    finally:
+        set_random_state(state)

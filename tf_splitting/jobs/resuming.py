@@ -28,7 +28,7 @@ from tf_splitting.errors import (
 from tf_splitting.jobs.checkpoints.store import CheckpointStore
 from tf_splitting.jobs.job_state import JobState
 from tf_splitting.jobs.proposals import documents_of, proposal_of
-from tf_splitting.jobs.random_state import get_random_state, set_random_state
+from tf_splitting.jobs.random_state import random_state, set_random_state
 from tf_splitting.methods import Change
 from tf_splitting.rebuilding import Splitting, remove
 from tf_splitting.selecting import RemovalPlan, SplitPlan
@@ -148,7 +148,7 @@ class Keeper:
             },
             "architecture.json": self._architecture_of(model),
             "history.json": history.to_dict(),
-            "random.json": get_random_state(),
+            "random.json": random_state(),
             "weights.npz": weights,
             "optimizer.npz": _values(model.optimizer.variables),
         }

@@ -5,7 +5,6 @@ Out: the model rebuilt, checked against its plan.
 Imports from: selecting, estimating, tracing, data, support.
 """
 
-from tf_splitting.rebuilding.copying import copied
 from tf_splitting.rebuilding.fresh import STARTS, FreshStart, Start
 from tf_splitting.rebuilding.gathering import Gathering
 from tf_splitting.rebuilding.growth import Growth, moved, offsets
@@ -33,7 +32,6 @@ __all__ = [
     "Start",
     "check_start",
     "check_step",
-    "copied",
     "moved",
     "offsets",
     "reclassed",

@@ -314,8 +314,14 @@ class Splitting:
             vars(self).pop(name, None)
 
 
-def reclassed(model: keras.Model, class_of: Callable[[type], type]) -> keras.Model:
-    """The same model with its layers made of other classes, state carried over."""
+def reclassed(
+    model: keras.Model, class_of: Callable[[type], type] = same_class
+) -> keras.Model:
+    """The same model once more, its layers of other classes if asked for.
+
+    It goes on exactly as the first would: every variable is alike, what layers draw
+    random numbers from and the optimizer's among them.
+    """
     return Splitting(model, SplitPlan(), class_of=class_of).build(epsilon=0.0)
 
 
