@@ -297,7 +297,7 @@ def test_steps_can_be_set_one_after_the_other():
 
 
 def test_a_subclassed_part_is_carried_whole():
-    """A nested subclassed model has no graph: it freezes its surroundings and stays."""
+    """A nested model that nobody can look into freezes its surroundings and stays."""
 
     @keras.saving.register_keras_serializable("tests")
     class Hidden(keras.Model):
@@ -307,9 +307,10 @@ def test_a_subclassed_part_is_carried_whole():
 
         def build(self, shape):
             self.inner.build(shape)
+            self.scale = self.add_weight(shape=(4,), initializer="ones")
 
         def call(self, x):
-            return keras.ops.tanh(self.inner(x))
+            return keras.ops.tanh(self.inner(x)) * self.scale
 
     inputs = keras.Input((3,))
     x = layers.Dense(5, activation="tanh", name="free")(inputs)

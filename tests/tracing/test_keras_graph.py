@@ -7,12 +7,8 @@ import pytest
 from keras import layers, ops
 
 from tf_splitting.errors import ModelError
-from tf_splitting.tracing.keras_graph import (
-    flatten,
-    mask_of,
-    operation_types,
-    with_mask,
-)
+from tf_splitting.tracing import flatten
+from tf_splitting.tracing.keras_internals import mask_of, operation_types, with_mask
 
 
 def paths(model):
@@ -127,6 +123,17 @@ def test_masks_are_seen_and_carried():
     assert mask_of(tensor) is None
     mask = ops.ones((1, 5), "bool")
     assert mask_of(layers.Dense(2)(with_mask(tensor, mask))) is mask
+
+
+def test_a_nested_model_hands_on_masks():
+    x = inner = keras.Input((5, 3))
+    nested = keras.Model(inner, layers.Dense(2, name="dense")(x), name="nested")
+    nested.supports_masking = True
+    words = keras.Input((5,), dtype="int32")
+    x = nested(layers.Embedding(4, 3, mask_zero=True, name="words")(words))
+    flat = flatten(keras.Model(words, layers.Dense(2, name="behind")(x)))
+    assert [call.path for call in flat.calls] == ["words", "nested/dense", "behind"]
+    assert all(call.masked for call in flat.calls)
 
 
 def test_operations_are_found_by_calling_their_function():

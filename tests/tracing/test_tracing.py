@@ -102,10 +102,13 @@ def between(*middle, width=4):
 
 
 class Shuffle(layers.Layer):
-    """A channel shuffle: nobody has described it."""
+    """A channel shuffle: nobody has described it, nor can anybody look inside."""
+
+    def build(self, shape):
+        self.order = self.add_weight(shape=(shape[-1],), dtype="int32")
 
     def call(self, x):
-        return keras.ops.flip(x, -1)
+        return keras.ops.take(x, self.order, axis=-1)
 
 
 @pytest.mark.parametrize(

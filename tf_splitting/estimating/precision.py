@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 from tf_splitting.support import copy_compile_settings, scope_of
-from tf_splitting.tracing import clone, leaf_layers, remake_layer, variable_pairs
+from tf_splitting.tracing import clone, leaf_layers, remake_layer
 
 _LOW = ("bfloat16", "float16")
 
@@ -23,16 +23,16 @@ def in_float32(model: keras.Model) -> keras.Model:
     under a mixed policy to begin with.
     """
 
-    def remake(layer: Any) -> Any:
+    def remake(layer: Any, name: str) -> Any:
         changes = {"dtype": "float32"} if layer.compute_dtype in _LOW else {}
         return remake_layer(layer, changes, type(layer))
 
     if not any(layer.compute_dtype in _LOW for layer in leaf_layers(model)):
         return model
     with scope_of(model):
-        copy, remade = clone(model, remake)
-        for old, new in variable_pairs(model, remade):
+        copy = clone(model, remake)
+        for old, new in copy.variables:
             new.assign(old)
         if model.compiled:
-            copy_compile_settings(model, copy)
-    return copy
+            copy_compile_settings(model, copy.model)
+    return copy.model

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import keras
@@ -55,6 +55,7 @@ OPTIMIZER_STATES = ("carry", "old", "reset")
 def carry_optimizer_state(
     old: keras.Model,
     new: keras.Model,
+    pairs: Iterable[tuple[Any, Any]],
     gathering: Gathering,
     weights: Mapping[int, WeightUse],
     state: OptimizerState = "carry",
@@ -63,7 +64,8 @@ def carry_optimizer_state(
 
     Args:
         old: the model before, compiled.
-        new: the rebuilt model, compiled alike; its variables are in the same order.
+        new: the rebuilt model, compiled alike.
+        pairs: every variable of the old model with its own in the new one.
         gathering: the plan, worked out.
         weights: uses of the old model's variables, by `id` of the variable.
         state: "carry" all of it; that of "old" neurons only, so that slots of added
@@ -81,13 +83,11 @@ def carry_optimizer_state(
         if has_own_schedule(old.optimizer):
             assign_copy(new.optimizer.iterations, old.optimizer.iterations)
         return
-    owners = _slot_owners(old.optimizer, old.trainable_variables)
+    slots = _slots(old, new, pairs)
     inner = getattr(old.optimizer, "inner_optimizer", old.optimizer)
     degrees = _DEGREES.get(type(inner), {})
     unknown = []
-    for source, target, owner in zip(
-        old.optimizer.variables, new.optimizer.variables, owners, strict=True
-    ):
+    for source, target, owner in slots:
         if owner is None:
             if tuple(source.shape) == tuple(target.shape):
                 assign_copy(target, source)
@@ -121,10 +121,39 @@ def carry_optimizer_state(
         )
 
 
+def _slots(
+    old: keras.Model, new: keras.Model, pairs: Iterable[tuple[Any, Any]]
+) -> list[tuple[Any, Any, tuple[Any, str] | None]]:
+    """Each variable of the old optimizer, its own in the new, and what it belongs to.
+
+    That is a variable of the old model and a slot's name, or nothing.
+    """
+    before, after = old.trainable_variables, new.trainable_variables
+    own = {id(one): other for one, other in pairs}
+    # Where a layer has become a model of what was in it, they stand in another order.
+    places = {id(variable): place for place, variable in enumerate(after)}
+    place_of = [places[id(own[id(variable)])] for variable in before]
+    theirs = owners = _slot_owners(old.optimizer, before)
+    if place_of != sorted(place_of):
+        theirs = _slot_owners(new.optimizer, after)
+    targets: dict[Any, list[Any]] = {}
+    for owner, target in zip(theirs, new.optimizer.variables, strict=True):
+        targets.setdefault(owner, []).append(target)
+    found: list[tuple[Any, Any, tuple[Any, str] | None]] = []
+    for owner, source in zip(owners, old.optimizer.variables, strict=True):
+        if owner is None:
+            found.append((source, targets[None].pop(0), None))
+        else:
+            place, slot = owner
+            target = targets[place_of[place], slot].pop(0)
+            found.append((source, target, (before[place], slot)))
+    return found
+
+
 def _slot_owners(
     optimizer: keras.Optimizer, variables: list[Any]
-) -> list[tuple[Any, str] | None]:
-    """For each optimizer variable the model variable and slot name, or None."""
+) -> list[tuple[int, str] | None]:
+    """For each optimizer variable which model variable and slot it is of, or None."""
     twin = fresh_optimizer(optimizer)
     probes = [
         keras.Variable(
@@ -133,10 +162,5 @@ def _slot_owners(
         for i, v in enumerate(variables)
     ]
     twin.build(probes)
-    owners: list[tuple[Any, str] | None] = []
-    for slot in twin.variables:
-        match = _PROBE.search(slot.path)
-        owners.append(
-            (variables[int(match.group(1))], match.group(2)) if match else None
-        )
-    return owners
+    matches = [_PROBE.search(slot.path) for slot in twin.variables]
+    return [(int(match[1]), match[2]) if match else None for match in matches]

@@ -10,10 +10,10 @@ import keras
 from tf_splitting.support import assign_copy
 from tf_splitting.tracing import (
     ChannelGraph,
+    Inside,
     clone,
-    leaf_layers,
+    layers_in,
     remake_layer,
-    variable_pairs,
 )
 from tf_splitting.tracing import layout as lay
 
@@ -58,18 +58,40 @@ def rebuild(
         shape = list(nested.tensor.shape)
         shape[nested.axis] = lay.size(nested.layout, widths)
         shapes[id(nested.tensor)] = tuple(shape)
-    new, remade = clone(
-        model,
-        lambda layer: remake_layer(
-            layer, sizes.get(id(layer), {}), class_of(type(layer))
-        ),
-        shapes,
-        initialized=initialized,
-    )
-    for old in leaf_layers(model):
-        if isinstance(old, keras.layers.Normalization) and id(old) in remade:
-            _adapt(remade[id(old)], old)
-    return new, variable_pairs(model, remade)
+
+    def remake(layer: Any, name: str) -> Any:
+        changes = sizes.get(id(layer), {})
+        if name != layer.name:
+            changes = {**changes, "name": name}
+        return remake_layer(layer, changes, class_of(type(layer)))
+
+    new = clone(model, remake, shapes, _opened(graph, widths), initialized=initialized)
+    for pair in new.layers:
+        for old, made in zip(*([each, *layers_in(each)] for each in pair), strict=True):
+            # Of a layer in a layer, the config of the outer one does not say it.
+            made.trainable = old.trainable
+            if isinstance(old, keras.layers.Normalization):
+                _adapt(made, old)
+    return new.model, new.variables
+
+
+def _opened(graph: ChannelGraph, widths: Mapping[str, int]) -> list[Inside]:
+    """The layers made of layers in which something is wider or narrower than before.
+
+    Their own configs do not say how wide the layers in them are.
+    """
+
+    def changes(layout: lay.Layout) -> bool:
+        return lay.size(layout, widths) != lay.size(layout, graph.widths)
+
+    changed = {use.layer for use in graph.activations if changes(use.layout)}
+    entered = {id(use.tensor) for use in graph.nested_inputs if changes(use.layout)}
+    return [
+        inside
+        for path, inside in graph.insides.items()
+        if any(layer.startswith(f"{path}/") for layer in changed)
+        or any(id(tensor) in entered for tensor in inside.model.inputs)
+    ]
 
 
 def _adapt(new: keras.layers.Normalization, old: keras.layers.Normalization) -> None:

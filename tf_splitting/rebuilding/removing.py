@@ -159,7 +159,7 @@ def removed(
                 variable.assign(left.weight(value, use))
         if model.compiled:
             copy_compile_settings(model, new)
-            carry_optimizer_state(model, new, left, uses, optimizer_state)
+            carry_optimizer_state(model, new, pairs, left, uses, optimizer_state)
     return new
 
 

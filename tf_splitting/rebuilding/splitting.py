@@ -262,7 +262,12 @@ class Splitting:
             copy_compile_settings(self.model, new)
             uses = {id(weight.variable): weight for weight in self.graph.weights}
             carry_optimizer_state(
-                self.model, new, self.growth, uses, self._optimizer_state
+                self.model,
+                new,
+                self._pairs,
+                self.growth,
+                uses,
+                self._optimizer_state,
             )
         return new
 

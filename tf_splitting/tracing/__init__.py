@@ -7,7 +7,7 @@ Imports from: support.
 """
 
 from tf_splitting.tracing import layout
-from tf_splitting.tracing.cloning import clone, remake_layer, variable_pairs
+from tf_splitting.tracing.cloning import clone, remake_layer
 from tf_splitting.tracing.graph import (
     IS_INPUT,
     IS_OUTPUT,
@@ -21,20 +21,14 @@ from tf_splitting.tracing.graph import (
     Term,
     WeightUse,
 )
-from tf_splitting.tracing.keras_graph import (
-    FlatGraph,
-    check_model,
-    flatten,
-    input_name,
-    leaf_layers,
-    mask_of,
-    with_mask,
-)
+from tf_splitting.tracing.inside import Inside, layers_in
+from tf_splitting.tracing.keras_graph import FlatGraph, check_model, leaf_layers
+from tf_splitting.tracing.keras_internals import input_name, mask_of, with_mask
 from tf_splitting.tracing.layout import size
 from tf_splitting.tracing.neurons import Field, Neurons, Slot, as_numpy
 from tf_splitting.tracing.rules.activations import register_activation
 from tf_splitting.tracing.rules.registry import register, rule_for
-from tf_splitting.tracing.trace_model import trace
+from tf_splitting.tracing.trace_model import flatten, trace
 from tf_splitting.tracing.tracer import Signal, Tracer
 
 __all__ = [
@@ -47,6 +41,7 @@ __all__ = [
     "ChannelSpace",
     "Field",
     "FlatGraph",
+    "Inside",
     "Neurons",
     "Role",
     "Signal",
@@ -60,6 +55,7 @@ __all__ = [
     "clone",
     "flatten",
     "input_name",
+    "layers_in",
     "layout",
     "leaf_layers",
     "mask_of",
@@ -69,6 +65,5 @@ __all__ = [
     "rule_for",
     "size",
     "trace",
-    "variable_pairs",
     "with_mask",
 ]

@@ -4,59 +4,87 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
 from tf_splitting.errors import ModelError, SplittingWarning
-from tf_splitting.tracing.keras_graph import has_graph, input_name, leaf_layers
+from tf_splitting.tracing.inside import Inside
+from tf_splitting.tracing.keras_internals import has_graph, input_name
+
+
+@dataclass(frozen=True)
+class Clone:
+    """A model rebuilt.
+
+    Attributes:
+        model: the new one, not compiled, with the old one's name, class and layer
+            names.
+        layers: every layer that was made anew, with the new one.
+    """
+
+    model: keras.Model
+    layers: list[tuple[Any, Any]]
+
+    @property
+    def variables(self) -> list[tuple[Any, Any]]:
+        """The variables of all these layers, old and new."""
+        return [
+            pair
+            for old, new in self.layers
+            for pair in zip(old.variables, new.variables, strict=True)
+        ]
 
 
 def clone(
     model: keras.Model,
-    remake: Callable[[Any], Any],
+    remake: Callable[[Any, str], Any],
     input_shapes: Mapping[int, tuple[int | None, ...]] | None = None,
+    insides: Iterable[Inside] = (),
     *,
     initialized: bool = False,
-) -> tuple[keras.Model, dict[int, Any]]:
+) -> Clone:
     """Rebuilds a model's graph, nested models and shared layers included.
 
     Args:
         model: a Functional or Sequential model.
-        remake: new layer for an old one.
+        remake: `remake(layer, name)` is a new layer, of this name, for an old one.
         input_shapes: new shapes, batch axis first, of inputs of nested models, by `id`
             of the old input tensor.
+        insides: of layers that become nested models of what is in them.
         initialized: whether weights start where their initializers say; those whose
             values are set afterwards need not, and start at zero.
-
-    Returns:
-        The new model, not compiled, with the old one's name, class and layer names;
-        and the new layer for each old one, by `id` of the old.
 
     Raises:
         ModelError: an initializer holds an array, which fits one shape only.
     """
-    remade: dict[int, Any] = {}
+    made: dict[int, tuple[Any, Any]] = {}
     models: dict[int, keras.Model] = {}
+    # Of layers that have become models, which of their arguments' tensors these take.
+    places: dict[int, tuple[int, ...]] = {}
     shapes = input_shapes or {}
+    opened = {id(inside.layer): inside for inside in insides}
     initializers: list[tuple[Any, str, Any]] = []
 
-    def make(layer: Any) -> Any:
+    def make(layer: Any, names: Mapping[int, str]) -> Any:
+        name = names.get(id(layer), layer.name)
         if not isinstance(layer, keras.layers.Layer):
-            return _remake_operation(layer)
-        if has_graph(layer):
+            return _remake_operation(layer, name)
+        if has_graph(layer) or id(layer) in opened:
             if id(layer) not in models:
-                models[id(layer)] = copy(layer)
+                models[id(layer)] = copy(layer, name, names)
             return models[id(layer)]
-        if id(layer) not in remade:
-            new = remade[id(layer)] = remake(layer)
+        if id(layer) not in made:
+            new = remake(layer, name)
+            made[id(layer)] = layer, new
             if initialized:
                 _check_initializers(new)
             else:
                 initializers.extend(_set_aside_initializers(new))
-        return remade[id(layer)]
+        return made[id(layer)][1]
 
     def new_input(tensor: Any) -> Any:
         return keras.Input(
@@ -65,25 +93,51 @@ def clone(
             name=input_name(tensor),
         )
 
-    def copy(old: keras.Model) -> keras.Model:
+    def copy_graph(old: keras.Model, names: Mapping[int, str]) -> keras.Model:
+        inputs = keras.tree.map_structure(new_input, old.input)
+        return keras.models.clone_model(
+            old,
+            input_tensors=inputs,
+            clone_function=lambda each: make(each, names),
+            call_function=call,
+        )
+
+    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        inside = places.get(id(layer))
+        if inside is None:
+            return layer(*args, **kwargs)
+        arguments = keras.tree.flatten((args, kwargs))
+        tensors = [each for each in arguments if isinstance(each, keras.KerasTensor)]
+        given = [tensors[place] for place in inside]
+        return layer(given if len(given) > 1 else given[0])
+
+    def copy(old: keras.Model, name: str, names: Mapping[int, str]) -> keras.Model:
+        if id(old) in opened:
+            inside = opened[id(old)]
+            new = copy_graph(inside.model, inside.names)
+            new.name = name
+            places[id(new)] = inside.places
+            # Or Keras would warn that it loses the mask.
+            new.supports_masking = inside.masked
+            return new
         if isinstance(old, keras.Sequential):
-            layers = [make(layer) for layer in old.layers]
+            layers = [make(layer, names) for layer in old.layers]
             kind = _constructor(old, keras.Sequential)
-            return kind([new_input(old.inputs[0]), *layers], name=old.name)
+            return kind([new_input(old.inputs[0]), *layers], name=name)
         # A shell without compile settings: clone_model would try to serialize those,
         # which fails for losses that are plain functions.
-        shell = keras.Model(old.input, old.output, name=old.name)
-        inputs = keras.tree.map_structure(new_input, old.input)
-        new = keras.models.clone_model(shell, input_tensors=inputs, clone_function=make)
+        shell = keras.Model(old.input, old.output, name=name)
+        new = copy_graph(shell, names)
         kind = _constructor(old, type(shell))
-        if kind is type(shell):
-            return new
-        return kind(new.input, new.output, name=old.name)
+        if kind is not type(shell):
+            new = kind(new.input, new.output, name=name)
+        new.supports_masking = old.supports_masking
+        return new
 
-    new = copy(model)
+    new = copy(model, model.name, {})
     for layer, name, value in initializers:
         setattr(layer, name, value)
-    return new, remade
+    return Clone(new, list(made.values()))
 
 
 def remake_layer(
@@ -113,26 +167,16 @@ def remake_layer(
     return kind.from_config({**config, **functions, **changes})
 
 
-def _remake_operation(operation: keras.Operation) -> keras.Operation:
+def _remake_operation(operation: keras.Operation, name: str) -> keras.Operation:
     """A new `keras.ops` operation: calling the old one would leave a node on it."""
     try:
-        return type(operation).from_config(operation.get_config())
+        new = type(operation).from_config(operation.get_config())
     except NotImplementedError:
         # One that cannot be saved, because of an array among its arguments.
         return operation
-
-
-def variable_pairs(
-    model: keras.Model, remade: Mapping[int, Any]
-) -> list[tuple[Any, Any]]:
-    """(old, new) variables of all layers that hold any, after a `clone`."""
-    layers = {id(layer): layer for layer in leaf_layers(model)}
-    return [
-        pair
-        for key, layer in layers.items()
-        if key in remade
-        for pair in zip(layer.variables, remade[key].variables, strict=True)
-    ]
+    # Not all of them take a name.
+    new.name = name
+    return new
 
 
 def _constructor(old: keras.Model, base: type[keras.Model]) -> type[keras.Model]:

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from tf_splitting.errors import PlanError
 from tf_splitting.support import format_table
+from tf_splitting.tracing.inside import Inside
 from tf_splitting.tracing.layout import Layout, size
 
 Role = Literal["produced", "consumed", "carried"]
@@ -175,6 +176,7 @@ class Step:
 class ChannelGraph:
     """A traced model. Print it for a table of its spaces.
 
+    `insides` holds what was found in layers that are made of layers, by path.
     `uncounted` names layers with weights whose MACs are not known; costs leave them
     out, and `count_macs` warns of them.
 
@@ -193,6 +195,7 @@ class ChannelGraph:
     activations: tuple[Activation, ...] = field(repr=False)
     uncounted: tuple[str, ...]
     steps: tuple[Step, ...] = field(repr=False)
+    insides: Mapping[str, Inside] = field(repr=False)
     inputs: tuple[int, ...] = field(repr=False)
     input_names: tuple[str, ...] = field(repr=False)
     outputs: tuple[int, ...] = field(repr=False)

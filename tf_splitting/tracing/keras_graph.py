@@ -1,24 +1,29 @@
 """Reads the calls of a Functional or Sequential model, nested models inlined.
 
-The one place that touches private Keras API: `Functional._nodes_by_depth`,
-`Sequential._functional`, `KerasTensor._keras_history`, `Operation._inbound_nodes`, and
-`get_keras_mask` and `set_keras_mask`, as tensors of JAX take no attributes. The public
-`clone_model(call_function=...)` shows the same calls but leaves a new node on every
-layer of the user's model each time, and runs every layer's shape inference again.
-`tests/tracing/test_keras_graph.py` fails when Keras changes what is used here.
+Layers that are made of layers are inlined like nested models, where `inside` can look
+into them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
-from keras.src.backend.common.masking import get_keras_mask, set_keras_mask
 
 from tf_splitting.errors import ModelError
 from tf_splitting.support import instance
+from tf_splitting.tracing.inside import ClosedError, Inside, look_inside
+from tf_splitting.tracing.keras_internals import (
+    functional_of,
+    has_graph,
+    input_name,
+    mask_of,
+    nodes_of,
+    sublayers,
+    with_mask,
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ class Call:
     around it. `run` computes the output structure from the input tensors. `extras`
     are the arguments besides the tensors, as in `x * 0.5`; `plain` says that there are
     none, and that every tensor was passed by position. `masked` says that an output
-    carries a Keras mask.
+    carries a Keras mask. `closed` says why nobody can look inside, if that was tried.
     """
 
     operation: Any
@@ -42,6 +47,7 @@ class Call:
     extras: tuple[Any, ...]
     plain: bool
     masked: bool
+    closed: str | None
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,8 @@ class FlatGraph:
     """A model as a list of calls in order of execution.
 
     `nested` holds, for every call of a nested model and each of its inputs, the nested
-    model's own input tensor and the number of the tensor that it stands for.
+    model's own input tensor and the number of the tensor that it stands for. `insides`
+    are what was found in layers that are made of layers, by path.
     """
 
     calls: tuple[Call, ...]
@@ -58,49 +65,50 @@ class FlatGraph:
     outputs: tuple[int, ...]
     shapes: dict[int, tuple[int | None, ...]]
     nested: tuple[tuple[Any, int], ...]
+    insides: dict[str, Inside]
 
 
-def flatten(model: keras.Model) -> FlatGraph:
+def calls_of(model: keras.Model, is_known: Callable[[Any], bool]) -> FlatGraph:
     """Lists every call of a built Functional or Sequential model.
+
+    Args:
+        model: the model; it is left as it was.
+        is_known: whether a layer describes itself. Others are looked into.
 
     Raises:
         ModelError: it is no model, is subclassed (it has no graph), or is not built.
     """
-    reader = _Reader()
     functional = _functional(model)
-    inputs = [reader.number(tensor.shape) for tensor in functional.inputs]
-    outputs = reader.read(functional, inputs, prefix="")
+    different: dict[int, str] = {}
+    while True:
+        reader = _Reader(is_known, different)
+        inputs = [reader.number(tensor.shape) for tensor in functional.inputs]
+        try:
+            outputs = reader.read(functional, inputs, prefix="", names={})
+        except _CalledDifferentlyError as error:
+            different[id(error.layer)] = "is called in ways that do not agree"
+        else:
+            break
     return FlatGraph(
-        calls=tuple(reader.calls),
+        calls=tuple(_read(reader.calls, outputs)),
         inputs=tuple(inputs),
         input_names=tuple(input_name(tensor) for tensor in functional.inputs),
         outputs=tuple(outputs),
         shapes=reader.shapes,
         nested=tuple(reader.nested),
+        insides=reader.insides,
     )
 
 
-def input_name(tensor: Any) -> str:
-    """Name of the InputLayer behind a model's input; the tensor's own is made up."""
-    return tensor._keras_history.operation.name
-
-
-def operation_types(function: Callable[..., Any], arity: int = 1) -> tuple[type, ...]:
-    """The class of operation that a `keras.ops` function leaves in a graph.
-
-    Args:
-        function: for example `keras.ops.relu`.
-        arity: how many tensors it takes.
-
-    Returns:
-        One class, or none if the function is not made of a single operation.
-    """
-    probes = [keras.KerasTensor((None, 2, 2, 2)) for _ in range(arity)]
-    node = function(*probes)._keras_history
-    ids = {id(p) for p in probes}
-    producer = node.operation._inbound_nodes[node.node_index]
-    single = {id(t) for t in producer.input_tensors} == ids
-    return (type(node.operation),) if single else ()
+def _read(calls: Sequence[Call], outputs: Iterable[int]) -> list[Call]:
+    """The calls whose results are read; nobody asks for masks that go along anyway."""
+    wanted = set(outputs)
+    found = []
+    for call in reversed(calls):
+        if not wanted.isdisjoint(call.outputs):
+            wanted.update(call.inputs)
+            found.append(call)
+    return found[::-1]
 
 
 def check_model(model: keras.Model) -> None:
@@ -112,13 +120,6 @@ def check_model(model: keras.Model) -> None:
     _functional(model)
 
 
-def has_graph(operation: Any) -> bool:
-    """Whether it is a Functional or Sequential model, whose calls can be listed."""
-    return isinstance(operation, keras.Sequential) or hasattr(
-        operation, "_nodes_by_depth"
-    )
-
-
 def leaf_layers(model: keras.Model) -> list[keras.layers.Layer]:
     """All layers of a model, those of nested models in place of the models."""
     found: list[keras.layers.Layer] = []
@@ -127,33 +128,47 @@ def leaf_layers(model: keras.Model) -> list[keras.layers.Layer]:
     return found
 
 
-def _functional(model: keras.Model) -> keras.Model:
+def _functional(model: keras.Model) -> Any:
     expected = "a built Functional or Sequential keras.Model"
     hint = "Pass the model itself, not its name, its path, its class or a layer."
     instance("model", model, keras.Model, expected, hint, error=ModelError)
-    if isinstance(model, keras.Sequential):
-        if not model.built or model._functional is None:
-            raise ModelError(
-                f"Sequential model {model.name!r} has not been built: its layer "
-                "widths are unknown. Start it with `keras.Input(shape=...)` or call "
-                "`model.build(input_shape)`."
-            )
-        return model._functional
-    if hasattr(model, "_nodes_by_depth"):
-        return model
-    raise ModelError(
-        f"Got {type(model).__name__} {getattr(model, 'name', '')!r}; expected a "
-        "Functional or Sequential keras.Model. A subclassed model hides its graph "
-        "inside `call`: rebuild it as `keras.Model(inputs, outputs)`, for example "
-        "by calling its layers on a `keras.Input`."
-    )
+    if not has_graph(model):
+        raise ModelError(
+            f"Got {type(model).__name__} {getattr(model, 'name', '')!r}; expected a "
+            "Functional or Sequential keras.Model. A subclassed model hides its graph "
+            "inside `call`: rebuild it as `keras.Model(inputs, outputs)`, for example "
+            "by calling its layers on a `keras.Input`."
+        )
+    functional = functional_of(model)
+    if functional is None:
+        raise ModelError(
+            f"Sequential model {model.name!r} has not been built: its layer "
+            "widths are unknown. Start it with `keras.Input(shape=...)` or call "
+            "`model.build(input_shape)`."
+        )
+    return functional
+
+
+class _CalledDifferentlyError(Exception):
+    """A layer that was looked into is called in another way too."""
+
+    def __init__(self, layer: Any) -> None:
+        super().__init__(layer.name)
+        self.layer = layer
 
 
 class _Reader:
-    def __init__(self) -> None:
+    def __init__(
+        self, is_known: Callable[[Any], bool], different: Mapping[int, str]
+    ) -> None:
         self.calls: list[Call] = []
         self.shapes: dict[int, tuple[int | None, ...]] = {}
         self.nested: list[tuple[Any, int]] = []
+        self.insides: dict[str, Inside] = {}
+        self._is_known = is_known
+        self._closed = dict(different)
+        # What layers that were looked into are called with, and where.
+        self._ways: dict[int, tuple[Any, str]] = {}
 
     def number(self, shape: tuple[int | None, ...]) -> int:
         index = len(self.shapes)
@@ -161,29 +176,34 @@ class _Reader:
         return index
 
     def read(
-        self, functional: keras.Model, inputs: list[int], prefix: str
+        self,
+        functional: Any,
+        inputs: list[int],
+        prefix: str,
+        names: Mapping[int, str],
     ) -> list[int]:
         numbers = {id(t): i for t, i in zip(functional.inputs, inputs, strict=True)}
-        for depth in sorted(functional._nodes_by_depth, reverse=True):
-            for node in functional._nodes_by_depth[depth]:
-                if node.is_input:
-                    continue
-                arguments = [numbers[id(t)] for t in node.input_tensors]
-                for tensor, index in zip(
-                    node.outputs,
-                    self._call(node, arguments, prefix),
-                    strict=True,
-                ):
-                    numbers[id(tensor)] = index
+        for node in nodes_of(functional):
+            arguments = [numbers[id(t)] for t in node.input_tensors]
+            name = names.get(id(node.operation), node.operation.name)
+            results = self._call(node, arguments, prefix + name, names)
+            for tensor, index in zip(node.outputs, results, strict=True):
+                numbers[id(tensor)] = index
         return [numbers[id(tensor)] for tensor in functional.outputs]
 
-    def _call(self, node: Any, inputs: list[int], prefix: str) -> list[int]:
+    def _call(
+        self, node: Any, inputs: list[int], path: str, names: Mapping[int, str]
+    ) -> list[int]:
         operation = node.operation
-        path = prefix + operation.name
-        if has_graph(operation):
+        if _is_nested(node):
             functional = _functional(operation)
             self.nested.extend(zip(functional.inputs, inputs, strict=True))
-            return self.read(functional, inputs, path + "/")
+            return self.read(functional, inputs, path + "/", names)
+        inside = self._inside(node, path)
+        if inside is not None:
+            given = [inputs[place] for place in inside.places]
+            self.nested.extend(zip(inside.model.inputs, given, strict=True))
+            return self.read(inside.model, given, path + "/", inside.names)
         outputs = [self.number(tensor.shape) for tensor in node.outputs]
         extras, by_name = _further_arguments(node)
         self.calls.append(
@@ -197,9 +217,56 @@ class _Reader:
                 extras=tuple(extras),
                 plain=not extras and not by_name,
                 masked=any(mask_of(tensor) is not None for tensor in node.outputs),
+                closed=self._closed.get(id(operation)),
             )
         )
         return outputs
+
+    def _inside(self, node: Any, path: str) -> Inside | None:
+        """What is in the layer that is called; None where nobody can look."""
+        layer = node.operation
+        if not isinstance(layer, keras.layers.Layer) or self._is_known(layer):
+            return None
+        if layer.weights and not sublayers(layer):
+            return None
+        way = _way(node)
+        if id(layer) in self._ways:
+            known, path = self._ways[id(layer)]
+            if known != way:
+                raise _CalledDifferentlyError(layer)
+            return self.insides[path]
+        if id(layer) in self._closed:
+            return None
+        try:
+            masked = [mask_of(tensor) is not None for tensor in node.outputs]
+            arguments = node.arguments
+            inside = look_inside(layer, arguments.args, arguments.kwargs, masked)
+        except ClosedError as error:
+            self._closed[id(layer)] = str(error)
+            return None
+        self._ways[id(layer)] = way, path
+        return self.insides.setdefault(path, inside)
+
+
+def _is_nested(node: Any) -> bool:
+    """Whether it is a call of a nested model, whose own graph says what it does.
+
+    That graph knows nothing of masks that come with the inputs.
+    """
+    masked = any(mask_of(tensor) is not None for tensor in node.input_tensors)
+    return has_graph(node.operation) and not masked
+
+
+def _way(node: Any) -> Any:
+    """In what way a layer is called; calls in the same way have the same inside."""
+
+    def told(value: Any) -> Any:
+        if isinstance(value, keras.KerasTensor):
+            return value.shape, value.dtype, mask_of(value) is not None
+        return repr(value)
+
+    arguments = node.arguments
+    return keras.tree.map_structure(told, (arguments.args, dict(arguments.kwargs)))
 
 
 def _further_arguments(node: Any) -> tuple[list[Any], list[Any]]:
@@ -209,18 +276,6 @@ def _further_arguments(node: Any) -> tuple[list[Any], list[Any]]:
     leaves = keras.tree.flatten((node.arguments.args, named))
     extras = [v for v in leaves if v is not None and id(v) not in tensors]
     return extras, [v for v in keras.tree.flatten(named) if id(v) in tensors]
-
-
-def mask_of(tensor: Any) -> Any:
-    """The Keras mask that a tensor carries, or None."""
-    return get_keras_mask(tensor)
-
-
-def with_mask(tensor: Any, mask: Any) -> Any:
-    """The tensor, carrying this mask if it is one and the tensor has none yet."""
-    if mask is not None and mask_of(tensor) is None:
-        set_keras_mask(tensor, mask)
-    return tensor
 
 
 def carrying_mask(run: Callable[..., Any]) -> Callable[..., Any]:

@@ -148,6 +148,7 @@ class Record:
             ),
             uncounted=tuple(self.uncounted),
             steps=tuple(self.steps),
+            insides=flat.insides,
             inputs=flat.inputs,
             input_names=flat.input_names,
             outputs=outputs,

@@ -7,8 +7,20 @@ import keras
 from tf_splitting.support import truth
 from tf_splitting.tracing.following import ModelTracer
 from tf_splitting.tracing.graph import ChannelGraph
-from tf_splitting.tracing.keras_graph import flatten
-from tf_splitting.tracing.rules.registry import describe
+from tf_splitting.tracing.keras_graph import FlatGraph, calls_of
+from tf_splitting.tracing.rules.registry import describe, is_known
+
+
+def flatten(model: keras.Model) -> FlatGraph:
+    """Lists every call of a built Functional or Sequential model.
+
+    Layers that describe themselves are listed; others are looked into where that can
+    be done, and listed where it cannot.
+
+    Raises:
+        ModelError: it is no model, is subclassed (it has no graph), or is not built.
+    """
+    return calls_of(model, is_known)
 
 
 def trace(model: keras.Model, *, split_untrainable: bool = False) -> ChannelGraph:

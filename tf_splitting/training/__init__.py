@@ -2,7 +2,7 @@
 
 In: a compiled model and data of any kind.
 Out: the trained model, a `GrowthHistory`, losses on a sample.
-Imports from: estimating, data, support.
+Imports from: estimating, tracing, data, support.
 """
 
 from tf_splitting.training.batch_statistics import reestimate_batch_statistics

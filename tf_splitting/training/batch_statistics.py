@@ -7,12 +7,10 @@ inference mode, in which splits are estimated and losses reported, would.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import keras
 
 from tf_splitting.data import Sample
+from tf_splitting.tracing import layers_in
 
 
 def reestimate_batch_statistics(model: keras.Model, sample: Sample) -> None:
@@ -20,7 +18,11 @@ def reestimate_batch_statistics(model: keras.Model, sample: Sample) -> None:
 
     Layers that are not trainable keep theirs, as they do in training.
     """
-    layers = [layer for layer in _batch_normalizations(model) if layer.trainable]
+    layers = [
+        layer
+        for layer in layers_in(model)
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+    ]
     if not layers:
         return
     momenta = [layer.momentum for layer in layers]
@@ -33,11 +35,3 @@ def reestimate_batch_statistics(model: keras.Model, sample: Sample) -> None:
     finally:
         for layer, momentum in zip(layers, momenta, strict=True):
             layer.momentum = momentum
-
-
-def _batch_normalizations(model: Any) -> Iterator[keras.layers.BatchNormalization]:
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from _batch_normalizations(layer)
-        elif isinstance(layer, keras.layers.BatchNormalization):
-            yield layer

@@ -109,9 +109,16 @@ def test_they_freeze_what_they_touch_and_nothing_else(name):
 
 
 def test_the_reason_names_the_layer_and_its_type():
-    graph = trace(around(ChannelShuffle(name="shuffle")))
+    graph = trace(around(LocalResponse(name="local")))
     assert graph.space("first").frozen == (
-        "nothing is known about 'shuffle' of type ChannelShuffle"
+        "nothing is known about 'local' of type LocalResponse"
+    )
+
+
+def test_the_reason_names_what_is_in_the_layer():
+    graph = trace(around(Roll(name="turned")))
+    assert graph.space("first").frozen == (
+        "nothing is known about 'turned/roll' of type Roll"
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from tf_splitting.tracing.keras_graph import with_mask
+from tf_splitting.tracing.keras_internals import with_mask
 from tf_splitting.tracing.rules.activations import add_bias, apply_activation
 from tf_splitting.tracing.rules.refusal import altered, readable
 from tf_splitting.tracing.rules.registry import register

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tf_splitting.tracing.keras_graph import operation_types
+from tf_splitting.tracing.keras_internals import operation_types
 from tf_splitting.tracing.rules.activations import ELEMENTWISE
 from tf_splitting.tracing.rules.merging import concatenate, merge
 from tf_splitting.tracing.rules.registry import register

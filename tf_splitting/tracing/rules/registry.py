@@ -49,6 +49,11 @@ def rule_for(kind: type) -> Rule | None:
     return _RULES.get(kind)
 
 
+def is_known(operation: Any) -> bool:
+    """Whether a layer or operation describes itself, or has a rule that does."""
+    return hasattr(operation, "trace_channels") or type(operation) in _RULES
+
+
 def describe(
     tracer: Tracer, operation: Any, inputs: Sequence[Signal]
 ) -> Signal | tuple[Signal, ...]:
@@ -65,9 +70,10 @@ def describe(
 
 def _refusal(tracer: Tracer, operation: Any) -> str | None:
     """Why nobody can describe this call, if so."""
-    path, kind = tracer.call.path, type(operation)
-    if not hasattr(operation, "trace_channels") and rule_for(kind) is None:
-        return f"nothing is known about {path!r} of type {kind.__name__}"
+    path, kind, closed = tracer.call.path, type(operation), tracer.call.closed
+    if not is_known(operation):
+        unknown = f"nothing is known about {path!r} of type {kind.__name__}"
+        return unknown if closed is None else f"{unknown}, which {closed}"
     masked = kind in _MASK and not tracer.call.extras
     if not (tracer.call.plain or masked or kind in _ANY_ARGUMENTS):
         return f"{path!r} is called with further arguments"

@@ -1,0 +1,197 @@
+"""Small models with layers that are made of layers."""
+
+import keras
+import nets
+from keras import layers, ops
+
+
+@keras.saving.register_keras_serializable("composites")
+class Residual(layers.Layer):
+    """Two convolutions of one name, batch normalization, dropout, and a sum."""
+
+    def __init__(self, width, **options):
+        super().__init__(**options)
+        self.width = width
+        self.first = layers.Conv2D(width, 3, padding="same", name="conv")
+        self.norm = layers.BatchNormalization(name="norm")
+        self.dropout = layers.Dropout(0.3, seed=1, name="dropout")
+
+    def build(self, shape):
+        self.second = layers.Conv2D(shape[-1], 1, name="conv")
+        self.first.build(shape)
+        inner = (*shape[:-1], self.width)
+        self.norm.build(inner)
+        self.second.build(inner)
+        self.built = True
+
+    def call(self, x, training=None):
+        y = ops.relu(self.norm(self.first(x), training=training))
+        return x + self.second(self.dropout(y, training=training))
+
+    def get_config(self):
+        return {**super().get_config(), "width": self.width}
+
+
+@keras.saving.register_keras_serializable("composites")
+class Stack(layers.Layer):
+    """Composites in a composite."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.first, self.second = Residual(5, name="first"), Residual(6, name="second")
+
+    def build(self, shape):
+        self.first.build(shape)
+        self.second.build(shape)
+        self.built = True
+
+    def call(self, x):
+        return self.second(self.first(x))
+
+
+@keras.saving.register_keras_serializable("composites")
+class Own(layers.Layer):
+    """One with a weight that no layer in it has."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.inner = layers.Dense(4, name="inner")
+
+    def build(self, shape):
+        self.inner.build(shape)
+        self.scale = self.add_weight(shape=(4,), initializer="ones", name="scale")
+
+    def call(self, x):
+        return self.inner(x) * self.scale
+
+
+@keras.saving.register_keras_serializable("composites")
+class Scaled(layers.Layer):
+    """A layer inside, and a number among the arguments."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.dense = layers.Dense(3, name="dense")
+
+    def build(self, shape):
+        self.dense.build(shape)
+        self.built = True
+
+    def call(self, x, factor=1.0):
+        return factor * ops.tanh(self.dense(x))
+
+
+@keras.saving.register_keras_serializable("composites")
+class Gated(layers.Layer):
+    """Two tensors come in, a list and a keyword; two go out, in a dictionary."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.up = layers.Dense(5, name="up")
+        self.gate = layers.Dense(5, name="gate")
+        self.down = layers.Dense(3, name="down")
+
+    def build(self, pair, *args, **kwargs):
+        for layer in (self.up, self.gate):
+            layer.build((None, 4))
+        self.down.build((None, 5))
+        self.built = True
+
+    def call(self, pair, bias=None):
+        x, y = pair
+        hidden = self.up(x) * ops.silu(self.gate(y))
+        return {"out": self.down(hidden) + bias, "hidden": hidden}
+
+
+@keras.saving.register_keras_serializable("composites")
+class Hidden(layers.Layer):
+    """Layers that hand on masks."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.supports_masking = True
+        self.first = layers.Dense(5, "tanh", name="first")
+        self.second = layers.Dense(4, name="second")
+
+    def build(self, shape):
+        self.first.build(shape)
+        self.second.build((*shape[:-1], 5))
+        self.built = True
+
+    def call(self, x):
+        return self.second(self.first(x))
+
+
+def residual():
+    x = inputs = keras.Input((4, 4, 2))
+    x = layers.Conv2D(4, 3, padding="same", activation="tanh", name="stem")(x)
+    x = Residual(5, name="block")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, layers.Dense(nets.CLASSES, name="logits")(x))
+
+
+def stack():
+    x = inputs = keras.Input((4, 4, 2))
+    x = layers.Conv2D(4, 3, padding="same", activation="tanh", name="stem")(x)
+    x = Stack(name="stack")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, layers.Dense(nets.CLASSES, name="logits")(x))
+
+
+def sequential():
+    """As an item of a Sequential model."""
+    return keras.Sequential(
+        [
+            keras.Input((4, 4, 2)),
+            layers.Conv2D(4, 3, activation="tanh", name="stem"),
+            Residual(3, name="block"),
+            layers.Flatten(),
+            layers.Dense(nets.CLASSES, name="logits"),
+        ]
+    )
+
+
+def weightless():
+    """Layers without weights: a function, and a number that depends on a width."""
+    x = inputs = keras.Input((6,))
+    x = layers.Dense(5, name="first")(x)
+    x = layers.Lambda(lambda x: x * ops.sigmoid(x), name="swish")(x)
+    x = layers.Dense(4, name="second")(x)
+    x = layers.Lambda(lambda x: ops.tanh(x) / x.shape[-1], name="scaled")(x)
+    return keras.Model(inputs, layers.Dense(nets.CLASSES, name="logits")(x))
+
+
+def gated():
+    inputs = [keras.Input((4,), name=name) for name in ("left", "right")]
+    a, b = (layers.Dense(4, "tanh", name=f"of_{i.name}")(i) for i in inputs)
+    bias = layers.Dense(3, name="bias")(b)
+    outs = Gated(name="gated")([a, b], bias=bias)
+    x = layers.Concatenate()([outs["out"], outs["hidden"]])
+    return keras.Model(inputs, layers.Dense(nets.CLASSES, name="logits")(x))
+
+
+def shared():
+    x = inputs = keras.Input((3,))
+    x = layers.Dense(3, "tanh", name="before")(x)
+    layer = Scaled(name="shared")
+    x = layer(layer(x))
+    return keras.Model(inputs, layers.Dense(nets.CLASSES, name="logits")(x))
+
+
+def masked():
+    words = keras.Input((5,), dtype="int32")
+    x = layers.Embedding(5, 4, mask_zero=True, name="embedding")(words)
+    x = Hidden(name="hidden")(x)
+    x = layers.GlobalAveragePooling1D(name="pool")(x)
+    return keras.Model(words, layers.Dense(nets.CLASSES, name="logits")(x))
+
+
+ALL = {
+    "residual": residual,
+    "stack": stack,
+    "sequential": sequential,
+    "weightless": weightless,
+    "gated": gated,
+    "shared": shared,
+    "masked": masked,
+}

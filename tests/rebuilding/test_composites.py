@@ -1,0 +1,212 @@
+"""Layers made of layers: rebuilt as models of what is in them, where that changes."""
+
+import subprocess
+import sys
+
+import brute
+import composites
+import keras
+import nets
+import numpy as np
+import pytest
+from keras import layers
+
+from tf_splitting import (
+    RemovalPlan,
+    SplitPlan,
+    count_macs,
+    count_params,
+    remove,
+    scale,
+    split,
+    trace,
+)
+
+ALL = pytest.mark.parametrize("name", composites.ALL)
+
+
+def ready(name, optimizer=None):
+    return nets.compiled(nets.randomized(composites.ALL[name]()), optimizer)
+
+
+def batch(model, seed=0):
+    x, y = nets.data(model, seed=seed)
+    return (tuple(x) if isinstance(x, list) else x), y
+
+
+def opened(model):
+    """The same network, weights and optimizer's state, every composite opened."""
+    graph = trace(model)
+    plan = SplitPlan({space.name: [0] for space in graph.growable})
+    wide = split(model, plan, epsilon="fresh")
+    assert not any(type(each).__module__ == "composites" for each in wide.layers)
+    added = {space.name: [space.width] for space in graph.growable}
+    return remove(wide, RemovalPlan(added))
+
+
+def by_shape(model):
+    """Weights in an order that does not depend on where they are held."""
+    arrays = [np.asarray(variable) for variable in model.trainable_variables]
+    return sorted(arrays, key=lambda a: (a.shape, float(a.sum())))
+
+
+@ALL
+@pytest.mark.usefixtures("float64")
+def test_the_function_is_kept_in_both_modes(name):
+    model = ready(name)
+    graph = trace(model)
+    assert graph.growable
+    x = nets.images(model)
+    grown = split(model, nets.random_plan(graph, share=0.5), epsilon=0.0, verify=x)
+    for training in (False, True):
+        if training and any("dropout" in c.layer for c in graph.activations):
+            continue
+        before, after = (nets.outputs(m, x, training) for m in (model, grown))
+        assert nets.difference(before, after) < 1e-12
+
+
+@ALL
+@pytest.mark.usefixtures("float64")
+def test_removing_is_silencing(name):
+    model = ready(name)
+    graph = trace(model)
+    plan = nets.random_removal(graph)
+    x = nets.images(model)
+    smaller = remove(model, plan)
+    with nets.silenced(model, graph, plan) as silenced:
+        expected = nets.outputs(silenced, x)
+    assert nets.difference(expected, nets.outputs(smaller, x)) < 1e-12
+
+
+@ALL
+@pytest.mark.usefixtures("float64")
+def test_training_is_the_same_after_opening(name):
+    """Dropout, batch statistics, and what the optimizer remembers."""
+    model = ready(name, keras.optimizers.Adam(0.01))
+    model.fit(*batch(model), epochs=2, batch_size=8, shuffle=False, verbose=0)
+    other = opened(model)
+    for seed in (1, 2):
+        losses = [
+            each.train_on_batch(*batch(model, seed), return_dict=True)["loss"]
+            for each in (model, other)
+        ]
+        assert losses[0] == pytest.approx(losses[1], rel=1e-12)
+    for mine, theirs in zip(by_shape(model), by_shape(other), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-10, atol=1e-12)
+    x = nets.images(model, seed=5)
+    assert nets.difference(nets.outputs(model, x), nets.outputs(other, x)) < 1e-10
+
+
+@pytest.mark.parametrize("name", ["residual", "weightless", "gated", "shared"])
+@pytest.mark.usefixtures("float64")
+def test_the_index_is_the_curvature_of_a_really_split_models_loss(name):
+    model = ready(name)
+    data = batch(model)
+    scores = brute.random_scores(model, data)
+    assert set(scores) == {space.name for space in trace(model).growable}
+    for space, score in scores.items():
+        found = brute.curvature(model, data, {space: [1]}, scores)
+        assert found == pytest.approx(score.splitting_index[1], rel=1e-4, abs=1e-7)
+
+
+@ALL
+def test_macs_and_parameters_are_those_of_the_opened_model(name):
+    model = ready(name)
+    assert count_macs(model) == count_macs(opened(model))
+    assert count_params(model) == count_params(opened(model))
+
+
+def test_what_does_not_change_stays_an_object_of_its_class():
+    model = ready("stack")
+    grown = split(model, SplitPlan({"stem": [0]}), epsilon=0.0)
+    assert isinstance(grown.get_layer("stack"), keras.Model)
+    x = inputs = keras.Input((4, 4, 2))
+    x = composites.Residual(5, name="one")(x)
+    x = composites.Residual(5, name="two")(x)
+    x = layers.Dense(nets.CLASSES)(layers.Flatten()(x))
+    model = nets.randomized(keras.Model(inputs, x))
+    grown = split(model, SplitPlan({"two/conv": [0]}), epsilon=0.0)
+    assert type(grown.get_layer("one")) is composites.Residual
+    assert isinstance(grown.get_layer("two"), keras.Model)
+    x = nets.images(model)
+    assert nets.difference(nets.outputs(model, x), nets.outputs(grown, x)) < 1e-5
+    # Those that were opened before are nested models like any other.
+    again = split(grown, SplitPlan({"one/conv": [0], "two/conv": [5]}), epsilon=0.0)
+    assert nets.difference(nets.outputs(model, x), nets.outputs(again, x)) < 1e-5
+
+
+def test_one_composite_in_another_opens_with_it():
+    model = ready("stack")
+    grown = split(model, SplitPlan({"stack/first/conv": [0]}), epsilon=0.0)
+    stack = grown.get_layer("stack")
+    assert isinstance(stack.get_layer("first"), keras.Model)
+    assert type(stack.get_layer("second")) is composites.Residual
+
+
+def test_flags_inside_stay_as_they_are():
+    model = ready("stack")
+    model.get_layer("stack").first.norm.trainable = False
+    count = len(model.trainable_variables)
+    for plan in ({"stem": [0]}, {"stack/second/conv": [0]}):
+        grown = split(model, SplitPlan(plan), epsilon=0.0)
+        assert len(grown.trainable_variables) == count
+    x = inputs = keras.Input((4, 4, 2))
+    block = composites.Residual(5, name="block")
+    x = layers.Dense(4, name="free")(layers.Flatten()(block(x)))
+    model = keras.Model(inputs, layers.Dense(2)(x))
+    block.norm.trainable = False
+    grown = split(model, SplitPlan({"free": [0]}), epsilon=0.0)
+    assert not grown.get_layer("block").norm.trainable
+    assert len(grown.trainable_variables) == len(model.trainable_variables)
+
+
+def test_normalization_inside_stays_adapted():
+    class Prepared(layers.Layer):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.normalize = layers.Normalization()
+
+        def build(self, shape):
+            self.normalize.build(shape)
+
+        def call(self, x):
+            return self.normalize(x)
+
+    inputs = keras.Input((5,))
+    prepared = Prepared(name="prepared")
+    x = layers.Dense(4, name="free")(prepared(inputs))
+    model = keras.Model(inputs, layers.Dense(2)(x))
+    data = 3 + 2 * np.random.default_rng(0).standard_normal((64, 5))
+    prepared.normalize.adapt(data)
+    grown = split(model, SplitPlan({"free": [0]}), epsilon=0.0, verify=data)
+    assert type(grown.get_layer("prepared")) is Prepared
+    assert nets.difference(nets.outputs(model, data), nets.outputs(grown, data)) < 1e-6
+
+
+def test_a_scaled_model_is_opened_too():
+    model = ready("residual")
+    wide = scale(model, target_macs=4 * count_macs(model))
+    assert isinstance(wide.get_layer("block"), keras.Model)
+    assert trace(wide).space("block/conv").width > 8
+
+
+@pytest.mark.parametrize("name", ["weightless", "gated"])
+def test_what_was_opened_loads_without_the_class(name, tmp_path):
+    model = ready(name)
+    plan = SplitPlan({space.name: [0] for space in trace(model).growable})
+    grown = split(model, plan, epsilon=0.0)
+    grown.save(tmp_path / "grown.keras")
+    x = nets.images(model)
+    np.savez(tmp_path / "x.npz", *(x if isinstance(x, list) else [x]))
+    script = (
+        "import sys, keras, numpy\n"
+        "model = keras.saving.load_model(sys.argv[1] + '/grown.keras')\n"
+        "arrays = numpy.load(sys.argv[1] + '/x.npz')\n"
+        "x = [arrays[name] for name in arrays.files]\n"
+        "y = model(x if len(x) > 1 else x[0])\n"
+        "assert 'tf_splitting' not in sys.modules\n"
+        "numpy.save(sys.argv[1] + '/y.npy', keras.ops.convert_to_numpy(y))\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True)
+    found = np.load(tmp_path / "y.npy")
+    assert nets.difference(nets.outputs(model, x), found) < 1e-5

@@ -1,0 +1,270 @@
+"""Layers made of layers are looked into, and left as they were."""
+
+import composites
+import keras
+import nets
+import numpy as np
+import pytest
+from composites import Own, Residual
+from keras import layers, ops
+
+from tf_splitting import trace
+from tf_splitting.tracing import flatten, layers_in
+
+
+def holding(layer, shape=(4, 4, 3)):
+    """The layer between two others."""
+    x = inputs = keras.Input(shape)
+    x = layers.Dense(4, name="before")(x)
+    x = layer(x)
+    x = layers.Dense(3, name="after")(x)
+    return keras.Model(inputs, layers.Flatten()(x))
+
+
+def calls(model):
+    return [call.path for call in flatten(model).calls]
+
+
+def closed(layer, **options):
+    """Why nobody can look inside."""
+    (reason,) = {call.closed for call in flatten(holding(layer, **options)).calls} - {
+        None
+    }
+    return reason
+
+
+def test_calls_are_listed_with_the_layers_name_in_front():
+    assert calls(holding(Residual(5, name="block"))) == [
+        "before",
+        "block/conv",
+        "block/norm",
+        "block/relu",
+        "block/dropout",
+        # Two layers of one name are told apart.
+        "block/conv_1",
+        "block/add",
+        "after",
+        "flatten",
+    ]
+
+
+def test_to_any_depth():
+    paths = calls(holding(composites.Stack(name="stack")))
+    assert paths.count("stack/first/conv") == paths.count("stack/second/conv_1") == 1
+    assert "stack" not in paths
+
+
+@pytest.mark.parametrize("name", composites.ALL)
+def test_what_is_listed_computes_the_model(name):
+    model = nets.randomized(composites.ALL[name]())
+    flat = flatten(model)
+    x = nets.images(model)
+    values = dict(zip(flat.inputs, x if isinstance(x, list) else [x], strict=True))
+    for call in flat.calls:
+        result = call.run(*[values[i] for i in call.inputs])
+        values.update(zip(call.outputs, keras.tree.flatten(result), strict=True))
+    np.testing.assert_allclose(
+        values[flat.outputs[0]], nets.outputs(model, x), rtol=1e-5, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("name", composites.ALL)
+def test_the_model_is_left_as_it_was(name):
+    model = composites.ALL[name]()
+    everything = [model, *layers_in(model)]
+
+    def seen():
+        return [
+            (each._inbound_nodes[:], each._outbound_nodes[:], dict(vars(each)))
+            for each in everything
+        ]
+
+    before = seen()
+    trace(model)
+    assert all(
+        nodes == now and readers == later and held == hold
+        for (nodes, readers, held), (now, later, hold) in zip(
+            before, seen(), strict=True
+        )
+    )
+
+
+def test_names_and_order_are_the_same_every_time():
+    model = composites.ALL["stack"]()
+    graphs = [trace(model) for _ in range(2)]
+    assert calls(model) == calls(model)
+    assert graphs[0].terms == graphs[1].terms
+    assert graphs[0].spaces == graphs[1].spaces
+
+
+# What stays closed, and why -------------------------------------------------------
+
+
+def test_a_layer_with_weights_of_its_own():
+    assert "has weights besides" in closed(Own())
+
+
+class InTraining(layers.Layer):
+    def __init__(self):
+        super().__init__(name="noisy")
+        self.inner = layers.Dense(4)
+
+    def build(self, shape):
+        self.inner.build(shape)
+
+    def call(self, x, training=None):
+        x = self.inner(x)
+        return 2 * x if training else x
+
+
+def test_a_layer_that_computes_something_else_in_training():
+    assert closed(InTraining()) == "computes something else in training"
+
+
+class Counting(layers.Layer):
+    def __init__(self):
+        super().__init__(name="counting")
+        self.counter = layers.Normalization()
+
+    def build(self, shape):
+        self.counter.build(shape)
+
+    def call(self, x):
+        self.counter.count.assign(self.counter.count + 1)
+        return ops.tanh(x)
+
+
+def test_a_layer_whose_state_changes():
+    layer = Counting()
+    model = holding(layer)
+    before = np.array(layer.counter.count)
+    (call,) = [call for call in flatten(model).calls if call.closed]
+    assert call.closed == "changes variables or draws random numbers"
+    np.testing.assert_array_equal(layer.counter.count, before)
+
+
+class Drawing(layers.Layer):
+    def call(self, x):
+        return x + keras.random.normal((4,))
+
+
+def test_a_layer_that_draws_random_numbers():
+    assert "draws random numbers" in closed(Drawing())
+
+
+class Penalized(layers.Layer):
+    def __init__(self, of_weights):
+        super().__init__(name="penalized")
+        self.of_weights = of_weights
+        self.inner = layers.Dense(4)
+
+    def build(self, shape):
+        self.inner.build(shape)
+
+    def call(self, x):
+        self.add_loss(ops.sum(self.inner.kernel if self.of_weights else x))
+        return self.inner(x)
+
+
+@pytest.mark.parametrize("of_weights", [False, True])
+def test_a_layer_that_adds_losses(of_weights):
+    layer = Penalized(of_weights)
+    assert "add" in closed(layer)
+    assert "loss" in closed(layer)
+    assert layer.losses == []
+
+
+class RunTimeShape(layers.Layer):
+    def call(self, x):
+        return x * ops.cast(ops.arange(ops.shape(x)[0])[:, None, None, None], x.dtype)
+
+
+def test_a_layer_that_reads_shapes_at_run_time():
+    assert "cannot be called on symbolic tensors" in closed(RunTimeShape())
+
+
+class OfTheBackend(layers.Layer):
+    def call(self, x):
+        return x.no_method_of_symbolic_tensors()
+
+    def compute_output_spec(self, x):
+        return keras.KerasTensor(x.shape, x.dtype)
+
+
+def test_a_layer_written_in_the_backends_own_way():
+    assert "AttributeError" in closed(OfTheBackend())
+
+
+class HandsMaskOn(layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.supports_masking = True
+
+    def call(self, x):
+        return ops.tanh(x)
+
+
+def test_masks_that_would_be_lost():
+    words = keras.Input((5,), dtype="int32")
+    x = layers.Embedding(7, 4, mask_zero=True)(words)
+    x = HandsMaskOn()(x)
+    model = keras.Model(words, layers.Dense(2)(x))
+    (call,) = [call for call in flatten(model).calls if call.closed]
+    assert "mask" in call.closed
+
+
+class ReadsMask(layers.Layer):
+    def call(self, x, mask=None):
+        return x if mask is None else x * ops.cast(mask[..., None], x.dtype)
+
+
+def test_masks_that_are_read():
+    """Keras hands them to `call`, which would do something else without."""
+    words = keras.Input((5,), dtype="int32")
+    x = layers.Embedding(7, 4, mask_zero=True)(words)
+    with pytest.warns(UserWarning, match="destroy the mask"):
+        x = ReadsMask()(x)
+    model = keras.Model(words, layers.Dense(2)(x))
+    (call,) = [call for call in flatten(model).calls if call.closed]
+    assert call.closed == "reads the mask that its input carries"
+    # Without a mask there is nothing to read.
+    assert not any(c.closed for c in flatten(holding(ReadsMask())).calls)
+
+
+def test_a_reshaping_that_names_the_batch_infers_it():
+    class Folded(layers.Layer):
+        def call(self, x):
+            size, height, width, channels = ops.shape(x)
+            return ops.reshape(x, (size, height * width, channels))
+
+    (call,) = [
+        call for call in flatten(holding(Folded())).calls if "reshape" in call.path
+    ]
+    assert call.operation.newshape == (-1, 16, 4)
+    assert call.run(np.ones((3, 4, 4, 4), "float32")).shape == (3, 16, 4)
+
+
+def test_masks_that_layers_inside_hand_on_are_kept():
+    model = composites.ALL["masked"]()
+    assert not any(call.closed for call in flatten(model).calls)
+    assert [call.path for call in flatten(model).calls if call.masked] == [
+        "embedding",
+        "hidden/first",
+        "hidden/second",
+    ]
+
+
+def test_ways_of_calling_that_do_not_agree():
+    x = inputs = keras.Input((4, 4, 3))
+    shared = composites.Scaled(name="shared")
+    x = shared(x) + shared(x, factor=2.0)
+    model = keras.Model(inputs, layers.Dense(2)(x))
+    reasons = {call.closed for call in flatten(model).calls if call.path == "shared"}
+    assert reasons == {"is called in ways that do not agree"}
+
+
+def test_one_way_of_calling_twice():
+    model = composites.ALL["shared"]()
+    assert calls(model).count("shared/dense") == 2
+    (space,) = trace(model).growable
+    assert space.producers == ("before", "shared/dense")

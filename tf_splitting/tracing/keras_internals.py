@@ -1,0 +1,132 @@
+"""The one place that touches private Keras API; what it is for each function says.
+
+`Functional._nodes_by_depth`, `Sequential._functional`, `KerasTensor._keras_history`,
+`Operation._inbound_nodes` and `._outbound_nodes`, the attributes of the nodes in these,
+`Operation._auto_config`, `Layer._layers`, `Layer._seed_generators`; and
+`get_keras_mask` and `set_keras_mask`, as tensors of JAX take no attributes.
+`tests/tracing/test_keras_graph.py` fails when Keras changes what is used here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+from keras.src.backend.common.masking import get_keras_mask, set_keras_mask
+
+
+def has_graph(operation: Any) -> bool:
+    """Whether it is a Functional or Sequential model, whose calls can be listed."""
+    return isinstance(operation, keras.Sequential) or hasattr(
+        operation, "_nodes_by_depth"
+    )
+
+
+def functional_of(model: Any) -> Any:
+    """The Functional model that one with a graph is or, if Sequential, wraps; or None.
+
+    A Sequential model wraps one as soon as it has been built.
+    """
+    if isinstance(model, keras.Sequential):
+        return model._functional if model.built else None
+    return model
+
+
+def nodes_of(functional: Any) -> Iterator[Any]:
+    """The calls in a Functional model, in order of execution.
+
+    The public `clone_model(call_function=...)` shows the same calls but leaves a new
+    node on every layer of the user's model each time, and runs every layer's shape
+    inference again.
+    """
+    for depth in sorted(functional._nodes_by_depth, reverse=True):
+        for node in functional._nodes_by_depth[depth]:
+            if not node.is_input:
+                yield node
+
+
+def producer(tensor: Any) -> Any:
+    """The call that a symbolic tensor comes from; None if it comes from none."""
+    history = getattr(tensor, "_keras_history", None)
+    if history is None or history.operation is None:
+        return None
+    node = history.operation._inbound_nodes[history.node_index]
+    return None if node.is_input else node
+
+
+def input_name(tensor: Any) -> str:
+    """Name of the InputLayer behind a model's input; the tensor's own is made up."""
+    return tensor._keras_history.operation.name
+
+
+def sublayers(layer: Any) -> list[Any]:
+    """The layers that a layer holds itself, without those that these hold."""
+    return list(layer._layers)
+
+
+def seed_generators(layer: Any) -> list[Any]:
+    """What a layer itself draws random numbers from."""
+    return list(layer._seed_generators)
+
+
+def count_calls(layer: Any) -> tuple[int, int]:
+    """How many calls of a layer are noted on it, and how many that read its results."""
+    return len(layer._inbound_nodes), len(layer._outbound_nodes)
+
+
+def forget_calls(layer: Any, counts: tuple[int, int]) -> None:
+    """Takes the calls off a layer that came after the counts were taken."""
+    calls, readers = counts
+    del layer._inbound_nodes[calls:]
+    del layer._outbound_nodes[readers:]
+
+
+def settle_batch(operation: Any) -> bool:
+    """Makes a reshaping that names the batch's size, which is not known, infer it.
+
+    Returns:
+        Whether the operation can be run: all other sizes in its settings are known.
+    """
+    if type(operation) in _RESHAPING:
+        shape = tuple(operation.newshape)
+        if shape.count(None) == 1 and -1 not in shape:
+            operation.newshape = tuple(-1 if n is None else n for n in shape)
+            # What it is saved and made anew from.
+            operation._auto_config.config["newshape"] = operation.newshape
+    return not any(
+        isinstance(value, (tuple, list)) and None in value
+        for value in vars(operation).values()
+    )
+
+
+def mask_of(tensor: Any) -> Any:
+    """The Keras mask that a tensor carries, or None."""
+    return get_keras_mask(tensor)
+
+
+def with_mask(tensor: Any, mask: Any) -> Any:
+    """The tensor, carrying this mask if it is one and the tensor has none yet."""
+    if mask is not None and mask_of(tensor) is None:
+        set_keras_mask(tensor, mask)
+    return tensor
+
+
+def operation_types(function: Callable[..., Any], arity: int = 1) -> tuple[type, ...]:
+    """The class of operation that a `keras.ops` function leaves in a graph.
+
+    Args:
+        function: for example `keras.ops.relu`.
+        arity: how many tensors it takes.
+
+    Returns:
+        One class, or none if the function is not made of a single operation.
+    """
+    probes = [keras.KerasTensor((None, 2, 2, 2)) for _ in range(arity)]
+    node = producer(function(*probes))
+    ids = {id(p) for p in probes}
+    single = {id(t) for t in node.input_tensors} == ids
+    return (type(node.operation),) if single else ()
+
+
+_RESHAPING = operation_types(lambda x: keras.ops.reshape(x, (-1, 2, 4)))
