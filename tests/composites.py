@@ -122,6 +122,27 @@ class Hidden(layers.Layer):
         return self.second(self.first(x))
 
 
+@keras.saving.register_keras_serializable("composites")
+class Tied(layers.Layer):
+    """One that is given a layer which others have too."""
+
+    def __init__(self, layer, **options):
+        super().__init__(**options)
+        self.layer = layer
+
+    def call(self, x):
+        return ops.tanh(self.layer(x))
+
+    def get_config(self):
+        layer = keras.saving.serialize_keras_object(self.layer)
+        return {**super().get_config(), "layer": layer}
+
+    @classmethod
+    def from_config(cls, config):
+        layer = keras.saving.deserialize_keras_object(config.pop("layer"))
+        return cls(layer, **config)
+
+
 def residual():
     x = inputs = keras.Input((4, 4, 2))
     x = layers.Conv2D(4, 3, padding="same", activation="tanh", name="stem")(x)
@@ -178,6 +199,13 @@ def shared():
     return keras.Model(inputs, layers.Dense(nets.CLASSES, name="logits")(x))
 
 
+def tied():
+    x = inputs = keras.Input((4,))
+    layer = layers.Dense(4, name="both")
+    x = layers.Dense(4, "tanh", name="free")(Tied(layer, name="tied")(layer(x)))
+    return keras.Model(inputs, layers.Dense(nets.CLASSES, name="logits")(x))
+
+
 def masked():
     words = keras.Input((5,), dtype="int32")
     x = layers.Embedding(5, 4, mask_zero=True, name="embedding")(words)
@@ -194,4 +222,5 @@ ALL = {
     "gated": gated,
     "shared": shared,
     "masked": masked,
+    "tied": tied,
 }

@@ -21,6 +21,7 @@ from tf_splitting import (
     split,
     trace,
 )
+from tf_splitting.errors import ModelError
 
 ALL = pytest.mark.parametrize("name", composites.ALL)
 
@@ -158,6 +159,71 @@ def test_flags_inside_stay_as_they_are():
     grown = split(model, SplitPlan({"free": [0]}), epsilon=0.0)
     assert not grown.get_layer("block").norm.trainable
     assert len(grown.trainable_variables) == len(model.trainable_variables)
+
+
+def test_layers_stay_shared_that_are():
+    model = nets.randomized(composites.tied())
+    grown = split(model, SplitPlan({"free": [0]}), epsilon=0.0)
+    assert isinstance(grown.get_layer("tied"), keras.Model)
+    assert len(grown.weights) == len(model.weights)
+    assert grown.get_layer("tied").get_layer("both") is grown.get_layer("both")
+
+
+def test_layers_that_would_not_stay_shared_are_refused():
+    class Closed(composites.Tied):
+        def build(self, shape):
+            self.scale = self.add_weight(shape=(), name="scale")
+
+        def call(self, x):
+            return super().call(x) * self.scale
+
+    x = inputs = keras.Input((4,))
+    layer = layers.Dense(4, name="both")
+    x = layers.Dense(4, name="free")(Closed(layer, name="closed")(layer(x)))
+    model = keras.Model(inputs, layers.Dense(2)(x))
+    with pytest.raises(ModelError, match=r"'closed' of type Closed.*another layer too"):
+        split(model, SplitPlan({"free": [0]}))
+
+
+class OddConfig(layers.Layer):
+    """Its config holds more than its constructor takes, as is often so."""
+
+    def __init__(self, width, **options):
+        super().__init__(**options)
+        self.width = width
+        self.inner = layers.Dense(width, name="inner")
+
+    def build(self, shape):
+        self.inner.build(shape)
+        self.scale = self.add_weight(shape=(self.width,), name="scale")
+
+    def call(self, x):
+        return self.inner(x) * self.scale
+
+    def get_config(self):
+        return {**super().get_config(), "width": self.width, "twice": 2 * self.width}
+
+
+class NoConfig(OddConfig):
+    """It does not keep what it was given."""
+
+    def __init__(self, size, **options):
+        super().__init__(size, **options)
+
+
+def holding(layer):
+    x = inputs = keras.Input((4,))
+    x = layers.Dense(4, name="free")(layer(x))
+    return nets.randomized(keras.Model(inputs, layers.Dense(2)(x)))
+
+
+def test_configs_that_do_not_work_are_done_without():
+    model = holding(OddConfig(3, name="odd"))
+    x = nets.images(model)
+    grown = split(model, SplitPlan({"free": [0]}), epsilon=0.0, verify=x)
+    assert type(grown.get_layer("odd")) is OddConfig
+    with pytest.raises(ModelError, match=r"'none' of type NoConfig.*its get_config"):
+        split(holding(NoConfig(3, name="none")), SplitPlan({"free": [0]}))
 
 
 def test_normalization_inside_stays_adapted():

@@ -7,10 +7,12 @@ from typing import Any
 
 import keras
 
+from tf_splitting.errors import RebuildError, SplittingError
 from tf_splitting.support import assign_copy
 from tf_splitting.tracing import (
     ChannelGraph,
     Inside,
+    RemakeError,
     clone,
     layers_in,
     remake_layer,
@@ -65,14 +67,42 @@ def rebuild(
             changes = {**changes, "name": name}
         return remake_layer(layer, changes, class_of(type(layer)))
 
-    new = clone(model, remake, shapes, _opened(graph, widths), initialized=initialized)
+    opened = _opened(graph, widths)
+    while True:
+        try:
+            new = clone(model, remake, shapes, opened, initialized=initialized)
+            variables = new.variables
+        except RemakeError as error:
+            # What is in it may be made anew all the same.
+            inside = _inside(graph, error.layer)
+            if inside is None or inside in opened:
+                raise
+            opened.append(inside)
+        except SplittingError:
+            raise
+        except Exception as error:
+            # Of whatever kind: layers of others are called.
+            first = (str(error).strip().splitlines() or [""])[0][:200]
+            raise RebuildError(
+                f"Model {graph.name!r} cannot be rebuilt at other widths: "
+                f"{type(error).__name__}: {first}",
+                model,
+            ) from error
+        else:
+            break
     for pair in new.layers:
         for old, made in zip(*([each, *layers_in(each)] for each in pair), strict=True):
             # Of a layer in a layer, the config of the outer one does not say it.
             made.trainable = old.trainable
             if isinstance(old, keras.layers.Normalization):
                 _adapt(made, old)
-    return new.model, new.variables
+    return new.model, variables
+
+
+def _inside(graph: ChannelGraph, layer: Any) -> Inside | None:
+    """What is in a layer, if anybody could look."""
+    insides = graph.insides.values()
+    return next((each for each in insides if each.layer is layer), None)
 
 
 def _opened(graph: ChannelGraph, widths: Mapping[str, int]) -> list[Inside]:

@@ -7,7 +7,7 @@ Imports from: support.
 """
 
 from tf_splitting.tracing import layout
-from tf_splitting.tracing.cloning import clone, remake_layer
+from tf_splitting.tracing.cloning import RemakeError, clone, remake_layer
 from tf_splitting.tracing.graph import (
     IS_INPUT,
     IS_OUTPUT,
@@ -43,6 +43,7 @@ __all__ = [
     "FlatGraph",
     "Inside",
     "Neurons",
+    "RemakeError",
     "Role",
     "Signal",
     "Slot",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -12,7 +13,7 @@ import keras
 import numpy as np
 
 from tf_splitting.errors import ModelError, SplittingWarning
-from tf_splitting.tracing.inside import Inside
+from tf_splitting.tracing.inside import Inside, layers_in
 from tf_splitting.tracing.keras_internals import has_graph, input_name
 
 
@@ -31,12 +32,46 @@ class Clone:
 
     @property
     def variables(self) -> list[tuple[Any, Any]]:
-        """The variables of all these layers, old and new."""
-        return [
-            pair
-            for old, new in self.layers
-            for pair in zip(old.variables, new.variables, strict=True)
-        ]
+        """The variables of all these layers, old and new.
+
+        Raises:
+            RemakeError: a layer made anew has others, or no longer shares its own.
+        """
+        found: list[tuple[Any, Any]] = []
+        holders: dict[int, Any] = {}
+        for old, new in self.layers:
+            for variable in old.variables:
+                other = holders.setdefault(id(variable), old)
+                if other is not old:
+                    # The one that holds a layer, and not that layer itself.
+                    outer = old if layers_in(old) else other
+                    raise RemakeError(
+                        outer, f"{variable.path!r} is a weight of another layer too"
+                    )
+            if len(old.variables) != len(new.variables):
+                raise RemakeError(
+                    old,
+                    f"it has {len(new.variables)} variables then, not "
+                    f"{len(old.variables)}",
+                )
+            found += zip(old.variables, new.variables)
+        return found
+
+
+class RemakeError(ModelError):
+    """A layer cannot be made anew from its config.
+
+    Attributes:
+        layer: the layer.
+    """
+
+    def __init__(self, layer: Any, reason: str) -> None:
+        super().__init__(
+            f"Layer {layer.name!r} of type {type(layer).__name__} cannot be made anew "
+            f"from its config: {reason}. Mend its get_config and from_config, so that "
+            f"{type(layer).__name__}.from_config(layer.get_config()) is the same layer."
+        )
+        self.layer = layer
 
 
 def clone(
@@ -60,6 +95,7 @@ def clone(
 
     Raises:
         ModelError: an initializer holds an array, which fits one shape only.
+        RemakeError: a layer cannot be made anew.
     """
     made: dict[int, tuple[Any, Any]] = {}
     models: dict[int, keras.Model] = {}
@@ -143,7 +179,11 @@ def clone(
 def remake_layer(
     layer: Any, changes: dict[str, Any], kind: type[keras.layers.Layer]
 ) -> Any:
-    """A new layer of class `kind` and the old one's config, some entries changed."""
+    """A new layer of class `kind` and the old one's config, some entries changed.
+
+    Raises:
+        RemakeError: its config does not make one.
+    """
     if isinstance(layer, keras.layers.Lambda):
         # Its config holds marshalled code, without the globals that the code uses.
         return kind(
@@ -153,18 +193,51 @@ def remake_layer(
             arguments=layer.arguments,
             **keras.layers.Layer.get_config(layer),
         )
-    with warnings.catch_warnings():
-        # Nothing is written to a file here.
-        warnings.filterwarnings("ignore", "The object being serialized includes a")
-        config = layer.get_config()
-    # Functions go along as they are: a config holds the name of one, and only of a
-    # registered one can Keras find the function again.
-    functions = {
-        key: getattr(layer, key)
-        for key in config
-        if inspect.isfunction(getattr(layer, key, None))
+    try:
+        with warnings.catch_warnings():
+            # Nothing is written to a file here.
+            warnings.filterwarnings("ignore", "The object being serialized includes a")
+            config = layer.get_config()
+        # Functions go along as they are: a config holds the name of one, and only of a
+        # registered one can Keras find the function again.
+        functions = {
+            key: getattr(layer, key)
+            for key in config
+            if inspect.isfunction(getattr(layer, key, None))
+        }
+        return kind.from_config({**config, **functions, **changes})
+    except Exception as error:
+        # Of whatever kind: it is the layer's own code.
+        arguments = _constructor_arguments(layer, kind)
+        if arguments is not None:
+            with contextlib.suppress(Exception):
+                return kind(**{**arguments, **changes})
+        first = (str(error).strip().splitlines() or [""])[0][:200]
+        raise RemakeError(layer, f"{type(error).__name__}: {first}") from error
+
+
+def _constructor_arguments(
+    layer: Any, kind: type[keras.layers.Layer]
+) -> dict[str, Any] | None:
+    """What a layer's constructor was given, if it keeps all of it under these names.
+
+    Many layers that are never saved by themselves have configs that do not work.
+    """
+    arguments = {
+        "name": layer.name,
+        "trainable": layer.trainable,
+        "dtype": layer.dtype_policy,
     }
-    return kind.from_config({**config, **functions, **changes})
+    for parameter in inspect.signature(kind.__init__).parameters.values():
+        name = parameter.name
+        if name in (*arguments, "self") or parameter.kind is parameter.VAR_KEYWORD:
+            continue
+        value = getattr(layer, name, layer)
+        # A layer would be shared between the old model and the new one.
+        if isinstance(value, (keras.layers.Layer, keras.Variable)):
+            return None
+        arguments[name] = value
+    return arguments
 
 
 def _remake_operation(operation: keras.Operation, name: str) -> keras.Operation:

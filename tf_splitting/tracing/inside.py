@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
-import numpy as np
 
 from tf_splitting.tracing.keras_internals import (
     count_calls,
@@ -35,6 +34,9 @@ from tf_splitting.tracing.keras_internals import (
     sublayers,
     with_mask,
 )
+
+# What stands for sizes that are not known.
+_BATCH, _SIZE = 2, 64
 
 
 class ClosedError(Exception):
@@ -81,6 +83,9 @@ def look_inside(layer: Any, args: Any, kwargs: Any, masked: Sequence[bool]) -> I
     inside = _graph(layer, args, kwargs)
     if any(masked) != inside.masked or not (all(masked) or not any(masked)):
         raise ClosedError("makes a mask, or hands on one that the layers in it do not")
+    sized = _graph(layer, *_sized((args, dict(kwargs))))
+    if not _fits(_outline(inside.model), _outline(sized.model)):
+        raise ClosedError("holds numbers that depend on sizes not known before a call")
     if "training" in inspect.signature(layer.call).parameters:
         try:
             training = _graph(layer, args, {**kwargs, "training": True})
@@ -89,6 +94,26 @@ def look_inside(layer: Any, args: Any, kwargs: Any, masked: Sequence[bool]) -> I
         if _outline(inside.model) != _outline(training.model):
             raise ClosedError("computes something else in training")
     return inside
+
+
+def _sized(arguments: Any) -> Any:
+    """The same arguments, tensors of known sizes in place of those of unknown."""
+    found: dict[int, Any] = {}
+
+    def sized(value: Any) -> Any:
+        if not isinstance(value, keras.KerasTensor):
+            return value
+        if id(value) not in found:
+            known = [_BATCH, *[_SIZE] * len(value.shape)]
+            shape = [size or other for size, other in zip(value.shape, known)]
+            tensor = keras.KerasTensor(shape, value.dtype)
+            mask = mask_of(value)
+            found[id(value)] = (
+                tensor if mask is None else with_mask(tensor, sized(mask))
+            )
+        return found[id(value)]
+
+    return keras.tree.map_structure(sized, arguments)
 
 
 def layers_in(layer: Any) -> list[Any]:
@@ -296,35 +321,51 @@ def _is_layer(operation: Any) -> bool:
     return isinstance(operation, keras.layers.Layer)
 
 
-def _outline(model: keras.Model) -> list[Any]:
-    """What is called on what, with which arguments but for `training`."""
+def _outline(model: keras.Model) -> Any:
+    """What is called on what, with which arguments but for `training`: plain data."""
     numbers: dict[int, int] = {id(t): n for n, t in enumerate(model.inputs)}
 
     def told(value: Any) -> Any:
         if id(value) in numbers:
             return "tensor", numbers[id(value)]
+        if isinstance(value, dict):
+            return {key: told(each) for key, each in value.items()}
+        if isinstance(value, (tuple, list)):
+            return [told(each) for each in value]
         if hasattr(value, "shape") and hasattr(value, "dtype"):
             array = keras.ops.convert_to_numpy(value)
-            return array.shape, str(array.dtype), array.tobytes()
-        if isinstance(value, np.ndarray):
-            return value.shape, str(value.dtype), value.tobytes()
-        return repr(value)
+            return str(array.shape), str(array.dtype), array.tobytes()
+        return value if value is None or isinstance(value, int) else repr(value)
 
     calls = []
     for node in nodes_of(model):
         operation = node.operation
         kwargs = {k: v for k, v in node.arguments.kwargs.items() if k != "training"}
-        given = keras.tree.map_structure(told, (node.arguments.args, kwargs))
-        calls.append((_settings(operation), given))
+        # What holds no weights may have been made for this very call.
+        held = _is_layer(operation) and operation.weights
+        settings = id(operation) if held else _settings(operation)
+        calls.append(told([settings, node.arguments.args, kwargs]))
         for tensor in node.outputs:
             numbers[id(tensor)] = len(numbers)
     return [calls, [numbers[id(tensor)] for tensor in model.outputs]]
 
 
 def _settings(operation: Any) -> Any:
-    """What tells operations apart: layers are themselves."""
     if _is_layer(operation):
-        return id(operation)
+        return [type(operation).__name__, {**operation.get_config(), "name": None}]
     hidden = {"name", *vars(keras.Operation())}
     settings = {k: v for k, v in vars(operation).items() if k not in hidden}
-    return type(operation), repr(sorted(settings.items()))
+    return [type(operation).__name__, settings]
+
+
+def _fits(general: Any, special: Any) -> bool:
+    """Whether two outlines are the same but for sizes that the first leaves open."""
+    if isinstance(general, dict) and isinstance(special, dict):
+        return general.keys() == special.keys() and all(
+            _fits(general[key], special[key]) for key in general
+        )
+    if isinstance(general, (tuple, list)) and isinstance(special, (tuple, list)):
+        pairs = zip(general, special)
+        return len(general) == len(special) and all(_fits(a, b) for a, b in pairs)
+    left_open = general is None or general == -1
+    return (left_open and isinstance(special, int)) or general == special

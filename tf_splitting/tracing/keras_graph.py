@@ -6,7 +6,7 @@ into them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,7 +90,7 @@ def calls_of(model: keras.Model, is_known: Callable[[Any], bool]) -> FlatGraph:
         else:
             break
     return FlatGraph(
-        calls=tuple(_read(reader.calls, outputs)),
+        calls=tuple(reader.read_calls(outputs)),
         inputs=tuple(inputs),
         input_names=tuple(input_name(tensor) for tensor in functional.inputs),
         outputs=tuple(outputs),
@@ -98,17 +98,6 @@ def calls_of(model: keras.Model, is_known: Callable[[Any], bool]) -> FlatGraph:
         nested=tuple(reader.nested),
         insides=reader.insides,
     )
-
-
-def _read(calls: Sequence[Call], outputs: Iterable[int]) -> list[Call]:
-    """The calls whose results are read; nobody asks for masks that go along anyway."""
-    wanted = set(outputs)
-    found = []
-    for call in reversed(calls):
-        if not wanted.isdisjoint(call.outputs):
-            wanted.update(call.inputs)
-            found.append(call)
-    return found[::-1]
 
 
 def check_model(model: keras.Model) -> None:
@@ -167,6 +156,8 @@ class _Reader:
         self.insides: dict[str, Inside] = {}
         self._is_known = is_known
         self._closed = dict(different)
+        # Tensors that are handed to a layer as the masks that others carry.
+        self._masks: set[int] = set()
         # What layers that were looked into are called with, and where.
         self._ways: dict[int, tuple[Any, str]] = {}
 
@@ -191,6 +182,18 @@ class _Reader:
                 numbers[id(tensor)] = index
         return [numbers[id(tensor)] for tensor in functional.outputs]
 
+    def read_calls(self, outputs: Iterable[int]) -> list[Call]:
+        """The calls, without those that make masks which go along anyway."""
+        wanted, masks = set(outputs), set(self._masks)
+        found = []
+        for call in reversed(self.calls):
+            if masks.issuperset(call.outputs) and wanted.isdisjoint(call.outputs):
+                masks.update(call.inputs)
+            else:
+                wanted.update(call.inputs)
+                found.append(call)
+        return found[::-1]
+
     def _call(
         self, node: Any, inputs: list[int], path: str, names: Mapping[int, str]
     ) -> list[int]:
@@ -202,6 +205,7 @@ class _Reader:
         inside = self._inside(node, path)
         if inside is not None:
             given = [inputs[place] for place in inside.places]
+            self._masks.update(set(inputs) - set(given))
             self.nested.extend(zip(inside.model.inputs, given, strict=True))
             return self.read(inside.model, given, path + "/", inside.names)
         outputs = [self.number(tensor.shape) for tensor in node.outputs]
