@@ -60,6 +60,24 @@ def scores():
     return found
 
 
+class Subclassed(keras.Model):
+    """A model whose graph is inside `call`."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = keras.layers.Dense(3)
+
+    def call(self, x):
+        return self.dense(x)
+
+
+@functools.cache
+def hidden():
+    made = Subclassed()
+    made(np.zeros((2, 5), "float32"))
+    return made
+
+
 def removal_costs():
     return {name: each.gain for name, each in scores().items()}
 
@@ -387,6 +405,11 @@ FUNCTIONS = {
             "target_macs": number(high=1e4 * MACS, above=LEAST_MACS),
             "width_multiple": whole(1),
         },
+    ),
+    "to_functional": Function(
+        ts.to_functional,
+        lambda: {"model": hidden(), "input_spec": np.zeros((2, 5), "float32")},
+        {"model": junk.nothing, "input_spec": junk.nothing},
     ),
     "remove": Function(
         ts.remove,

@@ -26,7 +26,7 @@ from tf_splitting.estimating import (
     estimate_removals,
 )
 from tf_splitting.growing import grow, reallocate, shrink, train
-from tf_splitting.rebuilding import remove, scale, split
+from tf_splitting.rebuilding import remove, scale, split, to_functional
 from tf_splitting.selecting import (
     ExchangePlan,
     RemovalPlan,
@@ -80,6 +80,7 @@ __all__ = [
     "shrink",
     "split",
     "stop_on_signals",
+    "to_functional",
     "trace",
     "train",
 ]

@@ -114,9 +114,35 @@ def test_a_rule_can_be_registered_for_a_layer_of_others(monkeypatch):
 
 def test_an_activation_can_be_registered():
     def squared(x):
-        return ops.square(ops.relu(x))
+        # Whoever reads its operations finds one that is not known.
+        return ops.flip(ops.flip(ops.square(ops.relu(x)), -1), -1)
 
     assert not is_elementwise(squared)
     assert register_activation(squared) is squared
     assert is_elementwise(squared)
     assert np.allclose(squared(np.array([-1.0, 2.0])), [0, 4])
+
+
+def of_the_width(x):
+    return x * x.shape[-1]
+
+
+@pytest.mark.parametrize(
+    ("function", "elementwise"),
+    [
+        (lambda x: 0.5 * x * (1 + ops.erf(x / 2**0.5)), True),
+        (lambda x: ops.where(x > 0, x, ops.exp(x) - 1), True),
+        (lambda x: ops.square(ops.relu(x)) + ops.sigmoid(x) * x, True),
+        (lambda x: ops.minimum(ops.maximum(x, 0.0), 6.0), True),
+        (lambda x: x, True),
+        (lambda x: ops.softmax(x), False),
+        (lambda x: x - ops.mean(x, axis=-1, keepdims=True), False),
+        (lambda x: x / (1 + ops.max(x)), False),
+        (lambda x: x * np.arange(3.0), False),
+        (lambda x: x + keras.random.normal(()), False),
+        (lambda x: np.tanh(x), False),
+        (of_the_width, False),
+    ],
+)
+def test_functions_are_read(function, elementwise):
+    assert is_elementwise(function) == elementwise

@@ -165,14 +165,31 @@ def test_a_tie_of_a_concatenation_with_itself_turned_round():
     ]
 
 
-def test_a_tie_of_repeated_channels_with_others_freezes():
+def summed(repeated, other, times):
+    """A sum of channels repeated so many times with others, repeated or not."""
     inputs = keras.Input((3, 3, 2))
-    a = layers.Conv2D(2, 1, name="doubled")(inputs)
-    a = layers.DepthwiseConv2D(1, depth_multiplier=2)(a)
-    b = layers.Conv2D(4, 1, name="other")(inputs)
+    a = layers.Conv2D(repeated, 1, name="repeated")(inputs)
+    a = layers.DepthwiseConv2D(1, depth_multiplier=times)(a)
+    b = layers.Conv2D(other, 1, name="other")(inputs)
+    b = layers.DepthwiseConv2D(1, depth_multiplier=repeated * times // other)(b)
     x = layers.GlobalAveragePooling2D()(layers.Add(name="sum")([a, b]))
-    found = spaces(keras.Model(inputs, layers.Dense(2)(x)))
-    for name in ("doubled", "other"):
+    return nets.randomized(keras.Model(inputs, layers.Dense(2)(x)))
+
+
+def test_a_tie_of_repeated_channels_makes_one_of_several():
+    model = summed(2, 4, 2)
+    (space,) = trace(model).growable
+    assert set(space.producers) == {"repeated", "other"}
+    assert space.width == 2
+    grown = split(model, SplitPlan({space.name: [1]}), epsilon=0.0)
+    assert grown.get_layer("other").filters == 6
+    x = nets.images(model)
+    assert nets.difference(nets.outputs(model, x), nets.outputs(grown, x)) < 1e-5
+
+
+def test_a_tie_of_channels_repeated_differently_freezes():
+    found = spaces(summed(3, 2, 2))
+    for name in ("repeated", "other"):
         assert "'sum' ties channels that are laid out" in found[name].frozen
 
 

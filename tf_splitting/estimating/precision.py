@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 from tf_splitting.support import copy_compile_settings, scope_of
-from tf_splitting.tracing import clone, leaf_layers, remake_layer
+from tf_splitting.tracing import clone, leaf_layers, remake
 
 _LOW = ("bfloat16", "float16")
 
@@ -23,14 +23,14 @@ def in_float32(model: keras.Model) -> keras.Model:
     under a mixed policy to begin with.
     """
 
-    def remake(layer: Any, name: str) -> Any:
-        changes = {"dtype": "float32"} if layer.compute_dtype in _LOW else {}
-        return remake_layer(layer, changes, type(layer))
+    def remade(layer: Any, name: str) -> Any:
+        low = getattr(layer, "compute_dtype", None) in _LOW
+        return remake(layer, name, {"dtype": "float32"} if low else {})
 
     if not any(layer.compute_dtype in _LOW for layer in leaf_layers(model)):
         return model
     with scope_of(model):
-        copy = clone(model, remake)
+        copy = clone(model, remade)
         for old, new in copy.variables:
             new.assign(old)
         if model.compiled:

@@ -6,6 +6,7 @@ Imports from: selecting, estimating, tracing, data, support.
 """
 
 from tf_splitting.rebuilding.fresh import STARTS, FreshStart, Start
+from tf_splitting.rebuilding.functional import to_functional
 from tf_splitting.rebuilding.gathering import Gathering
 from tf_splitting.rebuilding.growth import Growth, moved, offsets
 from tf_splitting.rebuilding.optimizer_state import OPTIMIZER_STATES, OptimizerState
@@ -39,5 +40,6 @@ __all__ = [
     "removed",
     "scale",
     "split",
+    "to_functional",
     "what_stays",
 ]

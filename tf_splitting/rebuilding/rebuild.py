@@ -15,7 +15,8 @@ from tf_splitting.tracing import (
     RemakeError,
     clone,
     layers_in,
-    remake_layer,
+    remake,
+    resize_for,
 )
 from tf_splitting.tracing import layout as lay
 
@@ -61,23 +62,26 @@ def rebuild(
         shape[nested.axis] = lay.size(nested.layout, widths)
         shapes[id(nested.tensor)] = tuple(shape)
 
-    def remake(layer: Any, name: str) -> Any:
-        changes = sizes.get(id(layer), {})
-        if name != layer.name:
-            changes = {**changes, "name": name}
-        return remake_layer(layer, changes, class_of(type(layer)))
+    def remade(layer: Any, name: str) -> Any:
+        return remake(layer, name, sizes.get(id(layer)), class_of)
 
-    opened = _opened(graph, widths)
+    opened = []
+    for inside in _changed(graph, widths):
+        resize = resize_for(type(inside.layer))
+        if resize is None:
+            opened.append(inside)
+        else:
+            sizes[id(inside.layer)] = resize(inside.layer, sizes)
     while True:
         try:
-            new = clone(model, remake, shapes, opened, initialized=initialized)
+            new = clone(model, remade, shapes, opened, initialized=initialized)
             variables = new.variables
         except RemakeError as error:
             # What is in it may be made anew all the same.
-            inside = _inside(graph, error.layer)
-            if inside is None or inside in opened:
+            spare = _inside(graph, error.layer)
+            if spare is None or spare in opened:
                 raise
-            opened.append(inside)
+            opened.append(spare)
         except SplittingError:
             raise
         except Exception as error:
@@ -105,11 +109,8 @@ def _inside(graph: ChannelGraph, layer: Any) -> Inside | None:
     return next((each for each in insides if each.layer is layer), None)
 
 
-def _opened(graph: ChannelGraph, widths: Mapping[str, int]) -> list[Inside]:
-    """The layers made of layers in which something is wider or narrower than before.
-
-    Their own configs do not say how wide the layers in them are.
-    """
+def _changed(graph: ChannelGraph, widths: Mapping[str, int]) -> list[Inside]:
+    """The layers made of layers in which something is wider or narrower than before."""
 
     def changes(layout: lay.Layout) -> bool:
         return lay.size(layout, widths) != lay.size(layout, graph.widths)

@@ -7,7 +7,12 @@ Imports from: support.
 """
 
 from tf_splitting.tracing import layout
-from tf_splitting.tracing.cloning import RemakeError, clone, remake_layer
+from tf_splitting.tracing.cloning import (
+    RemakeError,
+    clone,
+    remake,
+    remake_layer,
+)
 from tf_splitting.tracing.graph import (
     IS_INPUT,
     IS_OUTPUT,
@@ -21,13 +26,18 @@ from tf_splitting.tracing.graph import (
     Term,
     WeightUse,
 )
-from tf_splitting.tracing.inside import Inside, layers_in
+from tf_splitting.tracing.inside import ClosedError, Inside, layers_in, look_inside
 from tf_splitting.tracing.keras_graph import FlatGraph, check_model, leaf_layers
-from tf_splitting.tracing.keras_internals import input_name, mask_of, with_mask
+from tf_splitting.tracing.keras_internals import (
+    has_graph,
+    input_name,
+    mask_of,
+    with_mask,
+)
 from tf_splitting.tracing.layout import size
 from tf_splitting.tracing.neurons import Field, Neurons, Slot, as_numpy
 from tf_splitting.tracing.rules.activations import register_activation
-from tf_splitting.tracing.rules.registry import register, rule_for
+from tf_splitting.tracing.rules.registry import register, resize_for, rule_for
 from tf_splitting.tracing.trace_model import flatten, trace
 from tf_splitting.tracing.tracer import Signal, Tracer
 
@@ -39,6 +49,7 @@ __all__ = [
     "Carried",
     "ChannelGraph",
     "ChannelSpace",
+    "ClosedError",
     "Field",
     "FlatGraph",
     "Inside",
@@ -55,14 +66,18 @@ __all__ = [
     "check_model",
     "clone",
     "flatten",
+    "has_graph",
     "input_name",
     "layers_in",
     "layout",
     "leaf_layers",
+    "look_inside",
     "mask_of",
     "register",
     "register_activation",
+    "remake",
     "remake_layer",
+    "resize_for",
     "rule_for",
     "size",
     "trace",

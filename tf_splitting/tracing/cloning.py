@@ -86,7 +86,8 @@ def clone(
 
     Args:
         model: a Functional or Sequential model.
-        remake: `remake(layer, name)` is a new layer, of this name, for an old one.
+        remake: `remake(layer, name)` is a new layer or operation, of this name, for an
+            old one.
         input_shapes: new shapes, batch axis first, of inputs of nested models, by `id`
             of the old input tensor.
         insides: of layers that become nested models of what is in them.
@@ -108,7 +109,7 @@ def clone(
     def make(layer: Any, names: Mapping[int, str]) -> Any:
         name = names.get(id(layer), layer.name)
         if not isinstance(layer, keras.layers.Layer):
-            return _remake_operation(layer, name)
+            return remake(layer, name)
         if has_graph(layer) or id(layer) in opened:
             if id(layer) not in models:
                 models[id(layer)] = copy(layer, name, names)
@@ -176,6 +177,31 @@ def clone(
     return Clone(new, list(made.values()))
 
 
+def remake(
+    operation: Any,
+    name: str,
+    changes: dict[str, Any] | None = None,
+    class_of: Callable[[type], type] = lambda kind: kind,
+) -> Any:
+    """A new layer or operation of this name, its config that of the old one.
+
+    Args:
+        operation: the old one.
+        name: of the new one.
+        changes: of the config.
+        class_of: class that a layer is made of, by its own.
+
+    Raises:
+        RemakeError: its config does not make one.
+    """
+    changes = changes or {}
+    if not isinstance(operation, keras.layers.Layer):
+        return _remake_operation(operation, changes, name)
+    if name != operation.name:
+        changes = {**changes, "name": name}
+    return remake_layer(operation, changes, class_of(type(operation)))
+
+
 def remake_layer(
     layer: Any, changes: dict[str, Any], kind: type[keras.layers.Layer]
 ) -> Any:
@@ -240,10 +266,12 @@ def _constructor_arguments(
     return arguments
 
 
-def _remake_operation(operation: keras.Operation, name: str) -> keras.Operation:
+def _remake_operation(
+    operation: keras.Operation, changes: dict[str, Any], name: str
+) -> keras.Operation:
     """A new `keras.ops` operation: calling the old one would leave a node on it."""
     try:
-        new = type(operation).from_config(operation.get_config())
+        new = type(operation).from_config({**operation.get_config(), **changes})
     except NotImplementedError:
         # One that cannot be saved, because of an array among its arguments.
         return operation

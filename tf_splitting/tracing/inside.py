@@ -67,20 +67,27 @@ class Inside:
     masked: bool
 
 
-def look_inside(layer: Any, args: Any, kwargs: Any, masked: Sequence[bool]) -> Inside:
+def look_inside(
+    layer: Any,
+    args: Any,
+    kwargs: Any,
+    masked: Sequence[bool],
+    names: Sequence[str] = (),
+) -> Inside:
     """The graph of a layer's call.
 
     Args:
         layer: built, or without weights.
         args, kwargs: what it is called with; tensors are symbolic.
         masked: of each tensor that it returns, whether it carries a mask.
+        names: of the inputs, if it matters.
 
     Raises:
         ClosedError: it has no such graph, or one that does not say everything.
     """
     if _has_own_weights(layer):
         raise ClosedError("has weights besides those of the layers in it")
-    inside = _graph(layer, args, kwargs)
+    inside = _graph(layer, args, kwargs, names)
     if any(masked) != inside.masked or not (all(masked) or not any(masked)):
         raise ClosedError("makes a mask, or hands on one that the layers in it do not")
     sized = _graph(layer, *_sized((args, dict(kwargs))))
@@ -116,6 +123,31 @@ def _sized(arguments: Any) -> Any:
     return keras.tree.map_structure(sized, arguments)
 
 
+def operations_of(function: Any, width: int) -> list[tuple[Any, tuple[Any, ...]]]:
+    """The operations that a function of one tensor of this width is made of.
+
+    Returns:
+        Each with what it is called with: symbolic tensors, and anything else.
+
+    Raises:
+        ClosedError: it is not made of operations on its input.
+    """
+    x = keras.Input((None, None, width))
+    with keras.StatelessScope() as scope:
+        try:
+            outputs = keras.tree.flatten(function(x))
+        except Exception as error:
+            # Of whatever kind: it is no function of symbolic tensors.
+            raise ClosedError("cannot be called on symbolic tensors") from error
+    if scope.state_mapping:
+        raise ClosedError("changes variables or draws random numbers")
+    nodes = _nodes([x], outputs, ())
+    arguments = (
+        keras.tree.flatten((n.arguments.args, n.arguments.kwargs)) for n in nodes
+    )
+    return [(n.operation, tuple(given)) for n, given in zip(nodes, arguments)]
+
+
 def layers_in(layer: Any) -> list[Any]:
     """All layers in a layer, to any depth."""
     found: dict[int, Any] = {}
@@ -134,7 +166,9 @@ def _has_own_weights(layer: Any) -> bool:
     return any(id(v) not in theirs | seeds for v in layer.variables)
 
 
-def _graph(layer: Any, args: Any, kwargs: Any) -> Inside:
+def _graph(
+    layer: Any, args: Any, kwargs: Any, given_names: Sequence[str] = ()
+) -> Inside:
     inputs: list[Any] = []
     places: list[int] = []
     masks: dict[int, Any] = {}
@@ -147,9 +181,9 @@ def _graph(layer: Any, args: Any, kwargs: Any) -> Inside:
         if id(value) in masks:
             return masks[id(value)]
         places.append(number)
-        tensor = keras.Input(
-            batch_shape=value.shape, dtype=value.dtype, name=f"input_{len(inputs)}"
-        )
+        count = len(inputs)
+        name = given_names[count] if count < len(given_names) else f"input_{count}"
+        tensor = keras.Input(batch_shape=value.shape, dtype=value.dtype, name=name)
         inputs.append(tensor)
         # What `Layer.__call__` does before `call`.
         given = layer.dtype_policy.convert_input(
@@ -236,7 +270,15 @@ def _left_alone(layer: Any) -> Iterator[None]:
 def _operations(
     inputs: Sequence[Any], outputs: Sequence[Any], masks: Collection[int]
 ) -> list[Any]:
-    """The layers and operations between tensors, in the order of being called.
+    """The layers and operations between tensors, in the order of being called."""
+    nodes = _nodes(inputs, outputs, masks)
+    return list({id(node.operation): node.operation for node in nodes}.values())
+
+
+def _nodes(
+    inputs: Sequence[Any], outputs: Sequence[Any], masks: Collection[int]
+) -> list[Any]:
+    """The calls between tensors, in order.
 
     Args:
         inputs, outputs: tensors.
@@ -254,7 +296,7 @@ def _operations(
             raise ClosedError("returns something that does not depend on its inputs")
         node = producer(tensor)
         if ready:
-            found.setdefault(id(node.operation), node.operation)
+            found.setdefault(id(node), node)
         elif id(tensor) in known:
             continue
         elif id(tensor) in masks:
@@ -352,7 +394,11 @@ def _outline(model: keras.Model) -> Any:
 
 def _settings(operation: Any) -> Any:
     if _is_layer(operation):
-        return [type(operation).__name__, {**operation.get_config(), "name": None}]
+        try:
+            config = {**operation.get_config(), "name": None}
+        except NotImplementedError:
+            config = {"": id(operation)}
+        return [type(operation).__name__, config]
     hidden = {"name", *vars(keras.Operation())}
     settings = {k: v for k, v in vars(operation).items() if k not in hidden}
     return [type(operation).__name__, settings]

@@ -22,6 +22,7 @@ from tf_splitting.tracing.keras_internals import (
     mask_of,
     nodes_of,
     sublayers,
+    true_shapes,
     with_mask,
 )
 
@@ -33,8 +34,9 @@ class Call:
     `inputs` and `outputs` are tensor numbers, `shapes` those of the outputs with the
     batch axis first; `path` is the layer's name behind the names of the nested models
     around it. `run` computes the output structure from the input tensors. `extras`
-    are the arguments besides the tensors, as in `x * 0.5`; `plain` says that there are
-    none, and that every tensor was passed by position. `masked` says that an output
+    are the arguments besides the tensors, as in `x * 0.5`, and `arguments` all that
+    were passed by position, tensors symbolic; `plain` says that there are no extras,
+    and that every tensor was passed by position. `masked` says that an output
     carries a Keras mask. `closed` says why nobody can look inside, if that was tried.
     """
 
@@ -45,6 +47,7 @@ class Call:
     shapes: tuple[tuple[int | None, ...], ...]
     run: Callable[..., Any]
     extras: tuple[Any, ...]
+    arguments: tuple[Any, ...]
     plain: bool
     masked: bool
     closed: str | None
@@ -125,8 +128,8 @@ def _functional(model: keras.Model) -> Any:
         raise ModelError(
             f"Got {type(model).__name__} {getattr(model, 'name', '')!r}; expected a "
             "Functional or Sequential keras.Model. A subclassed model hides its graph "
-            "inside `call`: rebuild it as `keras.Model(inputs, outputs)`, for example "
-            "by calling its layers on a `keras.Input`."
+            "inside `call`: make it Functional by `tf_splitting.to_functional`, or "
+            "rebuild it as `keras.Model(inputs, outputs)`."
         )
     functional = functional_of(model)
     if functional is None:
@@ -202,13 +205,15 @@ class _Reader:
             functional = _functional(operation)
             self.nested.extend(zip(functional.inputs, inputs, strict=True))
             return self.read(functional, inputs, path + "/", names)
-        inside = self._inside(node, path)
+        inside = self._inside(node, inputs, path)
         if inside is not None:
             given = [inputs[place] for place in inside.places]
             self._masks.update(set(inputs) - set(given))
             self.nested.extend(zip(inside.model.inputs, given, strict=True))
             return self.read(inside.model, given, path + "/", inside.names)
-        outputs = [self.number(tensor.shape) for tensor in node.outputs]
+        run = _runner(node)
+        shapes = self._shapes_behind(node, inputs, run)
+        outputs = [self.number(shape) for shape in shapes]
         extras, by_name = _further_arguments(node)
         self.calls.append(
             Call(
@@ -216,9 +221,10 @@ class _Reader:
                 path=path,
                 inputs=tuple(inputs),
                 outputs=tuple(outputs),
-                shapes=tuple(tuple(tensor.shape) for tensor in node.outputs),
-                run=_runner(node),
+                shapes=tuple(shapes),
+                run=run,
                 extras=tuple(extras),
+                arguments=tuple(node.arguments.args),
                 plain=not extras and not by_name,
                 masked=any(mask_of(tensor) is not None for tensor in node.outputs),
                 closed=self._closed.get(id(operation)),
@@ -226,7 +232,24 @@ class _Reader:
         )
         return outputs
 
-    def _inside(self, node: Any, path: str) -> Inside | None:
+    def _shapes_behind(
+        self, node: Any, inputs: list[int], run: Callable[..., Any]
+    ) -> list[tuple[int | None, ...]]:
+        """Shapes of a call's results, as far as those of its inputs say them."""
+        told = [tuple(tensor.shape) for tensor in node.outputs]
+        known = [self.shapes[index] for index in inputs]
+        unsure = any(None in shape[1:] for shape in told) or not self._is_known(
+            node.operation
+        )
+        if not unsure or any(None in shape[1:] for shape in known):
+            return told
+        tensors = [
+            keras.KerasTensor(shape, tensor.dtype)
+            for shape, tensor in zip(known, node.input_tensors, strict=True)
+        ]
+        return true_shapes(run, tensors) or told
+
+    def _inside(self, node: Any, inputs: list[int], path: str) -> Inside | None:
         """What is in the layer that is called; None where nobody can look."""
         layer = node.operation
         if not isinstance(layer, keras.layers.Layer) or self._is_known(layer):
@@ -240,6 +263,10 @@ class _Reader:
                 raise _CalledDifferentlyError(layer)
             return self.insides[path]
         if id(layer) in self._closed:
+            return None
+        told = [tuple(tensor.shape) for tensor in node.input_tensors]
+        if told != [self.shapes[index] for index in inputs]:
+            self._closed[id(layer)] = "is called with tensors of other shapes than told"
             return None
         try:
             masked = [mask_of(tensor) is not None for tensor in node.outputs]

@@ -2,17 +2,19 @@
 
 `Functional._nodes_by_depth`, `Sequential._functional`, `KerasTensor._keras_history`,
 `Operation._inbound_nodes` and `._outbound_nodes`, the attributes of the nodes in these,
-`Operation._auto_config`, `Layer._layers`, `Layer._seed_generators`; and
-`get_keras_mask` and `set_keras_mask`, as tensors of JAX take no attributes.
+`Operation._auto_config`, `Layer._layers`, `Layer._seed_generators`;
+`compute_output_spec`; and `get_keras_mask` and `set_keras_mask`, as tensors of JAX take
+no attributes.
 `tests/tracing/test_keras_graph.py` fails when Keras changes what is used here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
+from keras.src.backend import compute_output_spec
 from keras.src.backend.common.masking import get_keras_mask, set_keras_mask
 
 
@@ -100,6 +102,21 @@ def settle_batch(operation: Any) -> bool:
     )
 
 
+def true_shapes(
+    run: Callable[..., Any], tensors: Sequence[Any]
+) -> list[tuple[int | None, ...]] | None:
+    """Shapes of what a function of tensors returns, found without running it.
+
+    Layers do not always say them as far as they can be known.
+    """
+    try:
+        results = compute_output_spec(run, *tensors)
+    except Exception:
+        # Of whatever kind: then nobody can say.
+        return None
+    return [tuple(tensor.shape) for tensor in keras.tree.flatten(results)]
+
+
 def mask_of(tensor: Any) -> Any:
     """The Keras mask that a tensor carries, or None."""
     return get_keras_mask(tensor)
@@ -112,17 +129,22 @@ def with_mask(tensor: Any, mask: Any) -> Any:
     return tensor
 
 
-def operation_types(function: Callable[..., Any], arity: int = 1) -> tuple[type, ...]:
+def operation_types(
+    function: Callable[..., Any],
+    arity: int = 1,
+    shape: tuple[int | None, ...] = (None, 2, 2, 2),
+) -> tuple[type, ...]:
     """The class of operation that a `keras.ops` function leaves in a graph.
 
     Args:
         function: for example `keras.ops.relu`.
         arity: how many tensors it takes.
+        shape: of each.
 
     Returns:
         One class, or none if the function is not made of a single operation.
     """
-    probes = [keras.KerasTensor((None, 2, 2, 2)) for _ in range(arity)]
+    probes = [keras.KerasTensor(shape) for _ in range(arity)]
     node = producer(function(*probes))
     ids = {id(p) for p in probes}
     single = {id(t) for t in node.input_tensors} == ids

@@ -13,15 +13,16 @@ from dataclasses import dataclass
 class Group:
     """A channel space in the making: a node of the union-find.
 
-    `parts` are the groups it turned out to consist of, where an Add met a tensor whose
-    channels are several spaces end to end.
+    `parts` are what it turned out to consist of: several spaces end to end, where an
+    Add met a tensor of such channels; or one whose channels stand for several in a row
+    each, such as the heads that a layer's outputs are reshaped to.
     """
 
     width: int
     layer: str
     order: int
     parent: Group | None = None
-    parts: tuple[Group, ...] = ()
+    parts: Blocks = ()
     frozen: str | None = None
 
     def root(self) -> Group:
@@ -42,7 +43,7 @@ def whole(blocks: Blocks) -> Blocks:
     for group, repeat in blocks:
         root = group.root()
         if root.parts:
-            found.extend(whole(tuple((part, repeat) for part in root.parts)))
+            found.extend(whole(tuple((part, n * repeat) for part, n in root.parts)))
         else:
             found.append((root, repeat))
     return tuple(found)
@@ -74,8 +75,8 @@ class Ties:
     def tie(self, left: Blocks, right: Blocks, path: str) -> None:
         """Channel i of one is channel i of the other from here on.
 
-        Where one group meets several, it is cut into parts of their widths. Channels
-        that one side repeats and the other does not cannot be matched: all freeze.
+        Where one group meets several, it is cut into parts of their widths. Where one
+        side repeats channels, those of the other are so many to each of them.
 
         Args:
             left, right: two axes of one length.
@@ -84,6 +85,10 @@ class Ties:
         while (place := _first_mismatch(left, right)) is not None:
             (a, repeat), (b, other), rest = place
             if repeat != other:
+                few, many = sorted(((a, repeat), (b, other)), key=lambda e: -e[1])
+                if many[1] == 1 and few[0].width * few[1] == many[0].width:
+                    _make_one(many[0], few)
+                    continue
                 freeze(rest, f"{path!r} ties channels that are laid out differently")
                 return
             narrow, wide = sorted((a, b), key=lambda group: group.width)
@@ -111,7 +116,7 @@ class Ties:
     def _cut(self, group: Group, at: int) -> None:
         """Makes two groups of one, the first `at` channels and the rest."""
         group.parts = tuple(
-            self.new_group(width, group.layer, group.frozen)
+            (self.new_group(width, group.layer, group.frozen), 1)
             for width in (at, group.width - at)
         )
 
@@ -125,6 +130,16 @@ def _first_mismatch(
         if a != b:
             return a, b, (*ours[i:], *theirs[i:])
     return None
+
+
+def _make_one(many: Group, few: tuple[Group, int]) -> None:
+    """So many channels of one group are one of the other from here on."""
+    group, _ = few
+    group.frozen = group.frozen or many.frozen
+    if many.order < group.order:
+        # Spaces go by the layer that makes them first.
+        group.layer = many.layer
+    many.parts = (few,)
 
 
 def _unite(a: Group, b: Group) -> None:

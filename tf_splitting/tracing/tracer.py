@@ -207,6 +207,16 @@ class Tracer:
         """The channels `times` in a row on the last axis, as Flatten does."""
         return self._moved(run, (x,), -1, x.blocks * times)
 
+    def unfold(self, run: Callable[..., Any], x: Signal, heads: int) -> Signal:
+        """Channels on the last axis, unfolded to two axes: so many heads, of several.
+
+        A head is a channel from here on, and so are the channels of `x` that make it.
+        """
+        group = self._record.ties.new_group(heads, self.call.path)
+        each = x.width // heads
+        self._record.ties.tie(x.blocks, ((group, each),), self.call.path)
+        return self._moved(run, (x,), -2, ((group, 1),))
+
     def carry(
         self,
         variable: Any,

@@ -107,6 +107,61 @@ def slopes(**options):
     return layers.PReLU(alpha_initializer=initial, name="prelu", **options)
 
 
+def heads(size):
+    """Heads are made, squashed one by one, and read."""
+
+    def call(x):
+        x = layers.EinsumDense(
+            "abc,cde->abde", (None, 3, size), bias_axes="de", name="x"
+        )(x)
+        x = ops.softmax(x / 2, axis=-1)
+        return layers.EinsumDense("abde,dec->abc", (None, 4), bias_axes="c", name="y")(
+            x
+        )
+
+    return call
+
+
+def unfolded(x):
+    """Outputs of a dense layer as heads, and back."""
+    y = layers.Dense(6, name="x")(x)
+    y = ops.reshape(y, (-1, 5, 3, 2))
+    y = ops.transpose(ops.softmax(y, axis=-1), (0, 2, 1, 3))
+    y = layers.Permute((2, 1, 3))(y)
+    return x[..., :1] + layers.Reshape((5, 6))(y)
+
+
+def folded(x):
+    return ops.mean(x, axis=-1)
+
+
+def attention(**options):
+    def call(x):
+        return layers.MultiHeadAttention(3, 2, name="x", **options)(x, x)
+
+    return call
+
+
+def grouped_queries(x):
+    return layers.GroupQueryAttention(2, 4, 2, name="x")(x, x)
+
+
+def products(x):
+    """Attention written out, one head for each channel of `x`."""
+    q, k = (layers.Dense(3, name=name)(x)[..., None] for name in ("x", "keys"))
+    q, k = (ops.transpose(each, (0, 2, 1, 3)) for each in (q, k))
+    scores = ops.softmax(ops.matmul(q, ops.transpose(k, (0, 1, 3, 2))))
+    mixed = ops.einsum("abcd,abde->abce", scores, k)
+    return ops.transpose(ops.squeeze(mixed, -1), (0, 2, 1))
+
+
+def pieces(x):
+    first, second = ops.split(x, [2], axis=1)
+    second = ops.repeat(second[:, ::2], 2, axis=1)[:, :2]
+    late = np.array([[[False], [True]]])
+    return ops.where(late, first, -0.5) * second
+
+
 L = layers
 # Name: (model, names of the spaces between input and output that may grow).
 ROWS = {
@@ -261,16 +316,6 @@ ROWS = {
         lambda: of_rows(L.Bidirectional(L.LSTM(2, return_sequences=True))),
         "after",
     ),
-    "attention": (
-        lambda: of_rows(lambda x: L.MultiHeadAttention(2, 3)(x, x)),
-        "after",
-    ),
-    "causal_attention": (
-        lambda: of_rows(
-            lambda x: L.MultiHeadAttention(2, 3)(x, x, use_causal_mask=True)
-        ),
-        "after",
-    ),
     "masked_words": (
         lambda: of_words(
             L.Embedding(5, 4, mask_zero=True, name="e"), L.Dense(3, "tanh", name="x")
@@ -284,10 +329,52 @@ ROWS = {
         ),
         "after",
     ),
+    # Heads.
+    "einsum_dense": (
+        lambda: of_rows(L.EinsumDense("...x,xy->...y", 4, bias_axes="y", name="x")),
+        "before x after",
+    ),
+    "einsum_heads": (lambda: of_rows(heads(4)), "before x y after"),
+    "einsum_kept": (
+        lambda: of_rows(
+            L.EinsumDense("abc,bd->adc", (6, 4), "tanh", bias_axes="dc", name="x")
+        ),
+        "before after",
+    ),
+    "einsum_each": (
+        lambda: of_rows(L.EinsumDense("abc,cd->abcd", (5, 4, 3), name="x"), folded),
+        "before after",
+    ),
+    "unfolded": (lambda: of_rows(unfolded), "x after"),
+    "attention": (
+        lambda: of_rows(attention()),
+        "before x/query x/attention_output after",
+    ),
+    # So little that nothing is dropped; it goes another way than without.
+    "attention_dropout": (
+        lambda: of_rows(attention(dropout=1e-13)),
+        "before x/query x/attention_output after",
+    ),
+    "attention_width": (
+        lambda: of_rows(attention(value_dim=3, output_shape=5)),
+        "before x/query x/attention_output after",
+    ),
+    "causal_attention": (
+        lambda: of_rows(
+            lambda x: L.MultiHeadAttention(2, 3, name="x")(x, x, use_causal_mask=True)
+        ),
+        "before x/query x/attention_output after",
+    ),
+    "grouped_queries": (
+        lambda: of_rows(grouped_queries),
+        "before x/value x/attention_output after",
+    ),
+    "matmul": (lambda: of_rows(products), "before keys after"),
+    "ops_pieces": (lambda: of_rows(pieces), "before after"),
     "two_groups": (lambda: of_images(L.Conv2D(6, 3, groups=2)), "after"),
     "ops_reshape": (
         lambda: of_images(lambda x: ops.reshape(x, (-1, 2, 8, 4))),
-        "after",
+        "before after",
     ),
     "lambda": (
         lambda: of_vectors(L.Lambda(lambda x: x[:, ::-1], output_shape=(4,))),

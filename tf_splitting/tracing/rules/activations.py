@@ -8,7 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from tf_splitting.tracing.rules.registry import register
+from tf_splitting.tracing.inside import ClosedError, operations_of
+from tf_splitting.tracing.rules.registry import is_pointwise, register
 from tf_splitting.tracing.tracer import Signal, Tracer
 
 # Functions of one tensor that act on every element alone, operations too.
@@ -45,7 +46,39 @@ def is_elementwise(activation: Any) -> bool:
         return True
     if isinstance(activation, keras.layers.Layer):
         return type(activation) in _LAYERS
-    return any(activation is known for known in _elementwise)
+    return any(activation is known for known in _elementwise) or _is_made_of_such(
+        activation
+    )
+
+
+def _is_made_of_such(function: Any) -> bool:
+    """Whether a function is made of operations on every element alone, with numbers.
+
+    It may not depend on how many channels there are.
+    """
+    try:
+        made = [operations_of(function, width) for width in (3, 4)]
+    except ClosedError:
+        return False
+    told = []
+    for operations in made:
+        numbers = []
+        for operation, given in operations:
+            if not is_pointwise(type(operation)):
+                return False
+            settings = (*vars(operation).values(), *given)
+            arrays = [v for v in settings if hasattr(v, "shape")]
+            full = [v for v in arrays if isinstance(v, keras.KerasTensor)]
+            if len({tuple(v.shape) for v in full}) > 1:
+                return False
+            if any(
+                len(v.shape) for v in arrays if not isinstance(v, keras.KerasTensor)
+            ):
+                return False
+            rest = (v for v in given if not isinstance(v, keras.KerasTensor))
+            numbers.append((type(operation), [float(v) for v in rest if v is not None]))
+        told.append(numbers)
+    return told[0] == told[1]
 
 
 def add_bias(tracer: Tracer, layer: Any, x: Signal) -> Signal:
@@ -103,11 +136,30 @@ def _with_slopes(tracer: Tracer, layer: keras.layers.PReLU, x: Signal) -> Signal
     return tracer.channelwise(tracer.call.run, x, activation=tracer.call.run)
 
 
-@register(keras.layers.Softmax)
+@register(keras.layers.Softmax, mask=True)
 def _softmax(
-    tracer: Tracer, layer: keras.layers.Softmax, x: Signal
+    tracer: Tracer, layer: keras.layers.Softmax, x: Signal, *mask: Signal
 ) -> Signal | tuple[Signal, ...]:
-    axes = layer.axis if isinstance(layer.axis, (tuple, list)) else (layer.axis,)
-    if x.axis % len(x.shape) in {axis % len(x.shape) for axis in axes}:
-        return tracer.opaque(f"{tracer.call.path!r} is a softmax over channels", x)
-    return tracer.channelwise(tracer.call.run, x)
+    return softmax(tracer, layer.axis, x, *mask)
+
+
+def softmax(
+    tracer: Tracer, axis: Any, x: Signal, *mask: Signal
+) -> Signal | tuple[Signal, ...]:
+    """A softmax over some axes, masked by what has no channels."""
+    rank = len(x.shape)
+    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    if x.axis % rank in {each % rank for each in axes}:
+        return tracer.opaque(
+            f"{tracer.call.path!r} is a softmax over channels", x, *mask
+        )
+    if any(length_along(side, x) != 1 for side in mask):
+        return tracer.opaque(
+            f"{tracer.call.path!r} has a mask for every channel", x, *mask
+        )
+    return tracer.channelwise(tracer.call.run, x, sides=mask)
+
+
+def length_along(side: Any, x: Signal) -> int | None:
+    """Length that something broadcast against a signal has along its channels."""
+    return side.shape[x.axis] if len(side.shape) >= -x.axis else 1

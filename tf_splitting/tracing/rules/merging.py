@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import keras
 
 from tf_splitting.tracing.rules.registry import register
@@ -30,16 +33,31 @@ def _concatenate(
 
 
 def merge(
-    tracer: Tracer, *xs: Signal, linear: bool = False
+    tracer: Tracer,
+    *xs: Signal,
+    linear: bool = False,
+    sides: Sequence[Signal] = (),
+    run: Callable[..., Any] | None = None,
 ) -> Signal | tuple[Signal, ...]:
-    """Element by element, shapes broadcast from the right."""
+    """Element by element, shapes broadcast from the right.
+
+    Args:
+        tracer: of the call.
+        xs: what is merged.
+        linear: whether the result is a sum.
+        sides: tensors that hold no channels; `run` gets them behind the others.
+        run: the function, if it is not the call itself.
+    """
     aligned = _aligned(tracer, xs)
     if aligned is None:
         return tracer.opaque(
-            f"{tracer.call.path!r} merges tensors with channels on other axes", *xs
+            f"{tracer.call.path!r} merges tensors with channels on other axes",
+            *xs,
+            *sides,
         )
-    run = tracer.call.run
-    return tracer.channelwise(run, *aligned, linear_part=run if linear else None)
+    run = run or tracer.call.run
+    part = run if linear else None
+    return tracer.channelwise(run, *aligned, sides=sides, linear_part=part)
 
 
 def concatenate(tracer: Tracer, axis: int, *xs: Signal) -> Signal | tuple[Signal, ...]:

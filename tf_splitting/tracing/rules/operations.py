@@ -13,7 +13,7 @@ import numpy as np
 from keras import ops
 
 from tf_splitting.tracing.keras_internals import operation_types
-from tf_splitting.tracing.rules.activations import ELEMENTWISE
+from tf_splitting.tracing.rules.activations import ELEMENTWISE, length_along, softmax
 from tf_splitting.tracing.rules.merging import concatenate, merge
 from tf_splitting.tracing.rules.registry import register
 from tf_splitting.tracing.tracer import Signal, Tracer
@@ -27,8 +27,11 @@ _BINARY = (
     "add subtract multiply divide true_divide maximum minimum power mod floor_divide "
     "logaddexp arctan2"
 )
+_COMPARISONS = (
+    "greater greater_equal less less_equal equal not_equal logical_and logical_or"
+)
 _REDUCTIONS = "mean sum max min prod std var logsumexp"
-_COSTLY = "matmul dot tensordot"
+_COSTLY = "dot tensordot"
 
 
 def _types(names: str, arity: int = 1) -> set[type]:
@@ -48,6 +51,7 @@ _MEANS = _types("mean sum")
     *operation_types(keras.activations.relu),
     *operation_types(lambda x: ops.cast(x, "float16")),
     *operation_types(lambda x: ops.clip(x, 0, 1)),
+    pointwise=True,
 )
 def _unary(tracer: Tracer, operation: Any, x: Signal) -> Signal | tuple[Signal, ...]:
     if any(
@@ -57,7 +61,15 @@ def _unary(tracer: Tracer, operation: Any, x: Signal) -> Signal | tuple[Signal, 
     return tracer.channelwise(tracer.call.run, x, activation=tracer.call.run)
 
 
-@register(*_types(_BINARY, 2), any_arguments=True)
+@register(*_types(_COMPARISONS, 2), any_arguments=True, pointwise=True)
+def _comparison(tracer: Tracer, operation: Any, *xs: Signal) -> tuple[Signal, ...]:
+    # Of truth values there is no gradient, along which estimates go.
+    return tracer.opaque(
+        f"{tracer.call.path!r} makes truth values of its channels", *xs
+    )
+
+
+@register(*_types(_BINARY, 2), any_arguments=True, pointwise=True)
 def _binary(tracer: Tracer, operation: Any, *xs: Signal) -> Signal | tuple[Signal, ...]:
     if any(not _is_array(value) for value in tracer.call.extras):
         return tracer.opaque(
@@ -122,13 +134,41 @@ def _transpose(
     return tracer.channelwise(run, x, channel_axis=place, linear_part=run)
 
 
-@register(*operation_types(lambda x: ops.reshape(x, (-1, 8))))
-def _reshape(tracer: Tracer, operation: Any, x: Signal) -> tuple[Signal, ...]:
-    return tracer.opaque(
-        f"{tracer.call.path!r} has the shape {operation.newshape} written into it; "
-        "keras.layers.Reshape can be resized",
-        x,
-    )
+@register(*operation_types(ops.softmax))
+def _softmax(tracer: Tracer, operation: Any, x: Signal) -> Signal | tuple[Signal, ...]:
+    return softmax(tracer, operation.axis, x)
+
+
+@register(*operation_types(ops.where, 3), any_arguments=True, pointwise=True)
+def _where(tracer: Tracer, operation: Any, *xs: Signal) -> Signal | tuple[Signal, ...]:
+    condition = tracer.call.arguments[0]
+    sides = xs[:1] if isinstance(condition, keras.KerasTensor) else ()
+    chosen, run = xs[len(sides) :], tracer.call.run
+    rest = [v for v in tracer.call.extras if sides or v is not condition]
+    if not chosen or not all(
+        _is_array(value) and np.ndim(value) == 0 for value in rest
+    ):
+        return tracer.opaque(f"{tracer.call.path!r} chooses among arrays", *xs)
+    if any(length_along(condition, x) != 1 for x in chosen):
+        return tracer.opaque(f"{tracer.call.path!r} chooses channels", *xs)
+
+    def reordered(*tensors: Any) -> Any:
+        return run(*tensors[len(chosen) :], *tensors[: len(chosen)])
+
+    return merge(tracer, *chosen, sides=sides, run=reordered)
+
+
+@register(*operation_types(lambda x: ops.squeeze(x, 1), shape=(None, 1, 2)))
+def _squeeze(tracer: Tracer, operation: Any, x: Signal) -> Signal | tuple[Signal, ...]:
+    rank = len(x.shape)
+    every = range(rank) if operation.axis is None else np.atleast_1d(operation.axis)
+    gone = [i % rank for i in every if x.shape[i] == 1]
+    place = x.axis % rank
+    if place in gone or 0 in gone:
+        return tracer.opaque(f"{tracer.call.path!r} squeezes the channels away", x)
+    run = tracer.call.run
+    axis = place - sum(i < place for i in gone)
+    return tracer.channelwise(run, x, channel_axis=axis, linear_part=run)
 
 
 @register(*_types(_COSTLY, 2), any_arguments=True)

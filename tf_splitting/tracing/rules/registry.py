@@ -8,20 +8,29 @@ is opaque: it freezes the spaces it touches.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tf_splitting.tracing.tracer import Signal, Tracer
 
 Rule = Callable[..., Signal | tuple[Signal, ...]]
+# From a layer and the changes of the configs of those in it, by `id`, to its own.
+Resize = Callable[[Any, Mapping[int, Mapping[str, Any]]], dict[str, Any]]
 
 _RULES: dict[type, Rule] = {}
 _ANY_ARGUMENTS: set[type] = set()
 _MASK: set[type] = set()
+_OPENS: set[type] = set()
+_POINTWISE: set[type] = set()
+_RESIZES: dict[type, Resize] = {}
 
 
 def register(
-    *types: type, any_arguments: bool = False, mask: bool = False
+    *types: type,
+    any_arguments: bool = False,
+    mask: bool = False,
+    opens: bool = False,
+    pointwise: bool = False,
 ) -> Callable[[Rule], Rule]:
     """Registers `rule(tracer, operation, *signals)` for these exact types.
 
@@ -30,6 +39,8 @@ def register(
         any_arguments: the rule also knows what to do about calls with arguments
             besides tensors (`tracer.call.extras`) or with tensors passed by name.
         mask: the rule takes a mask, passed by name, as a further signal.
+        opens: the layer is looked into, and the rule is for where that cannot be done.
+        pointwise: the operation acts on every element alone.
     """
 
     def decorate(rule: Rule) -> Rule:
@@ -39,9 +50,36 @@ def register(
                 _ANY_ARGUMENTS.add(kind)
             if mask:
                 _MASK.add(kind)
+            if opens:
+                _OPENS.add(kind)
+            if pointwise:
+                _POINTWISE.add(kind)
         return rule
 
     return decorate
+
+
+def resizes(*types: type) -> Callable[[Resize], Resize]:
+    """Registers how the config of a layer made of layers says how wide these are.
+
+    Others become models of what is in them where that gets wider.
+    """
+
+    def decorate(resize: Resize) -> Resize:
+        _RESIZES.update(dict.fromkeys(types, resize))
+        return resize
+
+    return decorate
+
+
+def resize_for(kind: type) -> Resize | None:
+    """How layers of exactly this type say the widths in them, if they do."""
+    return _RESIZES.get(kind)
+
+
+def is_pointwise(kind: type) -> bool:
+    """Whether operations of exactly this type act on every element alone."""
+    return kind in _POINTWISE
 
 
 def rule_for(kind: type) -> Rule | None:
@@ -51,7 +89,8 @@ def rule_for(kind: type) -> Rule | None:
 
 def is_known(operation: Any) -> bool:
     """Whether a layer or operation describes itself, or has a rule that does."""
-    return hasattr(operation, "trace_channels") or type(operation) in _RULES
+    kind = type(operation)
+    return hasattr(operation, "trace_channels") or kind in _RULES.keys() - _OPENS
 
 
 def describe(
@@ -71,7 +110,7 @@ def describe(
 def _refusal(tracer: Tracer, operation: Any) -> str | None:
     """Why nobody can describe this call, if so."""
     path, kind, closed = tracer.call.path, type(operation), tracer.call.closed
-    if not is_known(operation):
+    if not hasattr(operation, "trace_channels") and kind not in _RULES:
         unknown = f"nothing is known about {path!r} of type {kind.__name__}"
         return unknown if closed is None else f"{unknown}, which {closed}"
     masked = kind in _MASK and not tracer.call.extras

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import keras
+from collections.abc import Sequence
+from typing import Any
 
+import keras
+from keras import ops
+
+from tf_splitting.tracing.keras_internals import operation_types
 from tf_splitting.tracing.rules.registry import register
-from tf_splitting.tracing.tracer import Signal, Tracer, count_positions
+from tf_splitting.tracing.tracer import Signal, Tracer, count_positions, product
 
 
 @register(keras.layers.Flatten)
@@ -30,26 +35,51 @@ def _flatten(
 def _reshape(
     tracer: Tracer, layer: keras.layers.Reshape, x: Signal
 ) -> Signal | tuple[Signal, ...]:
-    target, shape = layer.target_shape, tracer.output_shape
+    return _reshaped(tracer, x, layer.target_shape, "target_shape", first=0)
+
+
+@register(*operation_types(lambda x: ops.reshape(x, (-1, 8))))
+def _reshape_operation(
+    tracer: Tracer, operation: Any, x: Signal
+) -> Signal | tuple[Signal, ...]:
+    before, after = product(x.shape[1:]), product(tracer.output_shape[1:])
+    if before is None or before != after:
+        return tracer.opaque(
+            f"{tracer.call.path!r} may fold other axes into that of the batch", x
+        )
+    return _reshaped(tracer, x, operation.newshape[1:], "newshape", first=1)
+
+
+def _reshaped(
+    tracer: Tracer, x: Signal, target: Sequence[int], key: str, first: int
+) -> Signal | tuple[Signal, ...]:
+    """Another shape, of which entry `key` of the config holds `target` from `first`."""
+    shape, run = tracer.output_shape, tracer.call.run
+
+    def placed(z: Signal, place: int) -> Signal:
+        """Says where the config holds the width of the result."""
+        if target[place - 1] != -1:
+            tracer.config(key, z, index=place - 1 + first)
+        return z
+
     if _is_vector(x):
         place = _place(shape, x.width)
         if place is not None:
-            z = _rearranged(tracer, x, place)
-            if target[place - 1] != -1:
-                tracer.config("target_shape", z, index=place - 1)
-            return z
+            return placed(_rearranged(tracer, x, place), place)
     if x.axis == -1 and shape[-1] == x.width:
         # The last axis runs fastest, so channel i stays channel i however the
         # positions in front of it are arranged.
-        z = _rearranged(tracer, x)
-        if target[-1] != -1:
-            tracer.config("target_shape", z, index=len(target) - 1)
-        return z
+        return placed(_rearranged(tracer, x), len(target))
     if x.axis == -1 and len(shape) == 2:
         vector = _to_vector(tracer, x)
-        if isinstance(vector, Signal) and target[-1] != -1:
-            tracer.config("target_shape", vector, index=0)
-        return vector
+        return placed(vector, 1) if isinstance(vector, Signal) else vector
+    front, (heads, size) = shape[:-2], shape[-2:]
+    if x.axis == -1 and front == x.shape[:-1] and heads and size:
+        return placed(tracer.unfold(run, x, heads), len(target) - 1)
+    front, size = x.shape[:-2], x.shape[-1]
+    if x.axis == -2 and size and shape == (*front, x.width * size):
+        z = tracer.channelwise(run, x, repeat=size, channel_axis=-1, linear_part=run)
+        return placed(z, len(target))
     return tracer.opaque(f"{tracer.call.path!r} folds channels into other axes", x)
 
 

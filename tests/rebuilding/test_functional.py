@@ -1,0 +1,137 @@
+"""`to_functional`: the same model, with a graph."""
+
+import keras
+import nets
+import numpy as np
+import pytest
+from composites import Residual
+from keras import layers, ops
+
+from tf_splitting import SplitPlan, SplittingError, split, to_functional, trace
+from tf_splitting.errors import ModelError, SplittingWarning
+
+
+class Net(keras.Model):
+    """A model as they are often written, one layer of it made of layers."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.stem = layers.Conv2D(4, 3, padding="same", activation="tanh", name="stem")
+        self.block = Residual(5, name="block")
+        self.drop = layers.Dropout(0.3, seed=1)
+        self.logits = layers.Dense(nets.CLASSES, name="logits")
+
+    def call(self, x, training=None):
+        x = self.block(self.stem(x), training=training)
+        x = ops.mean(x, axis=(1, 2))
+        return self.logits(self.drop(x, training=training))
+
+
+def net(optimizer=None):
+    model = Net(name="net")
+    model(np.zeros((1, 4, 4, 2), "float32"))
+    nets.randomized(model)
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer or keras.optimizers.SGD(0.05), loss)
+    return model
+
+
+def batch(seed=0, count=16):
+    generator = np.random.default_rng(seed)
+    x = generator.standard_normal((count, 4, 4, 2)).astype(keras.config.floatx())
+    return x, np.eye(nets.CLASSES)[generator.integers(0, nets.CLASSES, count)]
+
+
+def test_the_function_is_the_same_and_the_model_left_alone():
+    model = net()
+    x, _ = batch()
+    functional = to_functional(model, x)
+    assert functional.name == "net"
+    assert functional.input_shape == (None, 4, 4, 2)
+    assert type(functional.get_layer("block")) is Residual
+    np.testing.assert_array_equal(nets.outputs(model, x), nets.outputs(functional, x))
+    mine, theirs = ({id(v) for v in m.variables} for m in (model, functional))
+    assert not mine & theirs
+    assert not any(layer._inbound_nodes for layer in model.layers)
+
+
+@pytest.mark.usefixtures("float64")
+def test_training_goes_on_as_it_would():
+    model = net(keras.optimizers.Adam(0.01))
+    model.fit(*batch(), batch_size=8, shuffle=False, epochs=2, verbose=0)
+    functional = to_functional(model, batch()[0])
+    for seed in (1, 2):
+        losses = [
+            each.train_on_batch(*batch(seed), return_dict=True)["loss"]
+            for each in (model, functional)
+        ]
+        assert losses[0] == pytest.approx(losses[1], rel=1e-12)
+    assert int(functional.optimizer.iterations) == int(model.optimizer.iterations)
+
+
+def test_it_grows():
+    model = net()
+    x, _ = batch()
+    functional = to_functional(model, keras.InputSpec(shape=(None, 4, 4, 2)))
+    growable = [space.name for space in trace(functional).growable]
+    assert growable == ["stem", "block/conv"]
+    grown = split(functional, SplitPlan({"block/conv": [0]}), epsilon=0.0, verify=x)
+    assert nets.difference(nets.outputs(model, x), nets.outputs(grown, x)) < 1e-5
+
+
+class Pair(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.left, self.right = layers.Dense(3), layers.Dense(3)
+
+    def call(self, inputs):
+        a, b = self.left(inputs["a"]), self.right(inputs["b"])
+        return {"sum": a + b, "product": a * b}
+
+
+def test_dictionaries_come_in_and_go_out():
+    model = Pair()
+    x = {name: np.ones((2, 4), "float32") for name in "ba"}
+    expected = model(x)
+    functional = to_functional(model, x)
+    assert [tensor.name for tensor in functional.inputs] == ["a", "b"]
+    found = functional(x)
+    assert set(found) == {"sum", "product"}
+    for name, value in expected.items():
+        np.testing.assert_array_equal(value, found[name])
+
+
+def test_a_model_with_a_graph_is_what_comes_back():
+    model = nets.dense()
+    assert to_functional(model, nets.images(model)) is model
+
+
+class Branching(Net):
+    def call(self, x, training=None):
+        return super().call(x if ops.shape(x)[0] > 8 else 2 * x, training=training)
+
+
+class OwnStep(Net):
+    def train_step(self, data):
+        return super().train_step(data)
+
+
+def test_what_cannot_be_is_refused():
+    with pytest.raises(ModelError, match=r"'net' has not been built.*Call it"):
+        to_functional(Net(name="net"), batch()[0])
+    model = Branching(name="branching")
+    model(batch()[0])
+    with pytest.raises(ModelError, match=r"'branching'.*cannot be called on symbolic"):
+        to_functional(model, batch()[0])
+    for wrong in (None, "image", (None, 4, 4, 2), keras.InputSpec(ndim=4), 3.0):
+        with pytest.raises(SplittingError, match="input_spec"):
+            to_functional(net(), wrong)
+    with pytest.raises(ModelError, match=r"expected a keras\.Model"):
+        to_functional("net", batch()[0])
+
+
+def test_methods_of_its_own_are_told_to_be_lost():
+    model = OwnStep(name="own")
+    model(batch()[0])
+    with pytest.warns(SplittingWarning, match="whose own train_step"):
+        to_functional(model, batch()[0])

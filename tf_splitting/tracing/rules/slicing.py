@@ -1,0 +1,75 @@
+"""Operations that take tensors apart or repeat them, channels in one piece."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from tf_splitting.tracing.keras_internals import operation_types
+from tf_splitting.tracing.rules.registry import register
+from tf_splitting.tracing.tracer import Signal, Tracer
+
+
+@register(*operation_types(lambda x: ops.split(x, 2, axis=1)[0]))
+def _split(tracer: Tracer, operation: Any, x: Signal) -> Signal | tuple[Signal, ...]:
+    rank, run = len(x.shape), tracer.call.run
+    if operation.axis % rank in (0, x.axis % rank):
+        return tracer.opaque(f"{tracer.call.path!r} splits the channels", x)
+
+    def part(number: int) -> Signal:
+        def take(x: Any) -> Any:
+            return run(x)[number]
+
+        shape = tracer.call.shapes[number]
+        return tracer.channelwise(take, x, shape=shape, linear_part=take)
+
+    return tuple(part(number) for number in range(len(tracer.call.shapes)))
+
+
+@register(*operation_types(lambda x: x[:, 0]), any_arguments=True)
+def _item(tracer: Tracer, operation: Any, x: Signal) -> Signal | tuple[Signal, ...]:
+    axis = _axis_behind(tracer.call.arguments[1:], x)
+    if axis is None:
+        return tracer.opaque(f"{tracer.call.path!r} takes some of the channels", x)
+    run = tracer.call.run
+    return tracer.channelwise(run, x, channel_axis=axis, linear_part=run)
+
+
+def _axis_behind(key: Any, x: Signal) -> int | None:
+    """Where the channels are in `x[key]`, counted from the front, if they all are."""
+    if len(key) != 1:
+        return None
+    entries = list(key[0]) if isinstance(key[0], (tuple, list)) else [key[0]]
+    if not all(isinstance(e, (int, slice, type(None), type(...))) for e in entries):
+        return None
+    channels = x.axis % len(x.shape)
+    taken = sum(isinstance(entry, (int, slice)) for entry in entries)
+    at = entries.index(...) if ... in entries else len(entries)
+    entries[at : at + 1] = [slice(None)] * (len(x.shape) - taken)
+    source = target = 0
+    for entry in entries:
+        if entry is None:
+            target += 1
+            continue
+        if source in (0, channels) and entry != slice(None):
+            return None
+        if source == channels:
+            return target
+        source += 1
+        target += isinstance(entry, slice)
+    return None
+
+
+@register(*operation_types(lambda x: ops.repeat(x, 2, axis=1)))
+def _repeat(tracer: Tracer, operation: Any, x: Signal) -> Signal | tuple[Signal, ...]:
+    rank, run = len(x.shape), tracer.call.run
+    if operation.axis is None or operation.axis % rank == 0:
+        return tracer.opaque(f"{tracer.call.path!r} repeats examples", x)
+    if operation.axis % rank != x.axis % rank:
+        return tracer.channelwise(run, x, linear_part=run)
+    if np.ndim(operation.repeats):
+        return tracer.opaque(f"{tracer.call.path!r} repeats some channels only", x)
+    times = int(operation.repeats)
+    return tracer.channelwise(run, x, repeat=times, linear_part=run)
