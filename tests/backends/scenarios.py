@@ -232,6 +232,49 @@ def scale(folder):
 
 
 @row
+def to_functional(folder):
+    """Of a model whose layers are made of layers, which then grows."""
+
+    class Net(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.stem = keras.layers.Dense(4, "tanh", name="stem")
+            self.block = Block(name="block")
+
+        def call(self, x):
+            return self.block(self.stem(x))
+
+    class Block(keras.layers.Layer):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.attention = keras.layers.MultiHeadAttention(2, 3, name="attention")
+            self.logits = keras.layers.Dense(3, name="logits")
+
+        def build(self, shape):
+            self.attention.build(shape, shape)
+            self.logits.build(shape)
+            self.built = True
+
+        def call(self, x):
+            x = x + self.attention(x, x)
+            return self.logits(keras.ops.mean(keras.ops.tanh(x), axis=1))
+
+    net = Net()
+    x = np.random.default_rng(0).standard_normal((6, 5, 4)).astype("float32")
+    net(x)
+    generator = np.random.default_rng(1)
+    for variable in net.trainable_variables:
+        variable.assign(generator.standard_normal(variable.shape) / 2)
+    model = tf_splitting.to_functional(net, x)
+    space = "block/attention/query"
+    plan = tf_splitting.SplitPlan({space: [1], "stem": [0, 2]})
+    grown = tf_splitting.split(model, plan, epsilon=0.0, verify=x)
+    assert tf_splitting.trace(grown).widths[space] == 3
+    macs = [tf_splitting.count_macs(each) for each in (model, grown)]
+    return {"outputs": keras.ops.convert_to_numpy(grown(x)), "macs": np.array(macs)}
+
+
+@row
 def family(folder):
     """`grow` to several targets."""
     model = model_of(nets.depthwise)

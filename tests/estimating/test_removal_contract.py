@@ -105,9 +105,7 @@ def ranks(values):
 
 @pytest.mark.parametrize(
     "name",
-    tiers.some(
-        [n for n, (_, least) in ESTIMATORS.items() if least], ["second_order", "taylor"]
-    ),
+    tiers.some([n for n, (_, least) in ESTIMATORS.items() if least], ["second_order"]),
 )
 def test_costs_are_ordered_as_real_rises_are(name):
     model, data = trained()

@@ -68,6 +68,7 @@ def test_it_ends_where_no_exchange_pays(capsys):
     assert len(history.epochs) == 2
 
 
+@pytest.mark.slow
 def test_growth_ends_with_exchanges(capsys):
     model = wide_model((8, 3))
     target, history = 2.5 * count_macs(model), GrowthHistory()

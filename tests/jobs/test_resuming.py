@@ -171,7 +171,8 @@ def shrunk(folder=None, callbacks=(), **changes):
     return smaller, history
 
 
-@pytest.mark.parametrize("kills", tiers.some([(3, 8, 15), (12,)], [(12,)]))
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [(3, 8, 15), (12,)])
 def test_a_job_that_shrinks_goes_on_too(kills, tmp_path):
     uninterrupted = shrunk()
     for at in kills:
@@ -252,7 +253,8 @@ def reallocated(folder=None, callbacks=(), **changes):
     return result, history
 
 
-@pytest.mark.parametrize("kills", tiers.some([(3, 8, 15), (12,)], [(12,)]))
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [(3, 8, 15), (12,)])
 def test_a_job_that_reallocates_goes_on_too(kills, tmp_path):
     uninterrupted = reallocated()
     rounds = uninterrupted[1].rounds

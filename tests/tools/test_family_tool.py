@@ -58,6 +58,7 @@ def test_every_member_has_a_folder_of_its_own(family):
     assert [layer.name for layer in scaled.layers] == [x.name for x in grown.layers]
 
 
+@pytest.mark.slow
 def test_the_comparison_says_what_was_measured_and_spent(family):
     process, workdir = family
     about = json.loads((workdir / "family.json").read_text())

@@ -199,7 +199,10 @@ def remake(
         return _remake_operation(operation, changes, name)
     if name != operation.name:
         changes = {**changes, "name": name}
-    return remake_layer(operation, changes, class_of(type(operation)))
+    new = remake_layer(operation, changes, class_of(type(operation)))
+    # Not every config tells the name.
+    new.name = name
+    return new
 
 
 def remake_layer(
