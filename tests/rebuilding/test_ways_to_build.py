@@ -391,7 +391,12 @@ def test_a_lambda_freezes_by_what_is_in_it_and_keeps_its_function():
 
 @pytest.mark.slow
 def test_growing_warns_when_most_of_the_model_is_frozen():
-    model = ready(transformer)
+    x = inputs = keras.Input((6, 8))
+    for _ in range(2):
+        x = layers.LayerNormalization()(layers.Dense(32, activation="tanh")(x))
+    x = layers.Dense(3, activation="tanh", name="free")(x)
+    x = layers.Dense(nets.CLASSES)(layers.GlobalAveragePooling1D()(x))
+    model = nets.compiled(nets.randomized(keras.Model(inputs, x)))
     data = nets.data(model)
     with pytest.warns(
         SplittingWarning, match=r"Only \d+% of the MACs.*normalizes over"
