@@ -264,6 +264,20 @@ def outputs(model, x, training=False):
     return keras.ops.convert_to_numpy(model(x, training=training))
 
 
+def assert_computed_by_its_calls(model):
+    """Calls, run one after the other, yield what the model does."""
+    from tf_splitting.tracing import flatten
+
+    flat = flatten(model)
+    x = images(model)
+    values = dict(zip(flat.inputs, x if isinstance(x, list) else [x], strict=True))
+    for call in flat.calls:
+        result = call.run(*[values[i] for i in call.inputs])
+        values.update(zip(call.outputs, keras.tree.flatten(result), strict=True))
+    found = values[flat.outputs[0]]
+    np.testing.assert_allclose(found, outputs(model, x), rtol=1e-5, atol=1e-6)
+
+
 def loss_of(model, x, y, weight=None):
     """Cross-entropy of the logits, written out; summed over several outputs."""
     if len(model.outputs) > 1:

@@ -14,6 +14,12 @@ class SplittingError(ValueError):
     """Base of every error that this package raises on purpose."""
 
 
+def in_short(error: Exception, most: int = 200) -> str:
+    """Type and first line of an error that others raise, for a message of ours."""
+    first = (str(error).strip().splitlines() or [""])[0][:most]
+    return f"{type(error).__name__}: {first}"
+
+
 class SplittingWarning(UserWarning):
     """Category of the warnings that this package gives."""
 

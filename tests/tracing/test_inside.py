@@ -56,16 +56,7 @@ def test_to_any_depth():
 
 @pytest.mark.parametrize("name", composites.ALL)
 def test_what_is_listed_computes_the_model(name):
-    model = nets.randomized(composites.ALL[name]())
-    flat = flatten(model)
-    x = nets.images(model)
-    values = dict(zip(flat.inputs, x if isinstance(x, list) else [x], strict=True))
-    for call in flat.calls:
-        result = call.run(*[values[i] for i in call.inputs])
-        values.update(zip(call.outputs, keras.tree.flatten(result), strict=True))
-    np.testing.assert_allclose(
-        values[flat.outputs[0]], nets.outputs(model, x), rtol=1e-5, atol=1e-6
-    )
+    nets.assert_computed_by_its_calls(nets.randomized(composites.ALL[name]()))
 
 
 @pytest.mark.parametrize("name", composites.ALL)

@@ -55,16 +55,7 @@ def test_a_branch_depends_on_what_it_reads():
 
 @pytest.mark.parametrize("name", nets.ALL)
 def test_running_the_calls_computes_the_model(name):
-    model = nets.randomized(nets.ALL[name]())
-    flat = flatten(model)
-    x = nets.images(model)
-    values = dict(zip(flat.inputs, x if isinstance(x, list) else [x], strict=True))
-    for call in flat.calls:
-        result = call.run(*[values[i] for i in call.inputs])
-        values.update(zip(call.outputs, keras.tree.flatten(result), strict=True))
-    np.testing.assert_allclose(
-        values[flat.outputs[0]], nets.outputs(model, x), rtol=1e-5, atol=1e-6
-    )
+    nets.assert_computed_by_its_calls(nets.randomized(nets.ALL[name]()))
 
 
 def test_no_nodes_are_left_on_the_users_layers():

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from tf_splitting.errors import RebuildError, SplittingError
+from tf_splitting.errors import RebuildError, SplittingError, in_short
 from tf_splitting.support import assign_copy
 from tf_splitting.tracing import (
     ChannelGraph,
@@ -86,10 +86,9 @@ def rebuild(
             raise
         except Exception as error:
             # Of whatever kind: layers of others are called.
-            first = (str(error).strip().splitlines() or [""])[0][:200]
             raise RebuildError(
                 f"Model {graph.name!r} cannot be rebuilt at other widths: "
-                f"{type(error).__name__}: {first}",
+                f"{in_short(error)}",
                 model,
             ) from error
         else:

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_splitting.errors import ModelError, SplittingWarning
+from tf_splitting.errors import ModelError, SplittingWarning, in_short
 from tf_splitting.tracing.inside import Inside, layers_in
 from tf_splitting.tracing.keras_internals import has_graph, input_name
 
@@ -241,8 +241,7 @@ def remake_layer(
         if arguments is not None:
             with contextlib.suppress(Exception):
                 return kind(**{**arguments, **changes})
-        first = (str(error).strip().splitlines() or [""])[0][:200]
-        raise RemakeError(layer, f"{type(error).__name__}: {first}") from error
+        raise RemakeError(layer, in_short(error)) from error
 
 
 def _constructor_arguments(

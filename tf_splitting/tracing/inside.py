@@ -21,6 +21,7 @@ from typing import Any
 
 import keras
 
+from tf_splitting.errors import in_short
 from tf_splitting.tracing.keras_internals import (
     count_calls,
     forget_calls,
@@ -204,10 +205,8 @@ def _graph(
                 outputs = _called(layer, args, kwargs)
             except Exception as error:
                 # Of whatever kind: it is no call of symbolic tensors.
-                first = (str(error).strip().splitlines() or [""])[0][:100]
                 raise ClosedError(
-                    f"cannot be called on symbolic tensors ({type(error).__name__}: "
-                    f"{first})"
+                    f"cannot be called on symbolic tensors ({in_short(error, 100)})"
                 ) from error
         if scope.state_mapping:
             raise ClosedError("changes variables or draws random numbers")
@@ -271,7 +270,11 @@ def _operations(
     inputs: Sequence[Any], outputs: Sequence[Any], masks: Collection[int]
 ) -> list[Any]:
     """The layers and operations between tensors, in the order of being called."""
-    nodes = _nodes(inputs, outputs, masks)
+    return _called_in(_nodes(inputs, outputs, masks))
+
+
+def _called_in(nodes: Iterable[Any]) -> list[Any]:
+    """What calls are of, each once."""
     return list({id(node.operation): node.operation for node in nodes}.values())
 
 
@@ -331,9 +334,7 @@ def _names_in(operation: Any) -> dict[int, str]:
     functional = functional_of(operation) if has_graph(operation) else None
     if functional is None:
         return {}
-    operations = list(
-        {id(n.operation): n.operation for n in nodes_of(functional)}.values()
-    )
+    operations = _called_in(nodes_of(functional))
     names = _names(operations)
     for nested in operations:
         names |= _names_in(nested)

@@ -56,7 +56,7 @@ def _sizes(dense: Any, changes: Mapping[int, Mapping[str, Any]]) -> tuple[int, i
 
 
 def _width(layer: Any, changes: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
-    """The width of the result, if it changes or was given."""
+    """The width of the result, if it changes."""
     changed = changes.get(id(layer.output_dense))
     return {"output_shape": changed["output_shape"][-1:]} if changed else {}
 

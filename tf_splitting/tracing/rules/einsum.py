@@ -7,6 +7,7 @@ first holds the channels: in attention, the heads.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -172,41 +173,31 @@ def multiplied(
     for letter in dict.fromkeys([*growing, made[-1:]]):
         if letter == batch or letter not in made:
             continue
-        seen = [
-            tracer.along(x, axes.index(letter))
-            for axes, x in zip(operands, xs)
-            if letter in axes
-        ]
-        others = [x for axes, x in zip(operands, xs) if letter not in axes]
-        if None in seen or any(grows(x.blocks) for x in others):
+        holding = [i for i, axes in enumerate(operands) if letter in axes]
+        others = [i for i in range(len(xs)) if i not in holding]
+        if any(grows(xs[i].blocks) for i in others):
             continue
-        return _kept_apart(tracer, operands, made, letter, xs, sizes)
+        along = [tracer.along(xs[i], operands[i].index(letter)) for i in holding]
+        seen = [x for x in along if x is not None]
+        if len(seen) < len(along):
+            continue
+        each = product(n for axis, n in sizes.items() if axis not in (letter, batch))
+        return tracer.channelwise(
+            _reordered(tracer.call.run, [*holding, *others]),
+            *seen,
+            sides=[xs[i] for i in others],
+            channel_axis=made.index(letter),
+            macs_per_channel=each if len(xs) == 2 else 0,
+        )
     macs = product(n for axis, n in sizes.items() if axis != batch)
     return tracer.opaque(f"{tracer.call.path!r} mixes its channels", *xs, macs=macs)
 
 
-def _kept_apart(
-    tracer: Tracer,
-    operands: list[str],
-    made: str,
-    letter: str,
-    xs: tuple[Signal, ...],
-    sizes: dict[str, int | None],
-) -> Signal:
-    order = sorted(range(len(xs)), key=lambda i: letter not in operands[i])
-    holding = [i for i in order if letter in operands[i]]
-    run = tracer.call.run
+def _reordered(run: Callable[..., Any], order: list[int]) -> Callable[..., Any]:
+    """`run`, given its tensors in another order."""
 
     def reordered(*tensors: Any) -> Any:
         places = dict(zip(order, tensors, strict=True))
         return run(*(places[i] for i in range(len(order))))
 
-    seen = [tracer.along(xs[i], operands[i].index(letter)) for i in holding]
-    others = (n for axis, n in sizes.items() if axis not in (letter, made[0]))
-    return tracer.channelwise(
-        reordered,
-        *(x for x in seen if x is not None),
-        sides=[xs[i] for i in order if i not in holding],
-        channel_axis=made.index(letter),
-        macs_per_channel=product(others) if len(xs) == 2 else 0,
-    )
+    return reordered

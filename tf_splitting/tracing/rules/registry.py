@@ -110,7 +110,7 @@ def describe(
 def _refusal(tracer: Tracer, operation: Any) -> str | None:
     """Why nobody can describe this call, if so."""
     path, kind, closed = tracer.call.path, type(operation), tracer.call.closed
-    if not hasattr(operation, "trace_channels") and kind not in _RULES:
+    if not hasattr(operation, "trace_channels") and rule_for(kind) is None:
         unknown = f"nothing is known about {path!r} of type {kind.__name__}"
         return unknown if closed is None else f"{unknown}, which {closed}"
     masked = kind in _MASK and not tracer.call.extras
