@@ -450,7 +450,9 @@ def main() -> None:
         )
     rows = [row for group in groups for row in rows_of(run, group)]
     result = {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(
+            timespec="seconds"
+        ),
         "command": shlex.join(["python", *sys.argv]),
         "quick": arguments.quick,
         **run.environment,

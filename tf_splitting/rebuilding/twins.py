@@ -76,7 +76,7 @@ def _twins(parts: list[Part], width: int, gone: list[int]) -> dict[int, int]:
     # Two numbers of every weight tell most neurons apart; those they do not tell apart
     # are looked at whole.
     told = [
-        part[(rows[:, 0], *(end,) * (part.ndim - 1))]
+        part[rows[:, 0]].reshape(width, -1)[:, end]
         for part, rows in parts
         for end in (0, -1)
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from tf_splitting.support import path as as_path
 from tf_splitting.tracing import ChannelGraph
 
 FORMAT = 1
+
+_Plan = TypeVar("_Plan", bound="Saved")
 
 
 def as_lists(name: str, given: Any) -> dict[str, list[int]]:
@@ -159,7 +161,7 @@ class Saved:
         raise NotImplementedError
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
+    def from_json(cls: type[_Plan], text: str) -> _Plan:
         """Reads what `to_json` wrote.
 
         Raises:
@@ -186,7 +188,7 @@ class Saved:
             ) from error
 
     @classmethod
-    def load(cls, path: str | Path) -> Self:
+    def load(cls: type[_Plan], path: str | Path) -> _Plan:
         """Reads a plan from a JSON file.
 
         Raises:
