@@ -5,6 +5,7 @@
 and its parts, each usable alone: trace -> estimate -> select -> split.
 """
 
+import tf_splitting.requirements  # noqa: F401  (first: it refuses an old Keras)
 from tf_splitting import data, layers, methods, models
 from tf_splitting.costs import (
     count_macs,

@@ -20,6 +20,7 @@ import numpy as np
 from tf_splitting.errors import ModelError, SplittingError
 from tf_splitting.estimating import flat_inputs
 from tf_splitting.models import UNREADABLE
+from tf_splitting.requirements import KERAS
 from tf_splitting.support import DISK_TROUBLE, appearing, in_a_line, number
 from tf_splitting.support import path as as_path
 from tf_splitting.tracing import check_model
@@ -106,6 +107,12 @@ def export_litert(
             f"Keras writes LiteRT on its TensorFlow backend, not on "
             f"{keras.backend.backend()!r}. Save the model as .keras, and export it in "
             "a process with KERAS_BACKEND=tensorflow."
+        )
+
+    if KERAS < (3, 13):
+        raise ExportError(
+            f"Keras {keras.__version__} does not write LiteRT; 3.13 and newer do. Run "
+            '`python -m pip install --upgrade "keras>=3.13"`, or export a SavedModel.'
         )
 
     def write(temporary: Path) -> None:

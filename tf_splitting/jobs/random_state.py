@@ -18,7 +18,9 @@ import numpy as np
 # Keras makes its global generator on first use and has no public way to ask whether
 # it has one; `tests/jobs/test_random_state.py` fails when this place changes.
 from keras.src.backend.common import global_state
-from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
+
+# The name it has there in every version; newer ones have a constant for it.
+_GENERATOR = "global_seed_generator"
 
 
 def random_state() -> dict[str, Any]:
@@ -29,7 +31,7 @@ def random_state() -> dict[str, Any]:
         "python": [version, list(numbers), gauss],
         "numpy": [kind, np.asarray(keys).tolist(), *rest],
     }
-    generator = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
+    generator = global_state.get_global_attribute(_GENERATOR)
     if generator is not None:
         state["keras"] = np.asarray(generator.state.value).tolist()
     if keras.backend.backend() == "tensorflow":
@@ -58,10 +60,10 @@ def set_random_state(state: dict[str, Any]) -> None:
     kind, keys, *rest = state["numpy"]
     np.random.set_state((kind, np.array(keys, np.uint32), *rest))
     if "keras" in state:
-        generator = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
+        generator = global_state.get_global_attribute(_GENERATOR)
         if generator is None:
             generator = keras.random.SeedGenerator(0)
-            global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, generator)
+            global_state.set_global_attribute(_GENERATOR, generator)
         generator.state.assign(np.array(state["keras"], "uint32"))
     if state.get("tensorflow") and keras.backend.backend() == "tensorflow":
         import tensorflow as tf

@@ -123,6 +123,13 @@ def leaf_layers(model: keras.Model) -> list[keras.layers.Layer]:
 def _functional(model: keras.Model) -> Any:
     expected = "a built Functional or Sequential keras.Model"
     hint = "Pass the model itself, not its name, its path, its class or a layer."
+    if _of_tf_keras(model):
+        hint = (
+            "It is a model of tf_keras (Keras 2). Build it again from Keras 3's "
+            "layers, `import keras` in place of tf_keras and no TF_USE_LEGACY_KERAS in "
+            "the environment, and carry its weights over: "
+            "`new.set_weights(old.get_weights())`."
+        )
     instance("model", model, keras.Model, expected, hint, error=ModelError)
     if not has_graph(model):
         raise ModelError(
@@ -147,6 +154,11 @@ class _CalledDifferentlyError(Exception):
     def __init__(self, layer: Any) -> None:
         super().__init__(layer.name)
         self.layer = layer
+
+
+def _of_tf_keras(model: Any) -> bool:
+    """Whether it is a model, or anything else, of the package that Keras 2 lives on."""
+    return any(k.__module__.split(".")[0] == "tf_keras" for k in type(model).__mro__)
 
 
 class _Reader:

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from tf_splitting.tracing.rules.newer import existing_layers
 from tf_splitting.tracing.rules.registry import register
 from tf_splitting.tracing.tracer import Signal, Tracer
 
@@ -13,7 +14,7 @@ _LAYERS = keras.layers
 
 
 def _of_all_ranks(*names: str) -> list[type]:
-    return [getattr(_LAYERS, f"{name}{n}D") for name in names for n in (1, 2, 3)]
+    return existing_layers(f"{name}{n}D" for name in names for n in (1, 2, 3))
 
 
 _LINEAR = [

@@ -1,0 +1,21 @@
+"""Layers that Keras has only since some release."""
+
+import keras
+import pytest
+
+from tf_splitting.requirements import KERAS
+from tf_splitting.tracing.rules.newer import SINCE, existing_layers
+
+pytestmark = pytest.mark.core
+
+
+@pytest.mark.parametrize("name", SINCE)
+def test_they_came_with_the_release_that_the_table_says(name):
+    assert bool(existing_layers([name])) == (SINCE[name] <= KERAS)
+
+
+def test_a_layer_of_the_oldest_release_must_be_there():
+    known = [keras.layers.Dense, keras.layers.Add]
+    assert existing_layers(["Dense", "Add"]) == known
+    with pytest.raises(AttributeError, match="Dens"):
+        existing_layers(["Dens"])

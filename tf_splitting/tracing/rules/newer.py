@@ -1,0 +1,31 @@
+"""Layers that Keras has only since a release newer than the oldest one supported.
+
+The one place that knows: rules ask for layers by name here, and any other name that is
+missing is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import keras
+
+# The first release that has a layer.
+SINCE = {
+    f"Adaptive{kind}Pooling{n}D": (3, 13)
+    for kind in ("Average", "Max")
+    for n in (1, 2, 3)
+}
+
+
+def existing_layers(names: Iterable[str]) -> list[type[keras.layers.Layer]]:
+    """The classes of these names; those of newer releases may be missing.
+
+    Raises:
+        AttributeError: one is missing that every supported release should have.
+    """
+    return [
+        getattr(keras.layers, name)
+        for name in names
+        if name not in SINCE or hasattr(keras.layers, name)
+    ]
