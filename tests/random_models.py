@@ -19,6 +19,8 @@ import numpy as np
 from hypothesis import strategies as st
 from keras import layers, ops
 
+from tf_splitting.requirements import KERAS
+
 
 class Recipe(NamedTuple):
     """A model as plain data.
@@ -175,7 +177,8 @@ def _global_pool(shape, kind, keepdims):
 def _reshape(shape, inferred):
     """Positions in one row; a vector becomes an image of one position."""
     target = [math.prod(shape[1:-1]), shape[-1]] if _rank(shape) else [1, 1, shape[-1]]
-    if inferred is not None:
+    # Before 3.12 a layer keeps what -1 was when it was built, whatever it is called on.
+    if inferred is not None and KERAS >= (3, 12):
         target[inferred % len(target)] = -1
     return layers.Reshape(target)
 
@@ -484,6 +487,9 @@ def _nest(builder, x, inside, second, ends):
     inner.run(inside)
     outputs = inner.outputs(ends)
     model, used = inner.model(outputs)
+    if KERAS < (3, 14):
+        # Those cannot clone a model with an input that its outputs do not depend on.
+        builder.read_only(sources[i] for i in used)
     if len(used) == 2:
         builder.features.add("nest of two inputs")
     if len(outputs) == 2:
@@ -622,6 +628,12 @@ class _Builder:
         """Notes that the result of this operation depends on a tensor."""
         self._read |= self._ancestors[id(tensor)]
         return tensor
+
+    def read_only(self, tensors):
+        """Notes that the result of this operation depends on no other tensors."""
+        self._read.clear()
+        for tensor in tensors:
+            self.read(tensor)
 
     def other(self, x, index, fits):
         """Another tensor that fits `x`; `x` itself if there is none."""

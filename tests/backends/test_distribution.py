@@ -18,6 +18,7 @@ import tensorflow as tf
 from tf_splitting import estimate, grow
 from tf_splitting.data.sampling import Batch, Sample, divided
 from tf_splitting.errors import BackendError, DataError, ModelError
+from tf_splitting.requirements import KERAS
 from tf_splitting.support.placement import Placement, placement_of
 from tf_splitting.training.dividing import divide
 
@@ -141,6 +142,7 @@ def test_strategies_that_do_not_work_are_refused():
         placement_of(nets.dense())
 
 
+@pytest.mark.skipif(KERAS < (3, 15), reason="Keras knows no devices on TensorFlow")
 def test_a_distribution_that_keras_would_ignore_is_refused():
     keras.distribution.set_distribution(keras.distribution.DataParallel())
     try:

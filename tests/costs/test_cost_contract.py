@@ -8,6 +8,8 @@ from tf_splitting.costs import COSTS, get_cost
 from tf_splitting.estimating import SpaceScores
 from tf_splitting.selecting import select
 
+pytestmark = pytest.mark.core
+
 # The cost of a model that is there, counted in another way than from its graph.
 COUNTED = {"macs": count_macs, "params": count_params}
 each = pytest.mark.parametrize("name", COUNTED)

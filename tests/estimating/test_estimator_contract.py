@@ -13,6 +13,8 @@ from tf_splitting.errors import DataError, ModelError, NonFiniteLossError
 from tf_splitting.estimating.scores import assemble
 from tf_splitting.tracing.neurons import Neurons
 
+pytestmark = pytest.mark.core
+
 ESTIMATORS = {
     "exact": Exact(),
     "exact_incoming": Exact(outgoing=False),
@@ -253,8 +255,11 @@ def test_class_weights_are_sample_weights(float64):
     assert by_class.loss == pytest.approx(by_example.loss)
 
 
-def test_regularizers_are_left_out(float64):
-    """They do not compare across a split; those of activities are of the last call."""
+def test_regularizers_are_left_out():
+    """They do not compare across a split; those of activities are of the last call.
+
+    In float32, as those of old Keras know no other.
+    """
     plain = nets.compiled(nets.randomized(nets.dense()))
     x = inputs = keras.Input((5,))
     options = {"kernel_regularizer": "l2", "activity_regularizer": "l1"}
@@ -267,7 +272,7 @@ def test_regularizers_are_left_out(float64):
     model.fit(*data, verbose=0)
     plain.set_weights(model.get_weights())
     found, expected = (scored(m, data, Exact()) for m in (model, plain))
-    np.testing.assert_allclose(indices(found), indices(expected), rtol=1e-9)
+    np.testing.assert_allclose(indices(found), indices(expected), rtol=1e-5)
     assert found.loss == pytest.approx(expected.loss)
 
 

@@ -56,7 +56,14 @@ def data():
 
 def is_size(value):
     """What images may be resized to."""
-    return some(value) or (type(value) is tuple and value == (1, 2))
+    pair = type(value) in (tuple, list) and len(value) == 2
+    return some(value) or (pair and all(map(whole(1), value)))
+
+
+def is_target(value):
+    """More than the model has, of one budget or of several."""
+    numbers = value if type(value) is list and value else [value]
+    return all(map(number(above=MACS), numbers)) and numbers == sorted(set(numbers))
 
 
 def are_callbacks(value):
@@ -110,7 +117,7 @@ FUNCTIONS = {
         },
         {
             **JOB,
-            "target_macs": number(above=MACS),
+            "target_macs": is_target,
             "rounds": whole(1, None),
             "growth": number(above=1),
             # Epochs are given: both is one too many.

@@ -4,9 +4,12 @@ import random
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tf_splitting.jobs.random_state import random_state, set_random_state
+
+pytestmark = pytest.mark.core
 
 
 def draws():

@@ -11,6 +11,7 @@ import pytest
 
 from tf_splitting.errors import ModelError
 from tf_splitting.models.saved_models import read_model
+from tf_splitting.requirements import KERAS
 
 DAMAGES = 40
 
@@ -109,6 +110,7 @@ def places(tree, path=()):
             yield from places(value, (*path, key))
 
 
+@pytest.mark.skipif(KERAS < (3, 15), reason="Keras does not come back from some")
 def test_a_config_that_was_edited(saved, tmp_path):
     contents = parts(saved)
     config = json.loads(contents["config.json"])

@@ -21,7 +21,7 @@ from keras import layers, optimizers
 from tf_splitting import SplitPlan, split
 from tf_splitting.errors import UnknownNameError
 
-pytestmark = pytest.mark.usefixtures("float64")
+pytestmark = [pytest.mark.core, pytest.mark.usefixtures("float64")]
 
 TINY = 1e-20
 PROPORTIONAL = {

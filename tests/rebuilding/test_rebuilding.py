@@ -20,6 +20,8 @@ from tf_splitting.errors import PlanError
 from tf_splitting.estimating.scores import SpaceScores
 from tf_splitting.rebuilding.splitting import Splitting
 
+pytestmark = pytest.mark.core
+
 OPTIONS = {"weights": None, "classes": 3, "classifier_activation": None}
 APPLICATIONS = {
     "mobilenet": lambda: keras.applications.MobileNet(

@@ -12,6 +12,8 @@ from tf_splitting.errors import PlanError
 from tf_splitting.estimating.directions import Directions
 from tf_splitting.estimating.scores import SpaceScores
 
+pytestmark = pytest.mark.core
+
 
 def test_json_round_trip(tmp_path):
     plan = SplitPlan({"first": [0, 3, 3], "second": np.array([1])})

@@ -5,6 +5,8 @@ import re
 import pytest
 from tool_runs import TINY
 
+from tf_splitting.requirements import KERAS
+
 TEST = ("--test_limit=40", "--batch_size=16")
 
 
@@ -46,6 +48,7 @@ def test_inspect_takes_keras_applications(run_here, capsys):
     assert "0.569G MACs" in capsys.readouterr().out
 
 
+@pytest.mark.skipif(KERAS < (3, 13), reason="Keras does not write LiteRT")
 def test_export_writes_what_it_has_compared(run_tool, job, tmp_path):
     _, workdir = job
     process = run_tool(

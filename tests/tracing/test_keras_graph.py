@@ -10,6 +10,8 @@ from tf_splitting.errors import ModelError
 from tf_splitting.tracing import flatten
 from tf_splitting.tracing.keras_internals import mask_of, operation_types, with_mask
 
+pytestmark = pytest.mark.core
+
 
 def paths(model):
     return [call.path for call in flatten(model).calls]

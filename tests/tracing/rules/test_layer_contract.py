@@ -19,13 +19,14 @@ import pytest
 from keras import layers, ops
 
 from tf_splitting import costs, count_macs, split, trace
+from tf_splitting.tracing.rules.newer import existing_layers
 from tf_splitting.tracing.rules.stock import (
     CustomScaleLayer,
     LayerScale,
     StochasticDepth,
 )
 
-pytestmark = pytest.mark.usefixtures("float64_throughout")
+pytestmark = [pytest.mark.core, pytest.mark.usefixtures("float64_throughout")]
 
 
 def chain(inputs, *calls):
@@ -381,6 +382,8 @@ ROWS = {
         "after",
     ),
 }
+if not existing_layers(["AdaptiveAveragePooling2D"]):
+    del ROWS["adaptive_pooling"]
 
 
 @pytest.fixture(scope="module", params=ROWS)
