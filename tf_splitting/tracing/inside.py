@@ -221,7 +221,11 @@ def _graph(
             names |= _names_in(nested)
         with _renamed(operations, names):
             given = inputs if len(inputs) > 1 else inputs[0]
-            model = keras.Model(given, outputs, name=layer.name)
+            try:
+                model = keras.Model(given, outputs, name=layer.name)
+            except ValueError as error:
+                # Keras before 3.14 makes no model with an input that nothing reads.
+                raise ClosedError(f"makes no model ({error})") from error
         masked = all(id(mask_of(tensor)) in carried for tensor in model.outputs)
         return Inside(layer, model, tuple(places), names, masked)
 
