@@ -143,6 +143,55 @@ class Tied(layers.Layer):
         return cls(layer, **config)
 
 
+@keras.saving.register_keras_serializable("composites")
+class Cached(layers.MultiHeadAttention):
+    """Its shape inference is that of a class whose call takes less."""
+
+    def build(self, x):
+        super().build(x, x)
+
+    def call(self, x, cache=None, attention_mask=None):
+        return super().call(x, x, attention_mask=attention_mask)
+
+
+@keras.saving.register_keras_serializable("composites")
+class Swish(layers.Layer):
+    """Without weights, so that it can be called on whatever there is."""
+
+    def call(self, x):
+        return x * ops.sigmoid(x)
+
+
+@keras.saving.register_keras_serializable("composites")
+class Causal(layers.Layer):
+    """A decoder as in language models: it reads the sizes of what comes in."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.attention = Cached(2, 3, name="attention")
+        self.swish = Swish(name="swish")
+        self.up = layers.Dense(5, name="up")
+        self.down = layers.Dense(4, name="down")
+
+    def build(self, shape):
+        self.attention.build(shape)
+        self.up.build(shape)
+        self.down.build((*shape[:-1], 5))
+        self.built = True
+
+    def call(self, x):
+        batch, length, width = ops.shape(x)
+        past = ops.tril(ops.ones((length, length), "bool"))
+        mask = ops.broadcast_to(past, (batch, length, length))
+        x = x + self.attention(self.swish(x), cache=None, attention_mask=mask)
+        flat = ops.reshape(x, (batch * length, width))
+        flat = self.down(self.swish(self.up(flat)))
+        return x + ops.reshape(flat, (batch, length, width))
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
 def residual():
     x = inputs = keras.Input((4, 4, 2))
     x = layers.Conv2D(4, 3, padding="same", activation="tanh", name="stem")(x)
@@ -214,6 +263,14 @@ def masked():
     return keras.Model(words, layers.Dense(nets.CLASSES, name="logits")(x))
 
 
+def causal():
+    x = inputs = keras.Input((6, 3))
+    x = layers.Dense(4, "tanh", name="before")(x)
+    x = Causal(name="causal")(x)
+    x = layers.GlobalAveragePooling1D(name="pool")(x)
+    return keras.Model(inputs, layers.Dense(nets.CLASSES, name="logits")(x))
+
+
 ALL = {
     "residual": residual,
     "stack": stack,
@@ -223,4 +280,5 @@ ALL = {
     "shared": shared,
     "masked": masked,
     "tied": tied,
+    "causal": causal,
 }

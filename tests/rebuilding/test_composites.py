@@ -26,7 +26,8 @@ from tf_splitting.errors import ModelError
 
 ALL = pytest.mark.parametrize("name", composites.ALL)
 SOME = pytest.mark.parametrize(
-    "name", tiers.some(composites.ALL, ["residual", "gated", "masked", "tied"])
+    "name",
+    tiers.some(composites.ALL, ["residual", "gated", "masked", "tied", "causal"]),
 )
 
 
@@ -103,7 +104,9 @@ def test_training_is_the_same_after_opening(name):
     assert nets.difference(nets.outputs(model, x), nets.outputs(other, x)) < 1e-10
 
 
-@pytest.mark.parametrize("name", ["residual", "weightless", "gated", "shared"])
+@pytest.mark.parametrize(
+    "name", ["residual", "weightless", "gated", "shared", "causal"]
+)
 @pytest.mark.usefixtures("float64")
 def test_the_index_is_the_curvature_of_a_really_split_models_loss(name):
     model = ready(name)

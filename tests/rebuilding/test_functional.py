@@ -4,7 +4,7 @@ import keras
 import nets
 import numpy as np
 import pytest
-from composites import Residual
+from composites import Causal, Residual
 from keras import layers, ops
 
 from tf_splitting import SplitPlan, SplittingError, split, to_functional, trace
@@ -107,6 +107,44 @@ def test_a_model_with_a_graph_is_what_comes_back():
     assert to_functional(model, nets.images(model)) is model
 
 
+def language_model():
+    words = keras.Input((None,), dtype="int32", name="words")
+    x = layers.Embedding(nets.CLASSES, 4, name="embedding")(words)
+    x = Causal(name="causal")(x)
+    model = keras.Model({"words": words}, layers.Dense(nets.CLASSES)(x), name="lm")
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    nets.randomized(model).compile(keras.optimizers.Adam(0.01), loss)
+    return model
+
+
+@pytest.mark.usefixtures("float64")
+def test_open_sizes_are_fixed_and_training_goes_on():
+    model = language_model()
+    words = np.random.default_rng(0).integers(0, nets.CLASSES, (16, 7))
+    x, y = {"words": words[:, :-1]}, words[:, 1:]
+    model.fit(x, y, batch_size=8, shuffle=False, verbose=0)
+    model.reset_metrics()
+    fixed = to_functional(model, x)
+    assert model.inputs[0].shape == (None, None)
+    assert fixed.inputs[0].shape == (None, 6)
+    assert fixed.name == "lm"
+    assert [space.name for space in trace(model).growable] == []
+    plan = {"causal/attention/query": [0], "causal/up": [0]}
+    assert {space.name for space in trace(fixed).growable} == set(plan)
+    for _ in range(2):
+        losses = [m.train_on_batch(x, y, return_dict=True) for m in (model, fixed)]
+        assert losses[0]["loss"] == pytest.approx(losses[1]["loss"], rel=1e-12)
+    grown = split(fixed, SplitPlan(plan), epsilon=0.0)
+    assert nets.difference(nets.outputs(model, x), nets.outputs(grown, x)) < 1e-12
+
+
+def test_inputs_that_a_model_does_not_take():
+    model = language_model()
+    for wrong in (np.zeros((2, 6)), {"words": np.zeros((2, 6, 1))}, {"w": np.zeros(2)}):
+        with pytest.raises(ModelError, match=r"Got input_spec of shapes.*'lm' takes"):
+            to_functional(model, wrong)
+
+
 class Branching(Net):
     def call(self, x, training=None):
         return super().call(x if ops.shape(x)[0] > 8 else 2 * x, training=training)
@@ -122,7 +160,9 @@ def test_what_cannot_be_is_refused():
         to_functional(Net(name="net"), batch()[0])
     model = Branching(name="branching")
     model(batch()[0])
-    with pytest.raises(ModelError, match=r"'branching'.*cannot be called on symbolic"):
+    with pytest.raises(
+        ModelError, match=r"'branching'.*made Functional: it calls other"
+    ):
         to_functional(model, batch()[0])
     for wrong in (None, "image", (None, 4, 4, 2), keras.InputSpec(ndim=4), 3.0):
         with pytest.raises(SplittingError, match="input_spec"):

@@ -8,7 +8,7 @@ import pytest
 from composites import Own, Residual
 from keras import layers, ops
 
-from tf_splitting import trace
+from tf_splitting import SplitPlan, split, trace
 from tf_splitting.requirements import KERAS
 from tf_splitting.tracing import flatten, layers_in
 
@@ -173,8 +173,37 @@ class RunTimeShape(layers.Layer):
         return x * ops.cast(ops.arange(ops.shape(x)[0])[:, None, None, None], x.dtype)
 
 
-def test_a_layer_that_reads_shapes_at_run_time():
-    assert "cannot be called on symbolic tensors" in closed(RunTimeShape())
+def test_a_layer_that_numbers_the_examples_of_a_batch():
+    reason = "holds numbers that are not alike for all of a batch"
+    assert closed(RunTimeShape()) == reason
+
+
+class Counted(layers.Layer):
+    def call(self, x):
+        return x / ops.cast(ops.shape(x)[0], x.dtype)
+
+
+class Cut(layers.Layer):
+    def call(self, x):
+        return ops.broadcast_to(ops.mean(x, axis=0, keepdims=True), ops.shape(x))
+
+
+@pytest.mark.parametrize(
+    ("layer", "reason"),
+    [
+        (Counted(), "holds numbers that depend on the size of the batch"),
+        (Cut(), "holds a BroadcastTo that reads the size of the batch"),
+    ],
+)
+def test_other_layers_that_read_the_size_of_the_batch(layer, reason):
+    assert reason in closed(layer)
+
+
+def test_sizes_that_are_open_keep_a_layer_closed_that_reads_them():
+    x = keras.Input((None, 4))
+    model = keras.Model(x, composites.Causal(name="causal")(x))
+    (call,) = [call for call in flatten(model).calls if call.path == "causal"]
+    assert "to_functional fixed the sizes" in call.closed
 
 
 class OfTheBackend(layers.Layer):
@@ -247,6 +276,27 @@ def test_masks_that_layers_inside_hand_on_are_kept():
         "hidden/first",
         "hidden/second",
     ]
+
+
+class Weightless(layers.Layer):
+    def call(self, x, factor=3.0):
+        return ops.tanh(factor * x)
+
+
+def test_a_layer_without_weights_is_opened_once_for_every_way_of_calling_it():
+    x = inputs = keras.Input((4, 4, 3))
+    shared = Weightless(name="shared")
+    wide = layers.Dense(5, name="wide")(shared(x))
+    x = shared(wide, factor=2.0) + shared(shared(wide), factor=2.0)
+    model = nets.randomized(keras.Model(inputs, layers.Dense(2)(x)))
+    graph = trace(model)
+    assert list(graph.insides) == ["shared", "shared_1", "shared_2"]
+    assert [space.name for space in graph.growable] == ["wide"]
+    grown = split(model, SplitPlan({"wide": [1]}), epsilon=0.0)
+    names = {"shared", "shared_1", "shared_2"}
+    assert names <= {layer.name for layer in grown.layers}
+    x = nets.images(model)
+    assert nets.difference(nets.outputs(model, x), nets.outputs(grown, x)) < 1e-6
 
 
 def test_ways_of_calling_that_do_not_agree():

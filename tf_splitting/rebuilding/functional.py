@@ -1,4 +1,7 @@
-"""`to_functional`: a model that says what it computes, from one that hides it."""
+"""`to_functional`: a model that says what it computes, from one that hides it.
+
+Layers hide it too if they read how long their input is while that is not known.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import keras
 
 from tf_splitting.errors import ModelError, SplittingWarning
 from tf_splitting.rebuilding.gathering import Gathering
+from tf_splitting.rebuilding.opening import clone_opening
 from tf_splitting.rebuilding.optimizer_state import carry_optimizer_state
 from tf_splitting.support import (
     assign_copy,
@@ -21,6 +25,7 @@ from tf_splitting.tracing import (
     ClosedError,
     check_model,
     clone,
+    flatten,
     has_graph,
     look_inside,
     remake,
@@ -37,10 +42,14 @@ _METHODS = (
 
 
 def to_functional(model: keras.Model, input_spec: Any) -> keras.Model:
-    """A Functional model that computes what a subclassed one does.
+    """A Functional model of what a subclassed one computes, or one of open sizes.
 
-    Its `call` has to be written with Keras layers and `keras.ops`; it is called on
-    symbolic tensors once. Layers in it keep their names, classes and weights.
+    A subclassed model's `call` has to be written with Keras layers and `keras.ops`; it
+    is called on symbolic tensors once. Layers in it keep their names, classes and
+    weights. A model that has a graph already comes back as it is, unless `input_spec`
+    knows sizes that it leaves open, such as the length of a text: then they are fixed.
+    Layers that read them, as the decoders of language models do, can then be looked
+    into.
 
     Args:
         model: built: called on a batch before. It is left as it was.
@@ -50,29 +59,38 @@ def to_functional(model: keras.Model, input_spec: Any) -> keras.Model:
 
     Returns:
         A new model with weights of its own; compiled, with the optimizer's state, if
-        `model` is. A model that has a graph already comes back as it is.
+        `model` is.
 
     Raises:
-        ModelError: it is no model, is not built, or does more than its graph would say;
-            the message says what.
+        ModelError: it is no model, is not built, does not take such an input, or does
+            more than its graph would say; the message says what.
 
     Example:
         >>> model = MyModel()
         >>> model(x[:1])
         >>> plain = tf_splitting.to_functional(model, x)
         >>> tf_splitting.trace(plain)
+
+        >>> tokens = keras.KerasTensor((None, 128), "int32")
+        >>> model = tf_splitting.to_functional(language_model, tokens)
     """
     hint = "Pass the model itself, not its name, its path or its class."
     instance("model", model, keras.Model, "a keras.Model", hint, error=ModelError)
+    spec = keras.tree.map_structure(_symbolic, input_spec)
     if has_graph(model):
         check_model(model)
-        return model
+        shapes = _fixed_shapes(model, spec)
+        if not shapes:
+            return model
+        with scope_of(model):
+            insides = flatten(model).insides.values()
+            copy, variables = clone_opening(model, insides, shapes=shapes)
+            return _filled(model, copy.model, variables)
     if not model.built:
         raise ModelError(
             f"Model {model.name!r} has not been built: nobody knows its weights. Call "
             "it on a batch first."
         )
-    spec = keras.tree.map_structure(_symbolic, input_spec)
     try:
         inside = look_inside(model, (spec,), {}, masked=(), names=_names(spec))
     except ClosedError as error:
@@ -93,16 +111,54 @@ def to_functional(model: keras.Model, input_spec: Any) -> keras.Model:
             stacklevel=2,
         )
     with scope_of(model):
-        copy = clone(model, remake, insides=[inside])
-        for old, new in copy.variables:
-            assign_copy(new, old)
+        copy = clone(inside, remake)
         inputs = keras.tree.pack_sequence_as(spec, copy.model.inputs)
         functional = keras.Model(inputs, copy.model.output, name=model.name)
-        if model.compiled:
-            copy_compile_settings(model, functional)
-            whole = Gathering({}, {}, {})
-            carry_optimizer_state(model, functional, copy.variables, whole, {})
-    return functional
+        return _filled(model, functional, copy.variables)
+
+
+def _filled(
+    old: keras.Model, new: keras.Model, variables: list[tuple[Any, Any]]
+) -> keras.Model:
+    """The new model with the old one's weights, compile settings and optimizer."""
+    for variable, other in variables:
+        assign_copy(other, variable)
+    if old.compiled:
+        copy_compile_settings(old, new)
+        carry_optimizer_state(old, new, variables, Gathering({}, {}, {}), {})
+    return new
+
+
+def _fixed_shapes(model: keras.Model, spec: Any) -> dict[int, tuple[int | None, ...]]:
+    """Shapes of inputs with open sizes that the spec knows, by `id` of the input.
+
+    Raises:
+        ModelError: the model does not take such an input.
+    """
+    inputs, given = model.input, keras.tree.flatten(spec)
+    told = [tuple(tensor.shape) for tensor in keras.tree.flatten(inputs)]
+    shapes = [tuple(tensor.shape) for tensor in given]
+    try:
+        keras.tree.assert_same_structure(inputs, spec)
+        fits = all(_fits(a, b) for a, b in zip(told, shapes, strict=True))
+    except (ValueError, TypeError):
+        fits = False
+    if not fits:
+        raise ModelError(
+            f"Got input_spec of shapes {shapes}; model {model.name!r} takes "
+            f"{inputs if isinstance(inputs, dict) else told}."
+        )
+    fixed = {}
+    for tensor, shape in zip(keras.tree.flatten(inputs), shapes, strict=True):
+        sizes = [a or b for a, b in zip(tensor.shape[1:], shape[1:], strict=True)]
+        if tuple(tensor.shape[1:]) != tuple(sizes):
+            fixed[id(tensor)] = (tensor.shape[0], *sizes)
+    return fixed
+
+
+def _fits(told: tuple[int | None, ...], given: tuple[int | None, ...]) -> bool:
+    pairs = zip(told, given)
+    return len(told) == len(given) and all(a == b or None in (a, b) for a, b in pairs)
 
 
 def _symbolic(value: Any) -> keras.KerasTensor:

@@ -8,12 +8,11 @@ from typing import Any
 import keras
 
 from tf_splitting.errors import RebuildError, SplittingError, in_short
+from tf_splitting.rebuilding.opening import clone_opening
 from tf_splitting.support import assign_copy
 from tf_splitting.tracing import (
     ChannelGraph,
     Inside,
-    RemakeError,
-    clone,
     layers_in,
     remake,
     resize_for,
@@ -72,27 +71,20 @@ def rebuild(
             opened.append(inside)
         else:
             sizes[id(inside.layer)] = resize(inside.layer, sizes)
-    while True:
-        try:
-            new = clone(model, remade, shapes, opened, initialized=initialized)
-            variables = new.variables
-        except RemakeError as error:
-            # What is in it may be made anew all the same.
-            spare = _inside(graph, error.layer)
-            if spare is None or spare in opened:
-                raise
-            opened.append(spare)
-        except SplittingError:
-            raise
-        except Exception as error:
-            # Of whatever kind: layers of others are called.
-            raise RebuildError(
-                f"Model {graph.name!r} cannot be rebuilt at other widths: "
-                f"{in_short(error)}",
-                model,
-            ) from error
-        else:
-            break
+    insides = graph.insides.values()
+    try:
+        new, variables = clone_opening(
+            model, insides, opened, remade, shapes, initialized=initialized
+        )
+    except SplittingError:
+        raise
+    except Exception as error:
+        # Of whatever kind: layers of others are called.
+        raise RebuildError(
+            f"Model {graph.name!r} cannot be rebuilt at other widths: "
+            f"{in_short(error)}",
+            model,
+        ) from error
     for pair in new.layers:
         for old, made in zip(*([each, *layers_in(each)] for each in pair), strict=True):
             # Of a layer in a layer, the config of the outer one does not say it.
@@ -100,12 +92,6 @@ def rebuild(
             if isinstance(old, keras.layers.Normalization):
                 _adapt(made, old)
     return new.model, variables
-
-
-def _inside(graph: ChannelGraph, layer: Any) -> Inside | None:
-    """What is in a layer, if anybody could look."""
-    insides = graph.insides.values()
-    return next((each for each in insides if each.layer is layer), None)
 
 
 def _changed(graph: ChannelGraph, widths: Mapping[str, int]) -> list[Inside]:

@@ -8,6 +8,7 @@ Imports from: support.
 
 from tf_splitting.tracing import layout
 from tf_splitting.tracing.cloning import (
+    Clone,
     RemakeError,
     clone,
     remake,
@@ -26,18 +27,20 @@ from tf_splitting.tracing.graph import (
     Term,
     WeightUse,
 )
-from tf_splitting.tracing.inside import ClosedError, Inside, layers_in, look_inside
+from tf_splitting.tracing.inside import Inside, look_inside
 from tf_splitting.tracing.keras_graph import FlatGraph, check_model, leaf_layers
 from tf_splitting.tracing.keras_internals import (
     has_graph,
     input_name,
     mask_of,
+    nodes_of,
     with_mask,
 )
 from tf_splitting.tracing.layout import size
 from tf_splitting.tracing.neurons import Field, Neurons, Slot, as_numpy
 from tf_splitting.tracing.rules.activations import register_activation
 from tf_splitting.tracing.rules.registry import register, resize_for, rule_for
+from tf_splitting.tracing.symbolic_call import ClosedError, layers_in
 from tf_splitting.tracing.trace_model import flatten, trace
 from tf_splitting.tracing.tracer import Signal, Tracer
 
@@ -49,6 +52,7 @@ __all__ = [
     "Carried",
     "ChannelGraph",
     "ChannelSpace",
+    "Clone",
     "ClosedError",
     "Field",
     "FlatGraph",
@@ -73,6 +77,7 @@ __all__ = [
     "leaf_layers",
     "look_inside",
     "mask_of",
+    "nodes_of",
     "register",
     "register_activation",
     "remake",

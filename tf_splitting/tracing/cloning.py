@@ -13,8 +13,14 @@ import keras
 import numpy as np
 
 from tf_splitting.errors import ModelError, SplittingWarning, in_short
-from tf_splitting.tracing.inside import Inside, layers_in
-from tf_splitting.tracing.keras_internals import has_graph, input_name
+from tf_splitting.tracing.inside import Inside
+from tf_splitting.tracing.keras_internals import (
+    functional_of,
+    has_graph,
+    input_name,
+    nodes_of,
+)
+from tf_splitting.tracing.symbolic_call import layers_in
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ class Clone:
 
 
 class RemakeError(ModelError):
-    """A layer cannot be made anew from its config.
+    """A layer cannot be made anew from its config, or not be called then.
 
     Attributes:
         layer: the layer.
@@ -75,7 +81,7 @@ class RemakeError(ModelError):
 
 
 def clone(
-    model: keras.Model,
+    model: keras.Model | Inside,
     remake: Callable[[Any, str], Any],
     input_shapes: Mapping[int, tuple[int | None, ...]] | None = None,
     insides: Iterable[Inside] = (),
@@ -85,7 +91,7 @@ def clone(
     """Rebuilds a model's graph, nested models and shared layers included.
 
     Args:
-        model: a Functional or Sequential model.
+        model: a Functional or Sequential model, or what is in another.
         remake: `remake(layer, name)` is a new layer or operation, of this name, for an
             old one.
         input_shapes: new shapes, batch axis first, of inputs of nested models, by `id`
@@ -99,18 +105,18 @@ def clone(
         RemakeError: a layer cannot be made anew.
     """
     made: dict[int, tuple[Any, Any]] = {}
+    # Models and layers that have become models, by what they were.
     models: dict[int, keras.Model] = {}
-    # Of layers that have become models, which of their arguments' tensors these take.
-    places: dict[int, tuple[int, ...]] = {}
-    shapes = input_shapes or {}
-    opened = {id(inside.layer): inside for inside in insides}
+    insides = list(insides)
+    shapes = {**(input_shapes or {}), **_open_shapes(insides, input_shapes or {})}
+    opened = {id(call): inside for inside in insides for call in inside.calls}
     initializers: list[tuple[Any, str, Any]] = []
 
     def make(layer: Any, names: Mapping[int, str]) -> Any:
         name = names.get(id(layer), layer.name)
         if not isinstance(layer, keras.layers.Layer):
             return remake(layer, name)
-        if has_graph(layer) or id(layer) in opened:
+        if has_graph(layer):
             if id(layer) not in models:
                 models[id(layer)] = copy(layer, name, names)
             return models[id(layer)]
@@ -130,51 +136,96 @@ def clone(
             name=input_name(tensor),
         )
 
-    def copy_graph(old: keras.Model, names: Mapping[int, str]) -> keras.Model:
+    def copy_graph(
+        old: keras.Model, name: str, names: Mapping[int, str]
+    ) -> keras.Model:
         inputs = keras.tree.map_structure(new_input, old.input)
-        return keras.models.clone_model(
-            old,
-            input_tensors=inputs,
-            clone_function=lambda each: make(each, names),
-            call_function=call,
-        )
+        pairs = zip(old.inputs, keras.tree.flatten(inputs), strict=True)
+        values = {id(tensor): value for tensor, value in pairs}
+        for node in nodes_of(old):
+            results = call(node, values, names)
+            values.update(zip(map(id, node.outputs), results, strict=True))
+        outputs = keras.tree.map_structure(lambda t: values[id(t)], old.output)
+        return keras.Model(inputs, outputs, name=name)
 
-    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
-        inside = places.get(id(layer))
+    def call(
+        node: Any, values: Mapping[int, Any], names: Mapping[int, str]
+    ) -> list[Any]:
+        layer = made_of(node, names)
+        args, kwargs = node.arguments.fill_in(values)
+        if kwargs.get("training", 0) is None:
+            # It is as good as not said, but not all layers that are told take it.
+            del kwargs["training"]
+        try:
+            if id(node) in opened:
+                places = opened[id(node)].places
+                tensors = [values[id(node.input_tensors[place])] for place in places]
+                return keras.tree.flatten(layer(_one_or_all(tensors)))
+            return keras.tree.flatten(layer(*args, **kwargs))
+        except Exception as error:
+            if id(node.operation) not in made:
+                raise
+            # Of whatever kind: it is the layer's own code.
+            reason = f"it cannot be called then ({in_short(error)})"
+            raise RemakeError(node.operation, reason) from error
+
+    def made_of(node: Any, names: Mapping[int, str]) -> Any:
+        inside = opened.get(id(node))
         if inside is None:
-            return layer(*args, **kwargs)
-        arguments = keras.tree.flatten((args, kwargs))
-        tensors = [each for each in arguments if isinstance(each, keras.KerasTensor)]
-        given = [tensors[place] for place in inside]
-        return layer(given if len(given) > 1 else given[0])
+            return make(node.operation, names)
+        if id(inside) not in models:
+            models[id(inside)] = open_up(inside)
+        return models[id(inside)]
+
+    def open_up(inside: Inside) -> keras.Model:
+        new = copy_graph(inside.model, inside.name, inside.names)
+        # Or Keras would warn that it loses the mask.
+        new.supports_masking = inside.masked
+        return new
 
     def copy(old: keras.Model, name: str, names: Mapping[int, str]) -> keras.Model:
-        if id(old) in opened:
-            inside = opened[id(old)]
-            new = copy_graph(inside.model, inside.names)
-            new.name = name
-            places[id(new)] = inside.places
-            # Or Keras would warn that it loses the mask.
-            new.supports_masking = inside.masked
-            return new
         if isinstance(old, keras.Sequential):
-            layers = [make(layer, names) for layer in old.layers]
+            layers = [made_of(node, names) for node in nodes_of(functional_of(old))]
             kind = _constructor(old, keras.Sequential)
             return kind([new_input(old.inputs[0]), *layers], name=name)
-        # A shell without compile settings: clone_model would try to serialize those,
-        # which fails for losses that are plain functions.
-        shell = keras.Model(old.input, old.output, name=name)
-        new = copy_graph(shell, names)
-        kind = _constructor(old, type(shell))
-        if kind is not type(shell):
+        new = copy_graph(old, name, names)
+        kind = _constructor(old, type(new))
+        if kind is not type(new):
             new = kind(new.input, new.output, name=name)
         new.supports_masking = old.supports_masking
         return new
 
-    new = copy(model, model.name, {})
+    whole = isinstance(model, Inside)
+    new = open_up(model) if whole else copy(model, model.name, {})
     for layer, name, value in initializers:
         setattr(layer, name, value)
     return Clone(new, list(made.values()))
+
+
+def _open_shapes(
+    insides: Iterable[Inside], shapes: Mapping[int, tuple[int | None, ...]]
+) -> dict[int, tuple[int | None, ...]]:
+    """Shapes of inputs that a layer before them tells wrong, these sizes left open."""
+    found = {}
+    for inside in insides:
+        for place, tensor in zip(inside.places, inside.model.inputs, strict=True):
+            told = [call.input_tensors[place].shape for call in inside.calls]
+            wrong = {
+                axis
+                for axis, size in enumerate(tensor.shape)
+                if any(shape[axis] not in (None, size) for shape in told)
+            }
+            if wrong:
+                known = shapes.get(id(tensor), tensor.shape)
+                found[id(tensor)] = tuple(
+                    None if axis in wrong else size for axis, size in enumerate(known)
+                )
+    return found
+
+
+def _one_or_all(tensors: list[Any]) -> Any:
+    """What a model of that many inputs is called with."""
+    return tensors if len(tensors) > 1 else tensors[0]
 
 
 def remake(
@@ -239,8 +290,12 @@ def remake_layer(
         # Of whatever kind: it is the layer's own code.
         arguments = _constructor_arguments(layer, kind)
         if arguments is not None:
+            arguments.update(changes)
             with contextlib.suppress(Exception):
-                return kind(**{**arguments, **changes})
+                new = kind(**arguments)
+                # So that it can be saved, which it could not by its own.
+                new.get_config = lambda: {**arguments}
+                return new
         raise RemakeError(layer, in_short(error)) from error
 
 

@@ -1,47 +1,46 @@
 """Looks into layers that are made of layers, and into models that are subclasses.
 
 A `call` that is written with Keras layers and `keras.ops` says what it computes when it
-is called on symbolic tensors, just as a Functional model is made. That leaves nodes on
-the layers inside, and whatever the call writes to attributes; all of it is taken back,
-so that the user's layer stays as it was.
-
-Where that shows less than the layer does (weights that are not those of a layer inside,
-state that changes, something else in training) nothing is assumed.
+is called on symbolic tensors. Where that shows less than the layer does (weights that
+are not those of a layer inside, state that changes, something else in training)
+nothing is assumed.
 """
 
 from __future__ import annotations
 
 import inspect
-import itertools
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 
-from tf_splitting.errors import in_short
+from tf_splitting.tracing.any_batch import call_at_any_batch
 from tf_splitting.tracing.keras_internals import (
-    count_calls,
-    forget_calls,
     functional_of,
     has_graph,
     mask_of,
     nodes_of,
-    producer,
     seed_generators,
     settle_batch,
     sublayers,
     with_mask,
 )
+from tf_splitting.tracing.outline import fits, outline
+from tf_splitting.tracing.symbolic_call import (
+    ClosedError,
+    ClosedUntilSizedError,
+    SymbolicCall,
+    call_symbolically,
+    left_alone,
+    nodes_between,
+    stand_ins,
+)
 
 # What stands for sizes that are not known.
 _BATCH, _SIZE = 2, 64
-
-
-class ClosedError(Exception):
-    """A layer cannot be looked into; the message goes on from "it"."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +58,9 @@ class Inside:
             graph are alike, and they are the same whenever a layer of its config is
             looked into.
         masked: whether its results carry the mask of what came in.
+        calls: of the layer, of which this is what they compute: nodes. A layer without
+            weights may compute something else in others; none if it is a whole model.
+        name: of the nested model that the layer may become.
     """
 
     layer: keras.layers.Layer
@@ -66,6 +68,8 @@ class Inside:
     places: tuple[int, ...]
     names: dict[int, str]
     masked: bool
+    name: str
+    calls: list[Any] = field(default_factory=list)
 
 
 def look_inside(
@@ -88,18 +92,21 @@ def look_inside(
     """
     if _has_own_weights(layer):
         raise ClosedError("has weights besides those of the layers in it")
-    inside = _graph(layer, args, kwargs, names)
+    inside, at_sizes = _graph(layer, args, kwargs, names)
     if any(masked) != inside.masked or not (all(masked) or not any(masked)):
         raise ClosedError("makes a mask, or hands on one that the layers in it do not")
-    sized = _graph(layer, *_sized((args, dict(kwargs))))
-    if not _fits(_outline(inside.model), _outline(sized.model)):
-        raise ClosedError("holds numbers that depend on sizes not known before a call")
+    if not at_sizes:
+        sized, _ = _graph(layer, *_sized((args, dict(kwargs))))
+        if not fits(outline(inside.model), outline(sized.model)):
+            raise ClosedError(
+                "holds numbers that depend on sizes not known before a call"
+            )
     if "training" in inspect.signature(layer.call).parameters:
         try:
-            training = _graph(layer, args, {**kwargs, "training": True})
+            training, _ = _graph(layer, args, {**kwargs, "training": True})
         except ClosedError as error:
             raise ClosedError(f"{error}, in training") from None
-        if _outline(inside.model) != _outline(training.model):
+        if outline(inside.model) != outline(training.model):
             raise ClosedError("computes something else in training")
     return inside
 
@@ -142,23 +149,11 @@ def operations_of(function: Any, width: int) -> list[tuple[Any, tuple[Any, ...]]
             raise ClosedError("cannot be called on symbolic tensors") from error
     if scope.state_mapping:
         raise ClosedError("changes variables or draws random numbers")
-    nodes = _nodes([x], outputs, ())
+    nodes = nodes_between([x], outputs)
     arguments = (
         keras.tree.flatten((n.arguments.args, n.arguments.kwargs)) for n in nodes
     )
     return [(n.operation, tuple(given)) for n, given in zip(nodes, arguments)]
-
-
-def layers_in(layer: Any) -> list[Any]:
-    """All layers in a layer, to any depth."""
-    found: dict[int, Any] = {}
-    waiting = sublayers(layer)
-    while waiting:
-        each = waiting.pop(0)
-        if id(each) not in found:
-            found[id(each)] = each
-            waiting += sublayers(each)
-    return list(found.values())
 
 
 def _has_own_weights(layer: Any) -> bool:
@@ -168,153 +163,70 @@ def _has_own_weights(layer: Any) -> bool:
 
 
 def _graph(
-    layer: Any, args: Any, kwargs: Any, given_names: Sequence[str] = ()
-) -> Inside:
-    inputs: list[Any] = []
-    places: list[int] = []
-    masks: dict[int, Any] = {}
-    place = itertools.count()
+    layer: Any, args: Any, kwargs: Any, names: Sequence[str] = ()
+) -> tuple[Inside, bool]:
+    """What is in a layer, and whether it was followed at several sizes to see that."""
+    with left_alone(layer):
+        try:
+            called = call_symbolically(layer, stand_ins(layer, args, kwargs, names))
+            _settle(called)
+            return _inside(layer, called), False
+        except ClosedUntilSizedError as error:
+            if not _is_sized((args, kwargs)):
+                hint = "; it might be if to_functional fixed the sizes of the model"
+                raise ClosedError(f"{error}{hint}") from error
+            try:
+                called = call_at_any_batch(layer, args, kwargs, names)
+                _settle(called)
+            except ClosedUntilSizedError as other:
+                raise error from other
+            return _inside(layer, called), True
 
-    def stand_in(value: Any) -> Any:
-        if not isinstance(value, keras.KerasTensor):
-            return value
-        number = next(place)
-        if id(value) in masks:
-            return masks[id(value)]
-        places.append(number)
-        count = len(inputs)
-        name = given_names[count] if count < len(given_names) else f"input_{count}"
-        tensor = keras.Input(batch_shape=value.shape, dtype=value.dtype, name=name)
-        inputs.append(tensor)
-        # What `Layer.__call__` does before `call`.
-        given = layer.dtype_policy.convert_input(
-            tensor, layer.autocast, layer.input_dtype
+
+def _is_sized(arguments: Any) -> bool:
+    """Whether nothing but the size of a batch is open."""
+    tensors = [
+        each
+        for each in keras.tree.flatten(arguments)
+        if isinstance(each, keras.KerasTensor)
+    ]
+    return all(None not in tensor.shape[1:] for tensor in tensors)
+
+
+def _settle(called: SymbolicCall) -> None:
+    """Lets reshapings infer the size of the batch.
+
+    Raises:
+        ClosedUntilSizedError: other sizes are open too.
+    """
+    operations = _called_in(called.nodes)
+    if not all(settle_batch(each) for each in operations if not _is_layer(each)):
+        raise ClosedUntilSizedError(
+            "reads sizes that are not known before it is called"
         )
-        mask = mask_of(value)
-        if mask is not None:
-            masks[id(mask)] = keras.KerasTensor(mask.shape, mask.dtype)
-            with_mask(given, masks[id(mask)])
-        return given
-
-    with _left_alone(layer):
-        args, kwargs = keras.tree.map_structure(stand_in, (args, dict(kwargs)))
-        if masks and _reads_masks(layer):
-            raise ClosedError("reads the mask that its input carries")
-        with keras.StatelessScope(collect_losses=True) as scope:
-            try:
-                outputs = _called(layer, args, kwargs)
-            except Exception as error:
-                # Of whatever kind: it is no call of symbolic tensors.
-                raise ClosedError(
-                    f"cannot be called on symbolic tensors ({in_short(error, 100)})"
-                ) from error
-        if scope.state_mapping:
-            raise ClosedError("changes variables or draws random numbers")
-        if scope.losses:
-            raise ClosedError("adds losses")
-        carried = {id(mask) for mask in masks.values()}
-        operations = _operations(inputs, keras.tree.flatten(outputs), carried)
-        if not all(settle_batch(each) for each in operations if not _is_layer(each)):
-            raise ClosedError("reads sizes that are not known before it is called")
-        names = _names(operations)
-        for nested in operations:
-            names |= _names_in(nested)
-        with _renamed(operations, names):
-            given = inputs if len(inputs) > 1 else inputs[0]
-            try:
-                model = keras.Model(given, outputs, name=layer.name)
-            except ValueError as error:
-                # Keras before 3.14 makes no model with an input that nothing reads.
-                raise ClosedError(f"makes no model ({error})") from error
-        masked = all(id(mask_of(tensor)) in carried for tensor in model.outputs)
-        return Inside(layer, model, tuple(places), names, masked)
 
 
-def _reads_masks(layer: Any) -> bool:
-    """Whether `Layer.__call__` would hand masks to `call`."""
-    names = inspect.signature(layer.call).parameters
-    takes = any(name == "mask" or name.endswith("_mask") for name in names)
-    return takes and not has_graph(layer)
-
-
-def _called(layer: Any, args: Any, kwargs: Any) -> Any:
-    """What a call yields; of a nested model, as its own graph has it."""
-    if not has_graph(layer):
-        return layer.call(*args, **kwargs)
-    functional = functional_of(layer)
-    tensors = keras.tree.flatten(args)
-    values = {id(t): v for t, v in zip(functional.inputs, tensors, strict=True)}
-    for node in nodes_of(functional):
-        given, named = node.arguments.fill_in(values)
-        results = keras.tree.flatten(node.operation(*given, **named))
-        values.update(zip(map(id, node.outputs), results, strict=True))
-    return keras.tree.map_structure(lambda t: values[id(t)], functional.output)
-
-
-@contextmanager
-def _left_alone(layer: Any) -> Iterator[None]:
-    """Takes back what happens to a layer and to all layers and operations in it."""
-    parts = [layer, *layers_in(layer)]
-    for each in parts[:]:
-        graph = functional_of(each) if has_graph(each) else None
-        parts += [] if graph is None else graph.operations
-    parts = list({id(each): each for each in parts}.values())
-    before = [(dict(vars(each)), count_calls(each)) for each in parts]
-    try:
-        yield
-    finally:
-        for each, (attributes, counts) in zip(parts, before, strict=True):
-            forget_calls(each, counts)
-            for name in vars(each).keys() - attributes.keys():
-                del vars(each)[name]
-            vars(each).update(attributes)
-
-
-def _operations(
-    inputs: Sequence[Any], outputs: Sequence[Any], masks: Collection[int]
-) -> list[Any]:
-    """The layers and operations between tensors, in the order of being called."""
-    return _called_in(_nodes(inputs, outputs, masks))
+def _inside(layer: Any, called: SymbolicCall) -> Inside:
+    operations = _called_in(called.nodes)
+    names = _names(operations)
+    for nested in operations:
+        names |= _names_in(nested)
+    inputs = called.given.inputs
+    with _renamed(operations, names):
+        given = inputs if len(inputs) > 1 else inputs[0]
+        try:
+            model = keras.Model(given, called.outputs, name=layer.name)
+        except ValueError as error:
+            # Keras before 3.14 makes no model with an input that nothing reads.
+            raise ClosedError(f"makes no model ({error})") from error
+    carried = called.given.carried
+    masked = all(id(mask_of(tensor)) in carried for tensor in model.outputs)
+    return Inside(layer, model, called.given.places, names, masked, layer.name)
 
 
 def _called_in(nodes: Iterable[Any]) -> list[Any]:
     """What calls are of, each once."""
     return list({id(node.operation): node.operation for node in nodes}.values())
-
-
-def _nodes(
-    inputs: Sequence[Any], outputs: Sequence[Any], masks: Collection[int]
-) -> list[Any]:
-    """The calls between tensors, in order.
-
-    Args:
-        inputs, outputs: tensors.
-        masks: those that inputs carry, by `id`.
-
-    Raises:
-        ClosedError: there is more to the outputs than the inputs.
-    """
-    known = {id(tensor) for tensor in inputs}
-    found: dict[int, Any] = {}
-    waiting: list[tuple[Any, bool]] = [(tensor, False) for tensor in outputs[::-1]]
-    while waiting:
-        tensor, ready = waiting.pop()
-        if not isinstance(tensor, keras.KerasTensor):
-            raise ClosedError("returns something that does not depend on its inputs")
-        node = producer(tensor)
-        if ready:
-            found.setdefault(id(node), node)
-        elif id(tensor) in known:
-            continue
-        elif id(tensor) in masks:
-            raise ClosedError("reads the mask that its input carries")
-        elif node is None:
-            raise ClosedError("reads a tensor that is none of its inputs")
-        else:
-            known.update(id(each) for each in node.outputs)
-            waiting.append((tensor, True))
-            waiting += [(each, False) for each in node.input_tensors[::-1]]
-    return list(found.values())
 
 
 def _names(operations: Iterable[Any]) -> dict[int, str]:
@@ -366,57 +278,3 @@ def _renamed(operations: Sequence[Any], names: dict[int, str]) -> Iterator[None]
 
 def _is_layer(operation: Any) -> bool:
     return isinstance(operation, keras.layers.Layer)
-
-
-def _outline(model: keras.Model) -> Any:
-    """What is called on what, with which arguments but for `training`: plain data."""
-    numbers: dict[int, int] = {id(t): n for n, t in enumerate(model.inputs)}
-
-    def told(value: Any) -> Any:
-        if id(value) in numbers:
-            return "tensor", numbers[id(value)]
-        if isinstance(value, dict):
-            return {key: told(each) for key, each in value.items()}
-        if isinstance(value, (tuple, list)):
-            return [told(each) for each in value]
-        if hasattr(value, "shape") and hasattr(value, "dtype"):
-            array = keras.ops.convert_to_numpy(value)
-            return str(array.shape), str(array.dtype), array.tobytes()
-        return value if value is None or isinstance(value, int) else repr(value)
-
-    calls = []
-    for node in nodes_of(model):
-        operation = node.operation
-        kwargs = {k: v for k, v in node.arguments.kwargs.items() if k != "training"}
-        # What holds no weights may have been made for this very call.
-        held = _is_layer(operation) and operation.weights
-        settings = id(operation) if held else _settings(operation)
-        calls.append(told([settings, node.arguments.args, kwargs]))
-        for tensor in node.outputs:
-            numbers[id(tensor)] = len(numbers)
-    return [calls, [numbers[id(tensor)] for tensor in model.outputs]]
-
-
-def _settings(operation: Any) -> Any:
-    if _is_layer(operation):
-        try:
-            config = {**operation.get_config(), "name": None}
-        except NotImplementedError:
-            config = {"": id(operation)}
-        return [type(operation).__name__, config]
-    hidden = {"name", *vars(keras.Operation())}
-    settings = {k: v for k, v in vars(operation).items() if k not in hidden}
-    return [type(operation).__name__, settings]
-
-
-def _fits(general: Any, special: Any) -> bool:
-    """Whether two outlines are the same but for sizes that the first leaves open."""
-    if isinstance(general, dict) and isinstance(special, dict):
-        return general.keys() == special.keys() and all(
-            _fits(general[key], special[key]) for key in general
-        )
-    if isinstance(general, (tuple, list)) and isinstance(special, (tuple, list)):
-        pairs = zip(general, special)
-        return len(general) == len(special) and all(_fits(a, b) for a, b in pairs)
-    left_open = general is None or general == -1
-    return (left_open and isinstance(special, int)) or general == special

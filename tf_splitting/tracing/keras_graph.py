@@ -7,14 +7,14 @@ into them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
 
 from tf_splitting.errors import ModelError
 from tf_splitting.support import instance
-from tf_splitting.tracing.inside import ClosedError, Inside, look_inside
+from tf_splitting.tracing.inside import Inside, look_inside
 from tf_splitting.tracing.keras_internals import (
     functional_of,
     has_graph,
@@ -25,6 +25,7 @@ from tf_splitting.tracing.keras_internals import (
     true_shapes,
     with_mask,
 )
+from tf_splitting.tracing.symbolic_call import ClosedError, left_alone
 
 
 @dataclass(frozen=True)
@@ -173,8 +174,10 @@ class _Reader:
         self._closed = dict(different)
         # Tensors that are handed to a layer as the masks that others carry.
         self._masks: set[int] = set()
-        # What layers that were looked into are called with, and where.
-        self._ways: dict[int, tuple[Any, str]] = {}
+        # What layers that were looked into are called with, what that showed, and its
+        # path, by `id`.
+        self._ways: dict[int, list[tuple[Any, Inside, str]]] = {}
+        self._taken: set[str] = set()
 
     def number(self, shape: tuple[int | None, ...]) -> int:
         index = len(self.shapes)
@@ -189,10 +192,15 @@ class _Reader:
         names: Mapping[int, str],
     ) -> list[int]:
         numbers = {id(t): i for t, i in zip(functional.inputs, inputs, strict=True)}
+        paths = {
+            id(node.operation): prefix
+            + names.get(id(node.operation), node.operation.name)
+            for node in nodes_of(functional)
+        }
+        self._taken.update(paths.values())
         for node in nodes_of(functional):
             arguments = [numbers[id(t)] for t in node.input_tensors]
-            name = names.get(id(node.operation), node.operation.name)
-            results = self._call(node, arguments, prefix + name, names)
+            results = self._call(node, arguments, paths[id(node.operation)], names)
             for tensor, index in zip(node.outputs, results, strict=True):
                 numbers[id(tensor)] = index
         return [numbers[id(tensor)] for tensor in functional.outputs]
@@ -217,8 +225,9 @@ class _Reader:
             functional = _functional(operation)
             self.nested.extend(zip(functional.inputs, inputs, strict=True))
             return self.read(functional, inputs, path + "/", names)
-        inside = self._inside(node, inputs, path)
-        if inside is not None:
+        opened = self._inside(node, inputs, path)
+        if opened is not None:
+            inside, path = opened
             given = [inputs[place] for place in inside.places]
             self._masks.update(set(inputs) - set(given))
             self.nested.extend(zip(inside.model.inputs, given, strict=True))
@@ -259,36 +268,66 @@ class _Reader:
             keras.KerasTensor(shape, tensor.dtype)
             for shape, tensor in zip(known, node.input_tensors, strict=True)
         ]
-        return true_shapes(run, tensors) or told
+        if not isinstance(node.operation, keras.layers.Layer):
+            return true_shapes(run, tensors) or told
+        with left_alone(node.operation):
+            return true_shapes(run, tensors) or told
 
-    def _inside(self, node: Any, inputs: list[int], path: str) -> Inside | None:
-        """What is in the layer that is called; None where nobody can look."""
+    def _inside(
+        self, node: Any, inputs: list[int], path: str
+    ) -> tuple[Inside, str] | None:
+        """What is in the layer that is called, and where; None if it is closed."""
         layer = node.operation
         if not isinstance(layer, keras.layers.Layer) or self._is_known(layer):
             return None
         if layer.weights and not sublayers(layer):
             return None
-        way = _way(node)
-        if id(layer) in self._ways:
-            known, path = self._ways[id(layer)]
-            if known != way:
-                raise _CalledDifferentlyError(layer)
-            return self.insides[path]
+        way = _way(node), tuple(self.shapes[index] for index in inputs)
+        ways = self._ways.setdefault(id(layer), [])
+        for known, inside, place in ways:
+            if known == way:
+                inside.calls.append(node)
+                return inside, place
+        # With weights it would become several layers that share them. A nested model
+        # that is called in several ways calls what is in it by the same nodes.
+        seen = any(node is other for _, inside, _ in ways for other in inside.calls)
+        if ways and (layer.weights or seen):
+            raise _CalledDifferentlyError(layer)
         if id(layer) in self._closed:
             return None
-        told = [tuple(tensor.shape) for tensor in node.input_tensors]
-        if told != [self.shapes[index] for index in inputs]:
-            self._closed[id(layer)] = "is called with tensors of other shapes than told"
-            return None
+        first, count = path, len(ways)
+        while ways and path in self._taken:
+            path, count = f"{first}_{count}", count + 1
         try:
             masked = [mask_of(tensor) is not None for tensor in node.outputs]
-            arguments = node.arguments
-            inside = look_inside(layer, arguments.args, arguments.kwargs, masked)
+            args, kwargs = self._as_known(node, inputs)
+            found = look_inside(layer, args, kwargs, masked)
         except ClosedError as error:
+            if ways:
+                raise _CalledDifferentlyError(layer) from error
             self._closed[id(layer)] = str(error)
             return None
-        self._ways[id(layer)] = way, path
-        return self.insides.setdefault(path, inside)
+        inside = replace(found, name=path.rsplit("/", 1)[-1], calls=[node])
+        ways.append((way, inside, path))
+        self.insides[path] = inside
+        self._taken.add(path)
+        return inside, path
+
+    def _as_known(self, node: Any, inputs: list[int]) -> tuple[Any, Any]:
+        """The arguments of a call, tensors of the shapes that were inferred."""
+        known: dict[int, Any] = {}
+        for tensor, index in zip(node.input_tensors, inputs, strict=True):
+            shape = self.shapes[index]
+            if tuple(tensor.shape) != shape:
+                known[id(tensor)] = keras.KerasTensor(shape, tensor.dtype)
+        for tensor in node.input_tensors:
+            if id(tensor) in known:
+                mask = mask_of(tensor)
+                with_mask(known[id(tensor)], known.get(id(mask), mask))
+        return keras.tree.map_structure(
+            lambda each: known.get(id(each), each),
+            (node.arguments.args, dict(node.arguments.kwargs)),
+        )
 
 
 def _is_nested(node: Any) -> bool:

@@ -10,7 +10,8 @@ no attributes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -102,6 +103,13 @@ def settle_batch(operation: Any) -> bool:
     )
 
 
+def remade_reshaping(operation: Any, shape: Sequence[int]) -> Any:
+    """A new reshaping, to another shape; -1 stands for a size to be inferred."""
+    return type(operation).from_config(
+        {**operation.get_config(), "newshape": tuple(shape), "name": None}
+    )
+
+
 def true_shapes(
     run: Callable[..., Any], tensors: Sequence[Any]
 ) -> list[tuple[int | None, ...]] | None:
@@ -110,11 +118,41 @@ def true_shapes(
     Layers do not always say them as far as they can be known.
     """
     try:
-        results = compute_output_spec(run, *tensors)
+        results = keras.tree.flatten(compute_output_spec(run, *tensors))
+        return [tuple(tensor.shape) for tensor in results]
     except Exception:
         # Of whatever kind: then nobody can say.
         return None
-    return [tuple(tensor.shape) for tensor in keras.tree.flatten(results)]
+
+
+@contextmanager
+def told_by_call(layers: Iterable[Any]) -> Iterator[None]:
+    """Lets layers be called symbolically whose shape inference does not know how.
+
+    Some inherit `compute_output_spec` from a class whose call takes less. What their
+    own call returns is found without running it, as Keras does for other layers.
+    """
+
+    def told(layer: Any) -> Callable[..., Any]:
+        theirs = layer.compute_output_spec
+
+        def compute(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return theirs(*args, **kwargs)
+            except Exception:
+                # Of whatever kind: it is the layer's own code.
+                return compute_output_spec(layer.call, *args, **kwargs)
+
+        return compute
+
+    changed = [each for each in layers if "compute_output_spec" not in vars(each)]
+    for each in changed:
+        vars(each)["compute_output_spec"] = told(each)
+    try:
+        yield
+    finally:
+        for each in changed:
+            del vars(each)["compute_output_spec"]
 
 
 def mask_of(tensor: Any) -> Any:

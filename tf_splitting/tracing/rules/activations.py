@@ -8,8 +8,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from tf_splitting.tracing.inside import ClosedError, operations_of
+from tf_splitting.tracing.inside import operations_of
 from tf_splitting.tracing.rules.registry import is_pointwise, register
+from tf_splitting.tracing.symbolic_call import ClosedError
 from tf_splitting.tracing.tracer import Signal, Tracer
 
 # Functions of one tensor that act on every element alone, operations too.

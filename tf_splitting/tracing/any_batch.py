@@ -1,0 +1,131 @@
+"""A call that reads how large the batch is, made one for batches of any size.
+
+Such a call cannot be followed while the size is unknown. It is followed at two sizes
+instead, and what differs between the two tells where the size goes: into reshapings,
+which infer it, and into arrays that are the same for every example, such as a causal
+mask, which one example broadcasts to all. Anything else keeps the layer closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from tf_splitting.errors import in_short
+from tf_splitting.tracing.keras_internals import remade_reshaping
+from tf_splitting.tracing.outline import attributes, is_array, settings
+from tf_splitting.tracing.symbolic_call import (
+    ClosedError,
+    StandIns,
+    SymbolicCall,
+    call_symbolically,
+    nodes_between,
+    stand_ins,
+)
+
+# Far apart, for what does one thing with few examples and another with many.
+_SIZES = (2, 17)
+
+
+def call_at_any_batch(
+    layer: Any, args: Any, kwargs: Any, names: Sequence[str] = ()
+) -> SymbolicCall:
+    """What a layer does with a batch of any size; `left_alone` has to be around it.
+
+    Args:
+        layer, args, kwargs, names: as `stand_ins` takes them. All sizes but those of
+            batches have to be known.
+
+    Raises:
+        ClosedError: it cannot be called at a known size, or the size of the batch goes
+            where it cannot be taken out.
+    """
+    first, second = (
+        call_symbolically(layer, stand_ins(layer, args, kwargs, (), size))
+        for size in _SIZES
+    )
+    given = stand_ins(layer, args, kwargs, names)
+    if len(first.nodes) != len(second.nodes):
+        raise ClosedError("calls other layers for a batch of another size")
+    values = _values(first.given, given)
+    twins = _values(first.given, second.given)
+    with keras.StatelessScope():
+        for one, other in zip(first.nodes, second.nodes, strict=True):
+            operation = _of_any_batch(one.operation, other.operation)
+            arguments = [
+                (node.arguments.args, dict(node.arguments.kwargs))
+                for node in (one, other)
+            ]
+            try:
+                same = keras.tree.map_structure(
+                    lambda a, b: _merged(a, b, values, twins), *arguments
+                )
+                results = keras.tree.flatten(operation(*same[0], **same[1]))
+            except ClosedError:
+                raise
+            except Exception as error:
+                # Of whatever kind: what is inside has to know the size too.
+                raise ClosedError(
+                    f"holds {operation.name!r}, which cannot be called on a batch of "
+                    f"any size ({in_short(error, 100)})"
+                ) from error
+            values.update(zip(map(id, one.outputs), results, strict=True))
+            twins.update(zip(map(id, one.outputs), other.outputs, strict=True))
+    outputs = keras.tree.map_structure(lambda t: values[id(t)], first.outputs)
+    nodes = nodes_between(given.inputs, keras.tree.flatten(outputs), given.carried)
+    return SymbolicCall(given, outputs, tuple(nodes))
+
+
+def _values(old: StandIns, new: StandIns) -> dict[int, Any]:
+    """Which of the new tensors stands where, by `id` of the old ones."""
+    pairs = zip(
+        keras.tree.flatten((old.inputs, old.args, dict(old.kwargs))),
+        keras.tree.flatten((new.inputs, new.args, dict(new.kwargs))),
+        strict=True,
+    )
+    masks = zip(old.masks.values(), new.masks.values(), strict=True)
+    return {id(a): b for a, b in (*pairs, *masks)}
+
+
+def _merged(a: Any, b: Any, values: Mapping[int, Any], twins: Mapping[int, Any]) -> Any:
+    """An argument at any size, from those at two sizes."""
+    if isinstance(a, keras.KerasTensor):
+        if twins.get(id(a)) is not b:
+            raise ClosedError("calls other layers for a batch of another size")
+        return values[id(a)]
+    if is_array(a) and is_array(b):
+        return _of_one_example(a, b)
+    if a is not b and repr(a) != repr(b):
+        raise ClosedError(f"reads the size of the batch ({a!r} in a batch of 2)")
+    return a
+
+
+def _of_one_example(a: Any, b: Any) -> Any:
+    """An array that does not depend on the size, or of one of its examples."""
+    one, other = (keras.ops.convert_to_numpy(value) for value in (a, b))
+    if one.shape == other.shape and np.array_equal(one, other):
+        return a
+    by_batch = one.shape[:1] + other.shape[:1] == _SIZES
+    if not by_batch or one.shape[1:] != other.shape[1:]:
+        raise ClosedError("holds numbers that depend on the size of the batch")
+    if any((array != one[:1]).any() for array in (one, other)):
+        raise ClosedError("holds numbers that are not alike for all of a batch")
+    return a[:1]
+
+
+def _of_any_batch(a: Any, b: Any) -> Any:
+    """The operation for any size, from those at two sizes."""
+    if settings(a) == settings(b):
+        return a
+    if type(a) is type(b) and not isinstance(a, keras.layers.Layer):
+        one, other = attributes(a), attributes(b)
+        differing = [key for key in one if one[key] != other.get(key)]
+        if differing == ["newshape"] and len(one["newshape"]) == len(other["newshape"]):
+            pairs = zip(one["newshape"], other["newshape"], strict=True)
+            shape = [n if n == m else -1 for n, m in pairs]
+            if shape.count(-1) == 1:
+                return remade_reshaping(a, shape)
+    raise ClosedError(f"holds a {type(a).__name__} that reads the size of the batch")

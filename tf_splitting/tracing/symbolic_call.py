@@ -1,0 +1,238 @@
+"""Calls a layer on symbolic tensors, just as a Functional model is made.
+
+That leaves nodes on the layers inside, and whatever the call writes to attributes; all
+of it is taken back, so that the user's layer stays as it was.
+"""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from tf_splitting.errors import in_short
+from tf_splitting.tracing.keras_internals import (
+    count_calls,
+    forget_calls,
+    functional_of,
+    has_graph,
+    mask_of,
+    nodes_of,
+    producer,
+    sublayers,
+    told_by_call,
+    with_mask,
+)
+
+
+class ClosedError(Exception):
+    """A layer cannot be looked into; the message goes on from "it"."""
+
+
+class ClosedUntilSizedError(ClosedError):
+    """The layer might be looked into if the sizes of its inputs were known."""
+
+
+@dataclass(frozen=True, eq=False)
+class StandIns:
+    """Symbolic tensors in place of those that a layer is called with.
+
+    Attributes:
+        inputs: one for each tensor that is no mask of another.
+        places: which of the tensors among the layer's arguments these stand for.
+        args, kwargs: for `call`, the tensors replaced.
+        masks: those that come along with inputs, by `id`.
+    """
+
+    inputs: tuple[Any, ...]
+    places: tuple[int, ...]
+    args: Any
+    kwargs: Mapping[str, Any]
+    masks: Mapping[int, Any]
+
+    @property
+    def carried(self) -> set[int]:
+        """The masks by their own `id`."""
+        return {id(mask) for mask in self.masks.values()}
+
+
+@dataclass(frozen=True, eq=False)
+class SymbolicCall:
+    """What a layer does with stand-ins.
+
+    Attributes:
+        given: the stand-ins.
+        outputs: symbolic tensors, in the structure that the call returns.
+        nodes: the calls between the two, in order.
+    """
+
+    given: StandIns
+    outputs: Any
+    nodes: tuple[Any, ...]
+
+
+def stand_ins(
+    layer: Any,
+    args: Any,
+    kwargs: Any,
+    names: Sequence[str] = (),
+    batch: int | None = None,
+) -> StandIns:
+    """Symbolic tensors for a layer to be called on.
+
+    Args:
+        layer: the layer.
+        args, kwargs: what it is called with; tensors are symbolic.
+        names: of the inputs, if it matters.
+        batch: size of a first axis whose size is unknown.
+    """
+    inputs: list[Any] = []
+    places: list[int] = []
+    masks: dict[int, Any] = {}
+    place = itertools.count()
+
+    def sized(shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        return (batch, *shape[1:]) if shape and shape[0] is None else tuple(shape)
+
+    def stand_in(value: Any) -> Any:
+        if not isinstance(value, keras.KerasTensor):
+            return value
+        number = next(place)
+        if id(value) in masks:
+            return masks[id(value)]
+        places.append(number)
+        count = len(inputs)
+        name = names[count] if count < len(names) else f"input_{count}"
+        shape = sized(value.shape)
+        tensor = keras.Input(batch_shape=shape, dtype=value.dtype, name=name)
+        inputs.append(tensor)
+        # What `Layer.__call__` does before `call`.
+        given = layer.dtype_policy.convert_input(
+            tensor, layer.autocast, layer.input_dtype
+        )
+        mask = mask_of(value)
+        if mask is not None:
+            masks[id(mask)] = keras.KerasTensor(sized(mask.shape), mask.dtype)
+            with_mask(given, masks[id(mask)])
+        return given
+
+    args, kwargs = keras.tree.map_structure(stand_in, (args, dict(kwargs)))
+    return StandIns(tuple(inputs), tuple(places), args, kwargs, masks)
+
+
+def call_symbolically(layer: Any, given: StandIns) -> SymbolicCall:
+    """What a layer does with stand-ins; `left_alone` has to be around it.
+
+    Raises:
+        ClosedError: it cannot be called like this, or does more than its calls say.
+    """
+    if given.masks and _reads_masks(layer):
+        raise ClosedError("reads the mask that its input carries")
+    with keras.StatelessScope(collect_losses=True) as scope:
+        try:
+            outputs = _called(layer, given.args, given.kwargs)
+        except Exception as error:
+            # Of whatever kind: it is no call of symbolic tensors.
+            raise ClosedUntilSizedError(
+                f"cannot be called on symbolic tensors ({in_short(error, 100)})"
+            ) from error
+    if scope.state_mapping:
+        raise ClosedError("changes variables or draws random numbers")
+    if scope.losses:
+        raise ClosedError("adds losses")
+    results = keras.tree.flatten(outputs)
+    nodes = nodes_between(given.inputs, results, given.carried)
+    return SymbolicCall(given, outputs, tuple(nodes))
+
+
+@contextmanager
+def left_alone(layer: Any) -> Iterator[None]:
+    """Takes back what happens to a layer and to all layers and operations in it."""
+    parts = [layer, *layers_in(layer)]
+    for each in parts[:]:
+        graph = functional_of(each) if has_graph(each) else None
+        parts += [] if graph is None else graph.operations
+    parts = list({id(each): each for each in parts}.values())
+    before = [(dict(vars(each)), count_calls(each)) for each in parts]
+    try:
+        with told_by_call(layers_in(layer)):
+            yield
+    finally:
+        for each, (attributes, counts) in zip(parts, before, strict=True):
+            forget_calls(each, counts)
+            for name in vars(each).keys() - attributes.keys():
+                del vars(each)[name]
+            vars(each).update(attributes)
+
+
+def layers_in(layer: Any) -> list[Any]:
+    """All layers in a layer, to any depth."""
+    found: dict[int, Any] = {}
+    waiting = sublayers(layer)
+    while waiting:
+        each = waiting.pop(0)
+        if id(each) not in found:
+            found[id(each)] = each
+            waiting += sublayers(each)
+    return list(found.values())
+
+
+def nodes_between(
+    inputs: Sequence[Any], outputs: Sequence[Any], masks: Collection[int] = ()
+) -> list[Any]:
+    """The calls between tensors, in order.
+
+    Args:
+        inputs, outputs: tensors.
+        masks: those that inputs carry, by `id`.
+
+    Raises:
+        ClosedError: there is more to the outputs than the inputs.
+    """
+    known = {id(tensor) for tensor in inputs}
+    found: dict[int, Any] = {}
+    waiting: list[tuple[Any, bool]] = [(tensor, False) for tensor in outputs[::-1]]
+    while waiting:
+        tensor, ready = waiting.pop()
+        if not isinstance(tensor, keras.KerasTensor):
+            raise ClosedError("returns something that does not depend on its inputs")
+        node = producer(tensor)
+        if ready:
+            found.setdefault(id(node), node)
+        elif id(tensor) in known:
+            continue
+        elif id(tensor) in masks:
+            raise ClosedError("reads the mask that its input carries")
+        elif node is None:
+            raise ClosedError("reads a tensor that is none of its inputs")
+        else:
+            known.update(id(each) for each in node.outputs)
+            waiting.append((tensor, True))
+            waiting += [(each, False) for each in node.input_tensors[::-1]]
+    return list(found.values())
+
+
+def _reads_masks(layer: Any) -> bool:
+    """Whether `Layer.__call__` would hand masks to `call`."""
+    names = inspect.signature(layer.call).parameters
+    takes = any(name == "mask" or name.endswith("_mask") for name in names)
+    return takes and not has_graph(layer)
+
+
+def _called(layer: Any, args: Any, kwargs: Any) -> Any:
+    """What a call yields; of a nested model, as its own graph has it."""
+    if not has_graph(layer):
+        return layer.call(*args, **kwargs)
+    functional = functional_of(layer)
+    tensors = keras.tree.flatten(args)
+    values = {id(t): v for t, v in zip(functional.inputs, tensors, strict=True)}
+    for node in nodes_of(functional):
+        given, named = node.arguments.fill_in(values)
+        results = keras.tree.flatten(node.operation(*given, **named))
+        values.update(zip(map(id, node.outputs), results, strict=True))
+    return keras.tree.map_structure(lambda t: values[id(t)], functional.output)
