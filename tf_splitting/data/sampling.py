@@ -113,16 +113,41 @@ def draw_sample(
         reach = max(size, REACH)
         batches = _reservoir(stream, size, reach, batch_size, generator)
     else:
-        raise DataError(
-            f"Got a dataset of type {type(dataset).__name__}; expected arrays "
-            "(x, y), a tf.data.Dataset or a keras.utils.PyDataset. A generator can be "
-            "read only once: wrap it in a PyDataset."
-        )
+        raise _of_another_kind(dataset)
     taken = tuple(batches)
     if not taken:
         raise DataError("The dataset is empty: it yielded no batch.")
     sample = Sample(taken)
     return sample if class_weight is None else weighted_by_class(sample, class_weight)
+
+
+def first_batch(dataset: Any) -> Batch:
+    """A batch to see what a dataset holds: the first one, or arrays as a whole.
+
+    Args:
+        dataset: as `draw_sample` takes it.
+
+    Raises:
+        DataError: the dataset is empty, has no targets, or is of another kind.
+    """
+    if hasattr(dataset, "epoch_dataset"):
+        dataset = _InOrder(dataset.epoch_dataset(0))
+    if is_arrays(dataset):
+        return whole_of(dataset)
+    if not isinstance(dataset, keras.utils.PyDataset) and not _is_stream(dataset):
+        raise _of_another_kind(dataset)
+    element = next(iter(_InOrder(dataset)), None)
+    if element is None:
+        raise DataError("The dataset is empty: it yielded no batch.")
+    return _unpack(element)
+
+
+def _of_another_kind(dataset: Any) -> DataError:
+    return DataError(
+        f"Got a dataset of type {type(dataset).__name__}; expected arrays "
+        "(x, y), a tf.data.Dataset or a keras.utils.PyDataset. A generator can be "
+        "read only once: wrap it in a PyDataset."
+    )
 
 
 class _InOrder:

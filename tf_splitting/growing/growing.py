@@ -14,6 +14,7 @@ from tf_splitting.growing.checks import (
     warn_if_little_grows,
 )
 from tf_splitting.growing.grow_arguments import GrowArguments
+from tf_splitting.growing.opening import with_graph
 from tf_splitting.growing.running import run_family, run_job, run_rounds
 from tf_splitting.growing.takes import takes
 from tf_splitting.tracing import trace
@@ -42,7 +43,9 @@ def grow(model: keras.Model, dataset: Any, arguments: GrowArguments) -> Any:
 
     Args:
         model: a compiled Functional or Sequential model. It is trained in place until
-            the first split and left alone afterwards.
+            the first split and left alone afterwards. Of a subclassed one, and of one
+            whose open sizes keep layers closed while the data has one size, a model
+            made by `to_functional` is grown in its place.
         dataset: what `model.fit` takes: `(x, y)` or `(x, y, sample_weight)` arrays,
             a `tf.data.Dataset`, a `keras.utils.PyDataset`; or an `ImageData`. Arrays
             and PyDatasets are shuffled unless `shuffle=False`; the order of an epoch is
@@ -78,6 +81,7 @@ def grow(model: keras.Model, dataset: Any, arguments: GrowArguments) -> Any:
     Source: Wang et al., "Energy-Aware Neural Architecture Optimization with Fast
     Splitting Steepest Descent", arXiv 1910.03103.
     """
+    model = with_graph(model, dataset)
     check_compiled(model)
     graph = trace(model, split_untrainable=arguments.split_untrainable)
     targets = arguments.targets
@@ -111,7 +115,7 @@ def train(model: keras.Model, dataset: Any, arguments: TrainArguments) -> keras.
     of the learning rate, and the same way of being saved and resumed.
 
     Args:
-        model: compiled; trained in place.
+        model: compiled; trained in place, if it has a graph (see `grow`).
         dataset: see `grow`.
         {arguments}
 
@@ -124,6 +128,7 @@ def train(model: keras.Model, dataset: Any, arguments: TrainArguments) -> keras.
     Example:
         >>> tf_splitting.train(model, (x, y), epochs=10, checkpoint_dir="baseline")
     """
+    model = with_graph(model, dataset)
     check_compiled(model)
     schedule: Schedule
     if arguments.epochs is not None:

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from tf_splitting.growing.checks import check_compiled, check_reallocatable
+from tf_splitting.growing.opening import with_graph
 from tf_splitting.growing.reallocate_arguments import ReallocateArguments
 from tf_splitting.growing.running import run_rounds
 from tf_splitting.growing.takes import takes
@@ -28,7 +29,7 @@ def reallocate(
 
     Args:
         model: a compiled Functional or Sequential model. It is trained in place until
-            the first exchange and left alone afterwards.
+            the first exchange and left alone afterwards. For others see `grow`.
         dataset: see `grow`.
         {arguments}
 
@@ -45,6 +46,7 @@ def reallocate(
         >>> better = tf_splitting.reallocate(model, (x, y), training_epochs=10)
         >>> better.save("better.keras")
     """
+    model = with_graph(model, dataset)
     check_compiled(model)
     graph = trace(model, split_untrainable=arguments.split_untrainable)
     macs = check_reallocatable(model, graph, arguments)

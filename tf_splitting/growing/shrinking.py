@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from tf_splitting.growing.checks import check_compiled, check_shrinkable
+from tf_splitting.growing.opening import with_graph
 from tf_splitting.growing.running import run_rounds
 from tf_splitting.growing.shrink_arguments import ShrinkArguments
 from tf_splitting.growing.takes import takes
@@ -26,7 +27,7 @@ def shrink(model: keras.Model, dataset: Any, arguments: ShrinkArguments) -> kera
 
     Args:
         model: a compiled Functional or Sequential model. It is trained in place until
-            the first removal and left alone afterwards.
+            the first removal and left alone afterwards. For others see `grow`.
         dataset: see `grow`.
         {arguments}
 
@@ -44,6 +45,7 @@ def shrink(model: keras.Model, dataset: Any, arguments: ShrinkArguments) -> kera
         >>> smaller = tf_splitting.shrink(model, (x, y), target_macs=1e8)
         >>> smaller.save("smaller.keras")
     """
+    model = with_graph(model, dataset)
     check_compiled(model)
     graph = trace(model, split_untrainable=arguments.split_untrainable)
     macs = check_shrinkable(model, graph, arguments)

@@ -6,7 +6,7 @@ Imports from: selecting, estimating, tracing, data, support.
 """
 
 from tf_splitting.rebuilding.fresh import STARTS, FreshStart, Start
-from tf_splitting.rebuilding.functional import to_functional
+from tf_splitting.rebuilding.functional import own_methods, to_functional
 from tf_splitting.rebuilding.gathering import Gathering
 from tf_splitting.rebuilding.growth import Growth, moved, offsets
 from tf_splitting.rebuilding.optimizer_state import OPTIMIZER_STATES, OptimizerState
@@ -35,6 +35,7 @@ __all__ = [
     "check_step",
     "moved",
     "offsets",
+    "own_methods",
     "reclassed",
     "remove",
     "removed",

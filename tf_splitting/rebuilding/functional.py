@@ -98,11 +98,7 @@ def to_functional(model: keras.Model, input_spec: Any) -> keras.Model:
             f"Model {model.name!r} of type {type(model).__name__} cannot be made "
             f"Functional: it {error}. Rebuild it as keras.Model(inputs, outputs)."
         ) from error
-    lost = [
-        name
-        for name in _METHODS
-        if getattr(type(model), name) is not getattr(keras.Model, name)
-    ]
+    lost = own_methods(model)
     if lost:
         warnings.warn(
             f"Model {model.name!r} is a {type(model).__name__}, whose own "
@@ -115,6 +111,12 @@ def to_functional(model: keras.Model, input_spec: Any) -> keras.Model:
         inputs = keras.tree.pack_sequence_as(spec, copy.model.inputs)
         functional = keras.Model(inputs, copy.model.output, name=model.name)
         return _filled(model, functional, copy.variables)
+
+
+def own_methods(model: keras.Model) -> list[str]:
+    """How a model trains in a way of its own: methods of its class, by name."""
+    kind = type(model)
+    return [n for n in _METHODS if getattr(kind, n) is not getattr(keras.Model, n)]
 
 
 def _filled(
