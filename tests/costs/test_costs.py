@@ -2,6 +2,7 @@
 
 import math
 
+import composites
 import keras
 import nets
 import numpy as np
@@ -93,8 +94,32 @@ def test_unknown_spatial_sizes_are_refused():
     inputs = keras.Input((None, None, 3))
     x = layers.Conv2D(2, 3, name="open")(inputs)
     model = keras.Model(inputs, layers.GlobalAveragePooling2D()(x))
-    with pytest.raises(ModelError, match=r"'open'.*spatial size.*unknown"):
+    with pytest.raises(ModelError, match=r"'open'.*spatial size.*input_shape="):
         count_macs(model)
+    fixed = keras.models.clone_model(model, input_tensors=keras.Input((9, 7, 3)))
+    assert count_macs(model, (9, 7, 3)) == count_macs(fixed) == 7 * 5 * 27 * 2
+    graph = trace(model, input_shape=(9, 7, 3))
+    assert costs.MACS(graph, graph.widths) == count_macs(fixed)
+
+
+def test_sizes_of_several_inputs():
+    inputs = {name: keras.Input((None, 3), name=name) for name in "ba"}
+    x = [layers.Dense(4, name=f"of_{key}")(value) for key, value in inputs.items()]
+    x = layers.Dense(2)(layers.Concatenate(axis=1)(x))
+    model = keras.Model(inputs, x)
+    macs = {"a": (5, 3), "b": (7, None)}
+    assert count_macs(model, macs) == 12 * 3 * 4 + 12 * 4 * 2
+    for wrong in ((5, 3), {"a": (5, 4), "b": (7, 3)}, {"a": (5,), "b": (7,)}, 5, "a"):
+        with pytest.raises(ModelError, match=r"Got input_shape=.*takes.*\(None, 3\)"):
+            count_macs(model, wrong)
+
+
+def test_layers_that_read_a_length_count_at_one():
+    x = keras.Input((None, 4))
+    model = keras.Model(x, composites.Causal(name="causal")(x))
+    x = keras.Input((6, 4))
+    fixed = keras.Model(x, composites.Causal(name="causal")(x))
+    assert count_macs(model, (6, 4)) == count_macs(fixed) > 0
 
 
 def test_params_of_an_unbuilt_model_are_refused():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import keras
 
@@ -21,8 +22,9 @@ def macs_terms(graph: ChannelGraph) -> tuple[Term, ...]:
         if term.factor is None:
             raise ModelError(
                 f"The MACs of layer {term.layer!r} depend on a spatial size that is "
-                "unknown (None). Build the model with a fixed input size, for example "
-                "keras.Input((224, 224, 3))."
+                "unknown (None). Give it to what counts, as in count_macs(model, "
+                "input_shape=(224, 224, 3)) or trace(model, input_shape=...), or fix "
+                "it in the model: tf_splitting.to_functional(model, batch)."
             )
     return graph.terms
 
@@ -43,11 +45,12 @@ def growable_share(graph: ChannelGraph) -> float:
     return total(reached, graph.widths) / max(1, total(terms, graph.widths))
 
 
-def macs_per_layer(model: keras.Model) -> dict[str, int]:
+def macs_per_layer(model: keras.Model, input_shape: Any = None) -> dict[str, int]:
     """Multiply-accumulates of every convolution and dense layer, for one example.
 
     Args:
         model: a built Functional or Sequential model.
+        input_shape: see `trace`; of a model that leaves sizes open.
 
     Returns:
         Layer path to MACs, in order of execution; a layer called twice counts twice.
@@ -59,7 +62,7 @@ def macs_per_layer(model: keras.Model) -> dict[str, int]:
         >>> macs_per_layer(model)["conv1"]
         10838016
     """
-    graph = trace(model)
+    graph = trace(model, input_shape=input_shape)
     if graph.uncounted:
         warnings.warn(
             "These layers have weights, but nothing is known about their MACs, which "
@@ -75,7 +78,7 @@ def macs_per_layer(model: keras.Model) -> dict[str, int]:
     return counts
 
 
-def count_macs(model: keras.Model) -> int:
+def count_macs(model: keras.Model, input_shape: Any = None) -> int:
     """Multiply-accumulates of one example through the model.
 
     Convolution and dense layers count; normalization, activations and pooling count
@@ -83,6 +86,7 @@ def count_macs(model: keras.Model) -> int:
 
     Args:
         model: a built Functional or Sequential model.
+        input_shape: see `trace`; of a model that leaves sizes open.
 
     Raises:
         ModelError: the model has no graph, or a spatial size is unknown.
@@ -91,7 +95,7 @@ def count_macs(model: keras.Model) -> int:
         >>> tf_splitting.count_macs(keras.applications.MobileNet(weights=None))
         568740352
     """
-    return sum(macs_per_layer(model).values())
+    return sum(macs_per_layer(model, input_shape).values())
 
 
 MACS = TermCost("macs", macs_terms)

@@ -44,8 +44,8 @@ def grow(model: keras.Model, dataset: Any, arguments: GrowArguments) -> Any:
     Args:
         model: a compiled Functional or Sequential model. It is trained in place until
             the first split and left alone afterwards. Of a subclassed one, and of one
-            whose open sizes keep layers closed while the data has one size, a model
-            made by `to_functional` is grown in its place.
+            whose open sizes keep layers closed or costs unknown while all data has one
+            size, a model made by `to_functional` is grown in its place.
         dataset: what `model.fit` takes: `(x, y)` or `(x, y, sample_weight)` arrays,
             a `tf.data.Dataset`, a `keras.utils.PyDataset`; or an `ImageData`. Arrays
             and PyDatasets are shuffled unless `shuffle=False`; the order of an epoch is

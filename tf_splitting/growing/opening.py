@@ -9,15 +9,16 @@ import keras
 from tf_splitting.data import first_batch, is_arrays
 from tf_splitting.errors import ModelError
 from tf_splitting.rebuilding import own_methods, to_functional
-from tf_splitting.tracing import flatten, has_graph
+from tf_splitting.tracing import flatten, has_graph, trace
 
 
 def with_graph(model: Any, dataset: Any) -> Any:
     """The model, or a Functional one in its place that says more of what it computes.
 
     Of a subclassed model one is made. Of one that leaves sizes open, such as the length
-    of a text, if layers in it are closed because of that and all of the dataset has one
-    size. Anything else comes back as it is, to be checked by others.
+    of a text, if layers in it are closed or costs unknown because of that and all of
+    the dataset has one size. Anything else comes back as it is, to be checked by
+    others.
 
     Args:
         model: what a job is started with.
@@ -50,15 +51,17 @@ def with_graph(model: Any, dataset: Any) -> Any:
 
 
 def _is_open(model: keras.Model) -> bool:
-    """Whether sizes of inputs are open and layers are closed that might read them."""
+    """Whether sizes of inputs are open that layers or costs depend on."""
     if not model.built or all(None not in t.shape[1:] for t in model.inputs):
         return False
-    return any(call.closed for call in flatten(model).calls)
+    unknown = any(term.factor is None for term in trace(model).terms)
+    return unknown or any(call.closed for call in flatten(model).calls)
 
 
 def _has_one_size(dataset: Any) -> bool:
     """Whether all examples are known to be of one size."""
-    if is_arrays(dataset):
+    # Image sets are resized to one.
+    if is_arrays(dataset) or hasattr(dataset, "epoch_dataset"):
         return True
     spec = getattr(dataset, "element_spec", None)
     if not isinstance(spec, tuple):

@@ -72,21 +72,25 @@ class FlatGraph:
     insides: dict[str, Inside]
 
 
-def calls_of(model: keras.Model, is_known: Callable[[Any], bool]) -> FlatGraph:
+def calls_of(
+    model: keras.Model, is_known: Callable[[Any], bool], input_shape: Any = None
+) -> FlatGraph:
     """Lists every call of a built Functional or Sequential model.
 
     Args:
         model: the model; it is left as it was.
         is_known: whether a layer describes itself. Others are looked into.
+        input_shape: sizes of the inputs, if the model leaves some open.
 
     Raises:
         ModelError: it is no model, is subclassed (it has no graph), or is not built.
     """
     functional = _functional(model)
+    shapes = input_shapes(model, input_shape)
     different: dict[int, str] = {}
     while True:
         reader = _Reader(is_known, different)
-        inputs = [reader.number(tensor.shape) for tensor in functional.inputs]
+        inputs = [reader.number(shape) for shape in shapes]
         try:
             outputs = reader.read(functional, inputs, prefix="", names={})
         except _CalledDifferentlyError as error:
@@ -102,6 +106,48 @@ def calls_of(model: keras.Model, is_known: Callable[[Any], bool]) -> FlatGraph:
         nested=tuple(reader.nested),
         insides=reader.insides,
     )
+
+
+def input_shapes(
+    model: keras.Model, input_shape: Any = None
+) -> list[tuple[int | None, ...]]:
+    """Shapes of a model's inputs, batch axis first.
+
+    Args:
+        model: built.
+        input_shape: sizes without the batch's: a tuple, or, of a model with several
+            inputs, tuples in the structure of `model.input`.
+
+    Raises:
+        ModelError: the model does not take such inputs.
+    """
+    told = [tuple(tensor.shape) for tensor in _functional(model).inputs]
+    if input_shape is None:
+        return told
+    given = _shapes_in(input_shape)
+    if [len(shape) for shape in given] == [len(shape) - 1 for shape in told]:
+        pairs = [list(zip(a[1:], b)) for a, b in zip(told, given)]
+        if all(None in pair or len({*pair}) == 1 for each in pairs for pair in each):
+            return [
+                (shape[0], *[a or b for a, b in each])
+                for shape, each in zip(told, pairs)
+            ]
+    sizes = [shape[1:] for shape in told]
+    raise ModelError(
+        f"Got input_shape={input_shape!r}; model {model.name!r} takes "
+        f"{sizes[0] if len(sizes) == 1 else sizes}, without the axis of the batch."
+    )
+
+
+def _shapes_in(value: Any) -> list[tuple[Any, ...]]:
+    """The tuples of sizes in a structure, in the order of Keras' inputs."""
+    if isinstance(value, Mapping):
+        return [shape for key in sorted(value) for shape in _shapes_in(value[key])]
+    if not isinstance(value, (tuple, list)):
+        return []
+    if all(each is None or isinstance(each, int) for each in value):
+        return [tuple(value)]
+    return [shape for each in value for shape in _shapes_in(each)]
 
 
 def check_model(model: keras.Model) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 
 from tf_splitting.support import truth
@@ -11,19 +13,22 @@ from tf_splitting.tracing.keras_graph import FlatGraph, calls_of
 from tf_splitting.tracing.rules.registry import describe, is_known
 
 
-def flatten(model: keras.Model) -> FlatGraph:
+def flatten(model: keras.Model, input_shape: Any = None) -> FlatGraph:
     """Lists every call of a built Functional or Sequential model.
 
     Layers that describe themselves are listed; others are looked into where that can
-    be done, and listed where it cannot.
+    be done, and listed where it cannot. `input_shape` is as `trace` takes it.
 
     Raises:
-        ModelError: it is no model, is subclassed (it has no graph), or is not built.
+        ModelError: it is no model, is subclassed (it has no graph), is not built, or
+            does not take inputs of that shape.
     """
-    return calls_of(model, is_known)
+    return calls_of(model, is_known, input_shape)
 
 
-def trace(model: keras.Model, *, split_untrainable: bool = False) -> ChannelGraph:
+def trace(
+    model: keras.Model, *, split_untrainable: bool = False, input_shape: Any = None
+) -> ChannelGraph:
     """Finds the channel spaces of a model: what may grow, and what is tied to what.
 
     The model is only read, never called or changed.
@@ -32,12 +37,16 @@ def trace(model: keras.Model, *, split_untrainable: bool = False) -> ChannelGrap
         model: a built Functional or Sequential Keras model. It need not be compiled.
         split_untrainable: whether neurons made by layers with `trainable=False` may
             be split too; they are frozen otherwise.
+        input_shape: sizes of the input, without the batch's, for a model that leaves
+            some open, such as `(224, 224, 3)`: costs depend on them. Of a model with
+            several inputs, in the structure of `model.input`.
 
     Returns:
         A `ChannelGraph`; `.spaces` lists the channel spaces, `print` shows a table.
 
     Raises:
-        ModelError: it is no model, is subclassed, or has not been built.
+        ModelError: it is no model, is subclassed, has not been built, or does not take
+            inputs of that shape.
         SplittingError: `split_untrainable` is neither True nor False.
 
     Example:
@@ -45,7 +54,7 @@ def trace(model: keras.Model, *, split_untrainable: bool = False) -> ChannelGrap
         >>> graph.spaces[1].name, graph.spaces[1].width
         ('conv1', 32)
     """
-    flat = flatten(model)
+    flat = flatten(model, input_shape)
     untrainable = truth("split_untrainable", split_untrainable)
     tracer = ModelTracer(flat, split_untrainable=untrainable)
     return tracer.follow(describe, model.name)
