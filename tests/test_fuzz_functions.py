@@ -186,23 +186,38 @@ SOFT = {
     "output_stride": only(None, 1, 2, 4, 8, 16, 32),
     "name": is_name,
 }
+
+
+def is_input_shape(value):
+    """Of `junk.model`."""
+    return value is None or (isinstance(value, (tuple, list)) and list(value) == [5])
+
+
 SMALL = {"input_shape": (32, 32, 3), "classes": 3}
 
 FUNCTIONS = {
     "trace": Function(
         ts.trace,
         lambda: {"model": model()},
-        {"model": junk.nothing, "split_untrainable": is_truth},
-        ({"split_untrainable": np.bool_(True)},),
+        {
+            "model": junk.nothing,
+            "split_untrainable": is_truth,
+            "input_shape": is_input_shape,
+        },
+        ({"split_untrainable": np.bool_(True)}, {"input_shape": [5]}),
     ),
     "count_macs": Function(
-        ts.count_macs, lambda: {"model": model()}, {"model": junk.nothing}
+        ts.count_macs,
+        lambda: {"model": model()},
+        {"model": junk.nothing, "input_shape": is_input_shape},
     ),
     "count_params": Function(
         ts.count_params, lambda: {"model": model()}, {"model": junk.nothing}
     ),
     "macs_per_layer": Function(
-        ts.macs_per_layer, lambda: {"model": model()}, {"model": junk.nothing}
+        ts.macs_per_layer,
+        lambda: {"model": model()},
+        {"model": junk.nothing, "input_shape": is_input_shape},
     ),
     "params_per_layer": Function(
         ts.params_per_layer, lambda: {"model": model()}, {"model": junk.nothing}

@@ -142,10 +142,12 @@ def input_shapes(
 def _shapes_in(value: Any) -> list[tuple[Any, ...]]:
     """The tuples of sizes in a structure, in the order of Keras' inputs."""
     if isinstance(value, Mapping):
-        return [shape for key in sorted(value) for shape in _shapes_in(value[key])]
+        return [
+            shape for key in sorted(value, key=str) for shape in _shapes_in(value[key])
+        ]
     if not isinstance(value, (tuple, list)):
         return []
-    if all(each is None or isinstance(each, int) for each in value):
+    if all(each is None or (isinstance(each, int) and each > 0) for each in value):
         return [tuple(value)]
     return [shape for each in value for shape in _shapes_in(each)]
 
