@@ -10,7 +10,7 @@ import nets
 import numpy as np
 import pytest
 import tiers
-from keras import layers
+from keras import layers, ops
 
 from tf_splitting import (
     RemovalPlan,
@@ -193,6 +193,7 @@ def test_layers_that_would_not_stay_shared_are_refused():
         split(model, SplitPlan({"free": [0]}))
 
 
+@keras.saving.register_keras_serializable("test_composites")
 class OddConfig(layers.Layer):
     """Its config holds more than its constructor takes, as is often so."""
 
@@ -219,17 +220,37 @@ class NoConfig(OddConfig):
         super().__init__(size, **options)
 
 
+@keras.saving.register_keras_serializable("test_composites")
+class Private(OddConfig):
+    """It keeps what it was given to itself."""
+
+    def __init__(self, size, **options):
+        super().__init__(size, **options)
+        self._size = size
+
+
 def holding(layer):
     x = inputs = keras.Input((4,))
     x = layers.Dense(4, name="free")(layer(x))
     return nets.randomized(keras.Model(inputs, layers.Dense(2)(x)))
 
 
-def test_configs_that_do_not_work_are_done_without():
-    model = holding(OddConfig(3, name="odd"))
+@pytest.mark.parametrize("kind", [OddConfig, Private])
+def test_configs_that_do_not_work_are_done_without(kind, tmp_path):
+    model = holding(kind(3, name="odd"))
     x = nets.images(model)
     grown = split(model, SplitPlan({"free": [0]}), epsilon=0.0, verify=x)
-    assert type(grown.get_layer("odd")) is OddConfig
+    assert type(grown.get_layer("odd")) is kind
+    # The grown model can be saved, which the first could not.
+    grown.save(tmp_path / "grown.keras")
+    loaded = keras.saving.load_model(tmp_path / "grown.keras")
+    assert type(loaded.get_layer("odd")) is kind
+    again = split(loaded, SplitPlan({"free": [0]}), epsilon=0.0)
+    for each in (loaded, again):
+        assert nets.difference(nets.outputs(model, x), nets.outputs(each, x)) < 1e-6
+
+
+def test_configs_that_cannot_be_done_without():
     with pytest.raises(ModelError, match=r"'none' of type NoConfig.*its get_config"):
         split(holding(NoConfig(3, name="none")), SplitPlan({"free": [0]}))
 
@@ -262,6 +283,45 @@ def test_a_scaled_model_is_opened_too():
     wide = scale(model, target_macs=4 * count_macs(model))
     assert isinstance(wide.get_layer("block"), keras.Model)
     assert trace(wide).space("block/conv").width > 8
+
+
+@keras.saving.register_keras_serializable("test_composites")
+class Named(layers.Layer):
+    """A function that Keras cannot find by its name, and an argument too many."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.up = layers.Dense(5, name="up")
+        self.function = layers.Activation(lambda x: x * ops.sigmoid(x), name="swish")
+        self.drop = Drop(name="drop")
+
+    def build(self, shape):
+        self.up.build(shape)
+        self.built = True
+
+    def call(self, x, training=None):
+        return self.drop(self.function(self.up(x)), training=training)
+
+
+@keras.saving.register_keras_serializable("test_composites")
+class Drop(layers.Identity):
+    """Its shape inference does not take what its call takes."""
+
+    def call(self, x, training=None):
+        return 2 * x
+
+
+def test_what_is_inside_and_does_not_stand_alone_is_opened_too(tmp_path):
+    model = holding(Named(name="named"))
+    plan = {"named/up": [0], "free": [1]}
+    x = nets.images(model)
+    grown = split(model, SplitPlan(plan), epsilon=0.0, verify=x)
+    named = grown.get_layer("named")
+    assert isinstance(named.get_layer("swish"), keras.Model)
+    assert isinstance(named.get_layer("drop"), keras.Model)
+    grown.save(tmp_path / "grown.keras")
+    loaded = keras.saving.load_model(tmp_path / "grown.keras")
+    assert nets.difference(nets.outputs(model, x), nets.outputs(loaded, x)) < 1e-6
 
 
 @pytest.mark.parametrize("name", tiers.some(["weightless", "gated"], ["gated"]))

@@ -315,7 +315,7 @@ def _constructor_arguments(
         name = parameter.name
         if name in (*arguments, "self") or parameter.kind is parameter.VAR_KEYWORD:
             continue
-        value = getattr(layer, name, layer)
+        value = getattr(layer, name, getattr(layer, f"_{name}", layer))
         # A layer would be shared between the old model and the new one.
         if isinstance(value, (keras.layers.Layer, keras.Variable)):
             return None
