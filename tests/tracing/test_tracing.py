@@ -122,7 +122,6 @@ class Shuffle(layers.Layer):
         (layers.Reshape((4, 3), name="fold"), "'fold' folds channels"),
         (layers.Permute((2, 1), name="turn"), "'after' mixes an axis that is not"),
         (layers.Rescaling([1.0, 2.0, 3.0, 4.0], name="own"), "number of its own"),
-        (layers.Conv1D(4, 1, groups=2, name="grouped"), "2 groups of several channels"),
     ],
 )
 def test_layers_that_couple_channels_freeze_them_by_name(layer, reason):
@@ -152,6 +151,37 @@ def test_a_tie_with_a_concatenation_cuts_the_other_side():
         "of_2": (2, ("of_2", "of_5")),
         "of_3": (3, ("of_3", "of_5")),
     }
+
+
+def grouped(*widths, groups):
+    """A convolution in groups that reads several layers' outputs end to end."""
+    inputs = keras.Input((6, 5))
+    made = [layers.Dense(n, name=f"of_{n}")(inputs) for n in widths]
+    x = layers.Concatenate()(made)
+    x = layers.Conv1D(groups, 1, groups=groups, name="grouped")(x)
+    return trace(keras.Model(inputs, layers.Dense(2, name="after")(x)))
+
+
+def test_a_whole_group_is_a_neuron():
+    graph = grouped(6, 3, groups=3)
+    assert {s.name: s.width for s in graph.growable} == {"of_6": 2, "of_3": 1}
+    assert graph.space("of_6").consumers == ("after",)
+
+
+def test_groups_that_read_two_spaces_freeze_these_alone():
+    graph = grouped(6, 4, 2, groups=4)
+    assert [s.name for s in graph.growable] == ["of_6"]
+    for name in ("of_4", "of_2"):
+        assert "'grouped' ties channels in bundles" in graph.space(name).frozen
+
+
+def test_groups_of_sizes_that_do_not_divide_freeze():
+    inputs = keras.Input((6, 5))
+    x = layers.Dense(12, name="first")(inputs)
+    for groups in (2, 3):
+        x = layers.Conv1D(12, 1, groups=groups, name=f"in_{groups}")(x)
+    graph = trace(keras.Model(inputs, layers.Dense(2)(x)))
+    assert "'in_3' ties channels that are laid out" in graph.space("first").frozen
 
 
 def test_a_tie_of_a_concatenation_with_itself_turned_round():

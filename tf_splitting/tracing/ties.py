@@ -76,7 +76,8 @@ class Ties:
         """Channel i of one is channel i of the other from here on.
 
         Where one group meets several, it is cut into parts of their widths. Where one
-        side repeats channels, those of the other are so many to each of them.
+        side repeats channels more often than the other, several channels of that are
+        one of its own.
 
         Args:
             left, right: two axes of one length.
@@ -84,16 +85,21 @@ class Ties:
         """
         while (place := _first_mismatch(left, right)) is not None:
             (a, repeat), (b, other), rest = place
-            if repeat != other:
-                few, many = sorted(((a, repeat), (b, other)), key=lambda e: -e[1])
-                if many[1] == 1 and few[0].width * few[1] == many[0].width:
-                    _make_one(many[0], few)
-                    continue
+            few, many = sorted(((a, repeat), (b, other)), key=lambda e: -e[1])
+            each, left_over = divmod(few[1], many[1])
+            if left_over or (each > 1 and a is b):
                 freeze(rest, f"{path!r} ties channels that are laid out differently")
                 return
-            narrow, wide = sorted((a, b), key=lambda group: group.width)
-            if narrow.width < wide.width:
-                self._cut(wide, narrow.width)
+            common = min(few[0].width * each, many[0].width)
+            if common % each:
+                freeze(rest, f"{path!r} ties channels in bundles that others overlap")
+                return
+            if common < many[0].width:
+                self._cut(many[0], common)
+            elif common < few[0].width * each:
+                self._cut(few[0], common // each)
+            elif each > 1:
+                _make_one(many[0], (few[0], each))
             else:
                 _unite(a, b)
 

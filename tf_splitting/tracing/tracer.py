@@ -212,10 +212,18 @@ class Tracer:
 
         A head is a channel from here on, and so are the channels of `x` that make it.
         """
-        group = self._record.ties.new_group(heads, self.call.path)
-        each = x.width // heads
+        return self._moved(run, (x,), -2, self.bundle(x, heads).blocks)
+
+    def bundle(self, x: Signal, count: int) -> Signal:
+        """The same tensor, its channels taken as so many bundles of neighbours.
+
+        A bundle is a channel from here on: the channels of `x` that make it are split
+        and removed together.
+        """
+        group = self._record.ties.new_group(count, self.call.path)
+        each = x.width // count
         self._record.ties.tie(x.blocks, ((group, each),), self.call.path)
-        return self._moved(run, (x,), -2, ((group, 1),))
+        return replace(x, blocks=((group, 1),))
 
     def carry(
         self,

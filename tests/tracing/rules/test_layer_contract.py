@@ -156,6 +156,32 @@ def products(x):
     return ops.transpose(ops.squeeze(mixed, -1), (0, 2, 1))
 
 
+def regular(x):
+    """A block of a RegNet, its groups of two channels squeezed and excited."""
+    y = x
+    for name, layer in {
+        "a": layers.Conv2D(6, 1, use_bias=False),
+        "b": layers.Conv2D(6, 3, groups=3, padding="same", use_bias=False),
+    }.items():
+        layer.name = name
+        y = layers.BatchNormalization(name=f"{name}_bn")(layer(y))
+        y = layers.Activation("silu")(y)
+    gate = layers.GlobalAveragePooling2D(keepdims=True)(y)
+    gate = layers.Conv2D(3, 1, activation="silu", name="reduce")(gate)
+    y = y * layers.Conv2D(6, 1, activation="sigmoid", name="excite")(gate)
+    return x + layers.Conv2D(4, 1, name="c")(y)
+
+
+def beside_its_groups(x):
+    """What a convolution in groups reads, another layer reads too."""
+    y = layers.Conv2D(6, 1, groups=2, activation="tanh", name="x")(x)
+    return layers.Concatenate()([y, x])
+
+
+def groups_of_two(x):
+    return layers.Conv2D(8, 1, groups=4, activation="tanh", name="x")(x)
+
+
 def pieces(x):
     first, second = ops.split(x, [2], axis=1)
     second = ops.repeat(second[:, ::2], 2, axis=1)[:, :2]
@@ -372,7 +398,36 @@ ROWS = {
     ),
     "matmul": (lambda: of_rows(products), "before keys after"),
     "ops_pieces": (lambda: of_rows(pieces), "before after"),
-    "two_groups": (lambda: of_images(L.Conv2D(6, 3, groups=2)), "after"),
+    # Groups of several channels.
+    "groups": (
+        lambda: of_images(L.Conv2D(6, 3, groups=2, activation="tanh", name="x")),
+        "before after",
+    ),
+    "causal_groups": (
+        lambda: of_rows(
+            L.Conv1D(2, 3, padding="causal", groups=2, use_bias=False, name="x")
+        ),
+        "before after",
+    ),
+    "volumes_in_groups": (
+        lambda: of_volumes(L.Conv3D(4, 2, groups=2, name="x")),
+        "before after",
+    ),
+    "groups_of_a_regnet": (lambda: of_images(regular), "before a reduce after"),
+    "groups_read_elsewhere": (lambda: of_images(beside_its_groups), "before after"),
+    "groups_of_a_concatenation": (
+        lambda: of_images(twice(L.Concatenate(), 4), groups_of_two),
+        "before beside after",
+    ),
+    # Two of the second are one of the first, and the other way round.
+    "finer_groups": (
+        lambda: of_images(L.Conv2D(8, 1, groups=2, name="y"), groups_of_two),
+        "before after",
+    ),
+    "coarser_groups": (
+        lambda: of_images(L.Conv2D(8, 1, groups=4, name="y"), beside_its_groups),
+        "before after",
+    ),
     "ops_reshape": (
         lambda: of_images(lambda x: ops.reshape(x, (-1, 2, 8, 4))),
         "before after",

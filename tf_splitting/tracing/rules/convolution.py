@@ -1,4 +1,4 @@
-"""Convolutions: those that mix all channels, and those with one group per channel."""
+"""Convolutions: those that mix all channels, and those that do so within groups."""
 
 from __future__ import annotations
 
@@ -34,18 +34,12 @@ def _convolution(
     axis = channel_axis(layer)
     x = readable(tracer, layer, given, axis)
     count = count_positions(tracer.output_shape, axis)
-    if isinstance(x, Signal) and layer.groups not in (1, x.width):
-        x = (
-            f"{tracer.call.path!r} is a convolution in {layer.groups} groups of "
-            "several channels, which must stay equally wide"
-        )
     if isinstance(x, str):
         return tracer.opaque(x, given, macs=product((count, *layer.kernel.shape)))
     if layer.groups == 1:
         u = tracer.linear(x, layer.kernel, _linear_part(layer), channel_axis=axis)
         return finish(tracer, layer, u)
-    macs = product((count, *layer.kernel_size))
-    return _one_group_per_channel(tracer, layer, x, macs)
+    return _in_groups(tracer, layer, x, count)
 
 
 def _linear_part(layer: Any) -> Callable[[Any, Any], Any]:
@@ -72,19 +66,30 @@ def _linear_part(layer: Any) -> Callable[[Any, Any], Any]:
     return linear
 
 
-def _one_group_per_channel(
-    tracer: Tracer, layer: Any, x: Signal, macs: int | None
-) -> Signal:
-    """A depthwise convolution by another name, as in ConvNeXt."""
-    repeat = layer.filters // layer.groups
-    linear = _linear_part(layer)
+def _in_groups(tracer: Tracer, layer: Any, x: Signal, count: int | None) -> Signal:
+    """A convolution that keeps its groups apart: a whole group is one neuron.
+
+    With a group for every channel it is a depthwise one, as in ConvNeXt.
+    """
+    groups = tracer.bundle(x, layer.groups)
+    each = layer.filters // layer.groups
+    linear, kernel = _linear_part(layer), layer.kernel
 
     def run(x: Any) -> Any:
-        return linear(x, layer.kernel)
+        return linear(x, kernel)
+
+    def scaled(factor: Any) -> Callable[[Any], Any]:
+        weights = ops.cast(kernel, layer.compute_dtype) * ops.reshape(factor, (-1,))
+        return lambda x: linear(x, weights)
 
     z = tracer.channelwise(
-        run, x, repeat=repeat, macs_per_channel=macs, linear_part=run
+        run,
+        groups,
+        repeat=each,
+        macs_per_channel=product((count, *kernel.shape[:-1])),
+        linear_part=run,
+        scaled=scaled,
     )
-    tracer.carry(layer.kernel, -1, z, kind="kernel")
-    tracer.config("groups", x)
+    tracer.carry(kernel, -1, z, kind="kernel")
+    tracer.config("groups", groups)
     return finish(tracer, layer, z)
