@@ -203,9 +203,32 @@ class Tracer:
         blocks = tuple(block for x in xs for block in x.blocks)
         return self._moved(run, xs, xs[0].axis, blocks)
 
-    def tile(self, run: Callable[..., Any], x: Signal, times: int) -> Signal:
-        """The channels `times` in a row on the last axis, as Flatten does."""
-        return self._moved(run, (x,), -1, x.blocks * times)
+    def surround(
+        self, run: Callable[..., Any], x: Signal, before: int, behind: int
+    ) -> Signal:
+        """Channels that are zero in front of those of `x`, and behind them."""
+        reason = f"{self.call.path!r} pads channels with zeros"
+        first, last = (
+            ((self._record.ties.new_group(n, self.call.path, reason), 1),) if n else ()
+            for n in (before, behind)
+        )
+        return self._moved(run, (x,), x.axis, (*first, *x.blocks, *last))
+
+    def tile(
+        self, run: Callable[..., Any], x: Signal, times: int, channel_axis: int = -1
+    ) -> Signal:
+        """The channels `times` in a row on an axis, as Flatten does on the last."""
+        return self._moved(run, (x,), channel_axis, x.blocks * times)
+
+    def alike(self, x: Signal, count: int) -> Signal:
+        """The same tensor, whose channels are so many equal parts end to end.
+
+        Channel i of a part is one with channel i of all others from here on.
+        """
+        first, _ = whole(x.blocks)[0]
+        group = self._record.ties.new_group(x.width // count, first.layer)
+        self._record.ties.tie(x.blocks, ((group, 1),) * count, self.call.path)
+        return replace(x, blocks=((group, 1),))
 
     def unfold(self, run: Callable[..., Any], x: Signal, heads: int) -> Signal:
         """Channels on the last axis, unfolded to two axes: so many heads, of several.

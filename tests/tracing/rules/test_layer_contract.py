@@ -189,6 +189,73 @@ def pieces(x):
     return ops.where(late, first, -0.5) * second
 
 
+def along_positions(x):
+    x = ops.cumsum(ops.flip(ops.roll(x, 1, axis=1), axis=2), axis=1)
+    x = ops.moveaxis(ops.diff(ops.rot90(x, axes=(1, 2)), axis=2), -1, 1)
+    return ops.swapaxes(ops.triu(ops.tril(x, 2)), 1, -1)
+
+
+def orders(x):
+    x = ops.cumprod(ops.sort(x, axis=1) + 0.1, axis=2)
+    return ops.normalize(ops.log_softmax(x, axis=1), axis=(1, 2))
+
+
+def padded(x):
+    x = ops.pad(x, [[0, 0], [1, 0], [0, 2], [0, 0]])
+    x = ops.pad(x, [[0, 0], [0, 0], [1, 0], [0, 0]], constant_values=0.5)
+    return ops.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="reflect")
+
+
+def padded_channels(x):
+    """A shortcut of a ResNet: channels that are zero are added to those there are."""
+    wide = ops.pad(x, [[0, 0], [0, 0], [0, 0], [1, 2]])
+    return ops.tanh(wide + layers.Conv2D(7, 1, name="mix")(x))
+
+
+def rearranged(x):
+    x = ops.stack([ops.take(x, [0, 2, 1], axis=1), x[:, 1:]], axis=3)
+    x = ops.unstack(x, axis=3)
+    x = ops.append(
+        ops.take(x[0], 1, axis=1)[:, None],
+        ops.tile(x[1], (1, 1, 2, 1))[:, :, :4],
+        axis=1,
+    )
+    return ops.array_split(x, 2, axis=2)[1]
+
+
+def reduced(x):
+    mean, variance = ops.moments(x, axes=[1, 2], keepdims=True)
+    y = ops.norm(x, axis=1, keepdims=True) + ops.median(x, axis=2, keepdims=True)
+    return (x - mean) * variance + y * ops.amax(x, axis=1, keepdims=True)
+
+
+def windows(x):
+    x = ops.image.pad_images(x, 1, 1, target_height=6, target_width=6)
+    x = ops.max_pool(ops.average_pool(x, 2, strides=1), 2, strides=1)
+    return ops.image.crop_images(
+        ops.image.resize(x, (5, 3), interpolation="nearest"),
+        1,
+        0,
+        target_height=3,
+        target_width=3,
+    )
+
+
+def more_elementwise(x):
+    x = ops.arcsin(x / 2) + ops.arccosh(x + 3) + ops.arctanh(x / 3)
+    return ops.divide_no_nan(ops.copy(ops.nan_to_num(x)), 2 + ops.erfinv(x / 9))
+
+
+def fused_gate(x):
+    """Gate and value from one layer, as in many language models."""
+    gate, value = ops.split(layers.Dense(6, name="x")(x), 2, axis=-1)
+    return ops.silu(gate) * value
+
+
+def gated_linear(x):
+    return ops.glu(ops.glu(layers.Dense(6, name="x")(x), axis=-1)[:, :4], axis=1)
+
+
 L = layers
 # Name: (model, names of the spaces between input and output that may grow).
 ROWS = {
@@ -334,7 +401,31 @@ ROWS = {
         ),
         "before after",
     ),
+    "ops_along_positions": (lambda: of_images(along_positions), "before after"),
+    "ops_orders": (lambda: of_images(orders), "before after"),
+    "ops_pad": (lambda: of_images(padded), "before after"),
+    "ops_pad_channels": (lambda: of_images(padded_channels), "before after"),
+    "ops_rearranged": (lambda: of_images(rearranged), "before after"),
+    "ops_tile": (lambda: of_images(lambda x: ops.tile(x, 2)), "before after"),
+    "ops_reduced": (lambda: of_images(reduced), "before after"),
+    "ops_windows": (lambda: of_images(windows), "before after"),
+    "ops_more": (lambda: of_images(more_elementwise), "before after"),
+    "ops_fused_gate": (lambda: of_rows(fused_gate), "before x after"),
+    "ops_glu": (lambda: of_rows(gated_linear), "before x after"),
+    "ops_normalization": (
+        lambda: of_rows(lambda x: ops.rms_normalization(x, axis=1)),
+        "before after",
+    ),
     # What freezes its surroundings, and leaves the rest alone.
+    "rms_normalization": (lambda: of_rows(L.RMSNormalization()), "after"),
+    "ops_rms_normalization": (
+        lambda: of_rows(lambda x: ops.rms_normalization(x, np.ones(4), axis=-1)),
+        "after",
+    ),
+    "ops_along_channels": (
+        lambda: of_rows(lambda x: ops.flip(ops.cumsum(x, axis=-1))),
+        "after",
+    ),
     "layer_normalization": (lambda: of_images(L.LayerNormalization()), "after"),
     "group_normalization": (lambda: of_images(L.GroupNormalization(2)), "after"),
     "lstm": (lambda: of_rows(L.LSTM(4, return_sequences=True)), "after"),

@@ -1,10 +1,15 @@
-"""Layers that Keras has only since some release."""
+"""Layers and operations that Keras has only since some release."""
 
 import keras
 import pytest
 
 from tf_splitting.requirements import KERAS
-from tf_splitting.tracing.rules.newer import SINCE, existing_layers
+from tf_splitting.tracing.rules.newer import (
+    NEWER_FUNCTIONS,
+    SINCE,
+    existing_functions,
+    existing_layers,
+)
 
 pytestmark = pytest.mark.core
 
@@ -19,3 +24,13 @@ def test_a_layer_of_the_oldest_release_must_be_there():
     assert existing_layers(["Dense", "Add"]) == known
     with pytest.raises(AttributeError, match="Dens"):
         existing_layers(["Dens"])
+
+
+def test_operations_that_the_oldest_release_lacks():
+    there = {name for name in NEWER_FUNCTIONS if existing_functions([name])}
+    if KERAS < (3, 11):
+        assert not there
+    if KERAS >= (3, 15):
+        assert there == NEWER_FUNCTIONS
+    with pytest.raises(AttributeError, match="relo"):
+        existing_functions(["relu", "relo"])

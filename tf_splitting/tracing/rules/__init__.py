@@ -3,6 +3,7 @@
 from tf_splitting.tracing.rules import (  # noqa: F401  (each registers its rules)
     activations,
     attention,
+    axes,
     convolution,
     dense,
     depthwise,
@@ -11,6 +12,7 @@ from tf_splitting.tracing.rules import (  # noqa: F401  (each registers its rule
     merging,
     normalization,
     operations,
+    positions,
     recurrent,
     reshaping,
     separable,

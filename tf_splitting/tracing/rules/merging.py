@@ -73,6 +73,22 @@ def concatenate(tracer: Tracer, axis: int, *xs: Signal) -> Signal | tuple[Signal
     return tracer.channelwise(tracer.call.run, *aligned, linear_part=tracer.call.run)
 
 
+def stack(tracer: Tracer, axis: int, *xs: Signal) -> Signal | tuple[Signal, ...]:
+    """Side by side along a new axis."""
+    aligned, path = _aligned(tracer, xs), tracer.call.path
+    if aligned is None:
+        return tracer.opaque(
+            f"{path!r} stacks tensors with channels on other axes", *xs
+        )
+    rank = len(tracer.output_shape)
+    if axis % rank == 0:
+        return tracer.opaque(f"{path!r} moves the batch axis", *xs)
+    place = aligned[0].axis % (rank - 1)
+    place += axis % rank <= place
+    run = tracer.call.run
+    return tracer.channelwise(run, *aligned, channel_axis=place, linear_part=run)
+
+
 def _aligned(tracer: Tracer, xs: tuple[Signal, ...]) -> list[Signal] | None:
     """The signals with channels on the same axis, counted from the end."""
     axes = {x.axis for x in xs}

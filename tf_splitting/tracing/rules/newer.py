@@ -6,7 +6,8 @@ missing is an error.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import keras
 
@@ -16,6 +17,25 @@ SINCE = {
     for kind in ("Average", "Max")
     for n in (1, 2, 3)
 }
+# Operations that the oldest release lacks.
+NEWER_FUNCTIONS = {
+    *("array_split", "cbrt", "deg2rad", "erfc", "fmax", "fmin", "fmod", "hypot"),
+    *("layer_normalization", "logaddexp2", "nanmax", "nanmean", "nanmin", "nansum"),
+    *("ptp", "rad2deg", "sinc"),
+}
+
+
+def existing_functions(names: Iterable[str]) -> list[Callable[..., Any]]:
+    """The functions of these names in `keras.ops`; newer ones may be missing.
+
+    Raises:
+        AttributeError: one is missing that every supported release should have.
+    """
+    return [
+        getattr(keras.ops, name)
+        for name in names
+        if name not in NEWER_FUNCTIONS or hasattr(keras.ops, name)
+    ]
 
 
 def existing_layers(names: Iterable[str]) -> list[type[keras.layers.Layer]]:

@@ -14,36 +14,51 @@ from keras import ops
 
 from tf_splitting.tracing.keras_internals import operation_types
 from tf_splitting.tracing.rules.activations import ELEMENTWISE, length_along, softmax
-from tf_splitting.tracing.rules.merging import concatenate, merge
+from tf_splitting.tracing.rules.merging import concatenate, merge, stack
+from tf_splitting.tracing.rules.newer import existing_functions
 from tf_splitting.tracing.rules.registry import register
 from tf_splitting.tracing.tracer import Signal, Tracer
 
 # `stop_gradient` is missing on purpose: a split goes through it, gradients do not.
 _UNARY = (
-    f"{ELEMENTWISE} abs arcsinh arctan ceil cos cosh erf exp expm1 floor log log10 "
-    "log1p log2 negative reciprocal round rsqrt sign sin sinh sqrt square tan"
+    f"{ELEMENTWISE} abs arccos arccosh arcsin arcsinh arctan arctanh cbrt ceil copy "
+    "cos cosh deg2rad erf erfc erfinv exp exp2 expm1 floor log log10 log1p log2 "
+    "nan_to_num negative rad2deg reciprocal round rsqrt sign sin sinc sinh sqrt "
+    "square tan trunc"
 )
 _BINARY = (
-    "add subtract multiply divide true_divide maximum minimum power mod floor_divide "
-    "logaddexp arctan2"
+    "add subtract multiply divide divide_no_nan true_divide maximum minimum fmax fmin "
+    "power mod fmod floor_divide logaddexp logaddexp2 hypot arctan2"
 )
 _COMPARISONS = (
-    "greater greater_equal less less_equal equal not_equal logical_and logical_or"
+    "greater greater_equal less less_equal equal not_equal logical_and logical_or "
+    "logical_xor"
 )
-_REDUCTIONS = "mean sum max min prod std var logsumexp"
-_COSTLY = "dot tensordot"
+_TESTS = "logical_not isfinite isinf isnan"
+_REDUCTIONS = (
+    "mean average sum max amax min amin prod std var logsumexp median norm ptp "
+    "nanmean nansum nanmax nanmin"
+)
+_COSTLY = "dot inner outer tensordot vdot"
+_KERNEL = np.ones((1, 1, 2, 2), "float32")
+_CONVOLUTIONS = (
+    lambda x: ops.conv(x, _KERNEL),
+    lambda x: ops.conv_transpose(x, _KERNEL, 1),
+    lambda x: ops.depthwise_conv(x, _KERNEL),
+    lambda x: ops.separable_conv(x, _KERNEL, np.ones((1, 1, 4, 2), "float32")),
+)
 
 
 def _types(names: str, arity: int = 1) -> set[type]:
     found: set[type] = set()
-    for name in names.split():
-        found.update(operation_types(getattr(ops, name), arity))
+    for function in existing_functions(names.split()):
+        found.update(operation_types(function, arity))
     return found
 
 
 # Those that are linear, where no number is among their arguments.
 _SUMS = _types("add subtract", 2)
-_MEANS = _types("mean sum")
+_MEANS = _types("mean average sum")
 
 
 @register(
@@ -51,6 +66,7 @@ _MEANS = _types("mean sum")
     *operation_types(keras.activations.relu),
     *operation_types(lambda x: ops.cast(x, "float16")),
     *operation_types(lambda x: ops.clip(x, 0, 1)),
+    *operation_types(lambda x: ops.threshold(x, 0, 0)),
     pointwise=True,
 )
 def _unary(tracer: Tracer, operation: Any, x: Signal) -> Signal | tuple[Signal, ...]:
@@ -61,7 +77,7 @@ def _unary(tracer: Tracer, operation: Any, x: Signal) -> Signal | tuple[Signal, 
     return tracer.channelwise(tracer.call.run, x, activation=tracer.call.run)
 
 
-@register(*_types(_COMPARISONS, 2), any_arguments=True, pointwise=True)
+@register(*_types(_COMPARISONS, 2), *_types(_TESTS), any_arguments=True, pointwise=True)
 def _comparison(tracer: Tracer, operation: Any, *xs: Signal) -> tuple[Signal, ...]:
     # Of truth values there is no gradient, along which estimates go.
     return tracer.opaque(
@@ -92,6 +108,28 @@ def _concatenate(
     return concatenate(tracer, operation.axis, *xs)
 
 
+@register(*operation_types(lambda x, y: ops.append(x, y, axis=1), 2))
+def _append(tracer: Tracer, operation: Any, *xs: Signal) -> Signal | tuple[Signal, ...]:
+    if operation.axis is None:
+        return tracer.opaque(f"{tracer.call.path!r} folds all axes into one", *xs)
+    return concatenate(tracer, operation.axis, *xs)
+
+
+@register(*operation_types(lambda x, y: ops.stack([x, y], axis=1), 2))
+def _stack(tracer: Tracer, operation: Any, *xs: Signal) -> Signal | tuple[Signal, ...]:
+    return stack(tracer, operation.axis, *xs)
+
+
+@register(
+    *operation_types(lambda x: ops.batch_normalization(x, np.ones(2), np.ones(2), -1)),
+    any_arguments=True,
+)
+def _batch_normalization(
+    tracer: Tracer, operation: Any, *xs: Signal
+) -> tuple[Signal, ...]:
+    return tracer.opaque(_per_channel(tracer), *xs)
+
+
 @register(*_types(_REDUCTIONS))
 def _reduction(
     tracer: Tracer, operation: Any, x: Signal
@@ -101,7 +139,8 @@ def _reduction(
     if x.axis % rank in axes or 0 in axes:
         return tracer.opaque(f"{tracer.call.path!r} reduces over channels", x)
     behind = sum(int(a) > x.axis % rank for a in axes)
-    gone = 0 if operation.keepdims else behind
+    # Those without the argument do not keep them.
+    gone = 0 if getattr(operation, "keepdims", False) else behind
     run = tracer.call.run
     linear_part = run if type(operation) in _MEANS else None
     return tracer.channelwise(
@@ -109,32 +148,7 @@ def _reduction(
     )
 
 
-@register(*operation_types(lambda x: ops.expand_dims(x, 1)))
-def _expand_dims(
-    tracer: Tracer, operation: Any, x: Signal
-) -> Signal | tuple[Signal, ...]:
-    rank = len(tracer.output_shape)
-    new = np.atleast_1d(operation.axis) % rank
-    if 0 in new:
-        return tracer.opaque(f"{tracer.call.path!r} moves the batch axis", x)
-    kept = [i for i in range(rank) if i not in new]
-    run, place = tracer.call.run, kept[x.axis % len(x.shape)]
-    return tracer.channelwise(run, x, channel_axis=place, linear_part=run)
-
-
-@register(*operation_types(lambda x: ops.transpose(x, (0, 1, 3, 2))))
-def _transpose(
-    tracer: Tracer, operation: Any, x: Signal
-) -> Signal | tuple[Signal, ...]:
-    rank = len(x.shape)
-    axes = [a % rank for a in operation.axes or reversed(range(rank))]
-    if axes[0] != 0:
-        return tracer.opaque(f"{tracer.call.path!r} moves the batch axis", x)
-    run, place = tracer.call.run, axes.index(x.axis % rank)
-    return tracer.channelwise(run, x, channel_axis=place, linear_part=run)
-
-
-@register(*operation_types(ops.softmax))
+@register(*_types("softmax log_softmax sparsemax"))
 def _softmax(tracer: Tracer, operation: Any, x: Signal) -> Signal | tuple[Signal, ...]:
     return softmax(tracer, operation.axis, x)
 
@@ -158,20 +172,11 @@ def _where(tracer: Tracer, operation: Any, *xs: Signal) -> Signal | tuple[Signal
     return merge(tracer, *chosen, sides=sides, run=reordered)
 
 
-@register(*operation_types(lambda x: ops.squeeze(x, 1), shape=(None, 1, 2)))
-def _squeeze(tracer: Tracer, operation: Any, x: Signal) -> Signal | tuple[Signal, ...]:
-    rank = len(x.shape)
-    every = range(rank) if operation.axis is None else np.atleast_1d(operation.axis)
-    gone = [i % rank for i in every if x.shape[i] == 1]
-    place = x.axis % rank
-    if place in gone or 0 in gone:
-        return tracer.opaque(f"{tracer.call.path!r} squeezes the channels away", x)
-    run = tracer.call.run
-    axis = place - sum(i < place for i in gone)
-    return tracer.channelwise(run, x, channel_axis=axis, linear_part=run)
-
-
-@register(*_types(_COSTLY, 2), any_arguments=True)
+@register(
+    *_types(_COSTLY, 2),
+    *(kind for convolve in _CONVOLUTIONS for kind in operation_types(convolve)),
+    any_arguments=True,
+)
 def _costly(tracer: Tracer, operation: Any, *xs: Signal) -> tuple[Signal, ...]:
     tracer.leave_uncounted()
     return tracer.opaque(f"{tracer.call.path!r} mixes its channels", *xs)

@@ -8,24 +8,64 @@ import numpy as np
 from keras import ops
 
 from tf_splitting.tracing.keras_internals import operation_types
+from tf_splitting.tracing.rules.newer import existing_functions
 from tf_splitting.tracing.rules.registry import register
 from tf_splitting.tracing.tracer import Signal, Tracer
 
 
-@register(*operation_types(lambda x: ops.split(x, 2, axis=1)[0]))
+@register(
+    *operation_types(lambda x: ops.split(x, 2, axis=1)[0]),
+    *(
+        kind
+        for function in existing_functions(["array_split"])
+        for kind in operation_types(lambda x, f=function: f(x, 2, axis=1)[0])
+    ),
+)
 def _split(tracer: Tracer, operation: Any, x: Signal) -> Signal | tuple[Signal, ...]:
-    rank, run = len(x.shape), tracer.call.run
-    if operation.axis % rank in (0, x.axis % rank):
-        return tracer.opaque(f"{tracer.call.path!r} splits the channels", x)
+    rank, sections = len(x.shape), operation.indices_or_sections
+    if operation.axis % rank == 0:
+        return tracer.opaque(f"{tracer.call.path!r} splits the batch", x)
+    if operation.axis % rank == x.axis % rank:
+        if np.ndim(sections) or x.width % sections:
+            return tracer.opaque(f"{tracer.call.path!r} splits the channels", x)
+        x = tracer.alike(x, int(sections))
+    return _parts(tracer, x, x.axis)
+
+
+@register(*operation_types(lambda x: ops.unstack(x, axis=1)[0]))
+def _unstack(tracer: Tracer, operation: Any, x: Signal) -> Signal | tuple[Signal, ...]:
+    rank = len(x.shape)
+    axis, place = operation.axis % rank, x.axis % rank
+    if axis in (0, place):
+        return tracer.opaque(f"{tracer.call.path!r} takes the channels apart", x)
+    return _parts(tracer, x, place - (axis < place))
+
+
+def _parts(tracer: Tracer, x: Signal, channel_axis: int) -> tuple[Signal, ...]:
+    """Every result of a call that takes a tensor apart."""
+    run = tracer.call.run
 
     def part(number: int) -> Signal:
         def take(x: Any) -> Any:
             return run(x)[number]
 
         shape = tracer.call.shapes[number]
-        return tracer.channelwise(take, x, shape=shape, linear_part=take)
+        return tracer.channelwise(
+            take, x, shape=shape, channel_axis=channel_axis, linear_part=take
+        )
 
     return tuple(part(number) for number in range(len(tracer.call.shapes)))
+
+
+@register(*operation_types(ops.glu))
+def _gated(tracer: Tracer, operation: Any, x: Signal) -> Signal | tuple[Signal, ...]:
+    """One half times the sigmoid of the other."""
+    rank = len(x.shape)
+    if operation.axis % rank == 0:
+        return tracer.opaque(f"{tracer.call.path!r} splits the batch", x)
+    if operation.axis % rank == x.axis % rank:
+        x = tracer.alike(x, 2)
+    return tracer.channelwise(tracer.call.run, x)
 
 
 @register(*operation_types(lambda x: x[:, 0]), any_arguments=True)
