@@ -717,6 +717,45 @@ def _randomize(model, generator):
         variable.assign(value)
 
 
+# Neurons of several channels --------------------------------------------------
+
+
+def _in_groups(builder, x, groups, read, made, normalized):
+    """A convolution in groups, with so many channels of each read and made."""
+    convolution = _of_rank("Conv", x.shape)
+    if convolution is None:
+        return None
+    x = builder.call(_mixed(x.shape, groups * read), x)
+    if normalized:
+        x = builder.call(layers.BatchNormalization(), x)
+    width = groups * made
+    layer = convolution(width, 3, padding="same", groups=groups, activation="tanh")
+    return builder.call(layer, x)
+
+
+def _gated(builder, x, width, fused):
+    """One half of a layer's outputs gates the other, or one layer another."""
+    if fused:
+        gate, value = ops.split(builder.call(layers.Dense(2 * width), x), 2, axis=-1)
+    else:
+        gate, value = (builder.call(layers.Dense(width), x) for _ in range(2))
+    return ops.silu(gate) * value
+
+
+STRUCTURES |= {
+    "in_groups": Kind(
+        {
+            "groups": st.integers(2, 3),
+            "read": st.integers(2, 3),
+            "made": st.integers(1, 3),
+            "normalized": st.booleans(),
+        },
+        _in_groups,
+    ),
+    "gated": Kind({"width": _WIDTH, "fused": st.booleans()}, _gated),
+}
+
+
 # Strategies -------------------------------------------------------------------
 
 _NESTS = ("nest", "nest_sequential")

@@ -4,6 +4,7 @@ A split changes the loss by ½ ε² vᵀSv + O(ε⁴), so at ε = 1e-3 the secon
 the loss agrees to about 1e-6; 1e-4 is asked for.
 """
 
+import blocks
 import brute
 import keras
 import nets
@@ -45,6 +46,28 @@ def test_eigenvectors_and_random_directions(name):
             for neuron in (int(index.argmin()), int(index.argmax())):
                 found = brute.curvature(model, data, {space: [neuron]}, scores)
                 assert found == pytest.approx(index[neuron], **CLOSE), (space, neuron)
+
+
+@pytest.mark.parametrize(
+    "name", tiers.some(blocks.ALL, ["grouped", "transformer", "gated_mlp", "opened"])
+)
+def test_neurons_of_several_channels(name):
+    """Groups, heads, pairs that gate each other, and what is inside of layers."""
+    build, widths = blocks.ALL[name]
+    model = nets.compiled(nets.randomized(build()))
+    data = nets.data(model)
+    eigenvectors, random = exact(model, data), brute.random_scores(model, data)
+    assert {s: len(score.gain) for s, score in random.items()} == widths
+    for scores in (eigenvectors, random):
+        for space, score in scores.items():
+            index = score.splitting_index
+            neuron = int(index.argmin())
+            found = brute.curvature(model, data, {space: [neuron]}, scores)
+            assert found == pytest.approx(index[neuron], **CLOSE), (space, neuron)
+    splits = {space: [0, width - 1] for space, width in widths.items()}
+    total = sum(random[s].splitting_index[i].sum() for s, i in splits.items())
+    found = brute.curvature(model, data, splits, random)
+    assert found == pytest.approx(total, **CLOSE)
 
 
 @pytest.mark.parametrize("name", ["dense", "residual", "flatten", "concatenate"])

@@ -6,6 +6,7 @@ take a small step as the optimizer would, and the loss is measured around it.
 
 from dataclasses import replace
 
+import blocks
 import keras
 import nets
 import numpy as np
@@ -22,12 +23,14 @@ from tf_splitting.tracing import layout
 from tf_splitting.training import reestimate_batch_statistics
 
 STEP = 1e-5
-NETS = ["dense", "depthwise", "residual", "flatten", "squeeze_excite"]
+BUILDS = {**nets.ALL, **{name: build for name, (build, _) in blocks.ALL.items()}}
+NETS = ["dense", "depthwise", "residual", "flatten", "squeeze_excite", *blocks.ALL]
+QUICK = {*NETS} - {"residual", *blocks.ALL} | {"grouped", "fused_gate"}
 DRAWN = FreshStart("draw", "draw")
 
 
 def context(net, optimizer="sgd", start=DRAWN):
-    model = nets.compiled(nets.randomized(nets.ALL[net]()), optimizer)
+    model = nets.compiled(nets.randomized(BUILDS[net]()), optimizer)
     sample = draw_sample(nets.data(model, count=32), size=32, batch_size=16)
     reestimate_batch_statistics(model, sample)
     selection = {"target_macs": 1.6 * count_macs(model)}
@@ -94,7 +97,7 @@ class Outgoing:
         return slopes
 
 
-@pytest.mark.parametrize("net", tiers.some(NETS, {*NETS} - {"residual"}))
+@pytest.mark.parametrize("net", tiers.some(NETS, QUICK))
 def test_the_gain_is_that_of_a_step_of_the_outgoing_weights(net, float64):
     round_ = context(net)
     scored = {
