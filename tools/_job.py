@@ -14,6 +14,7 @@ import _devices
 import _images
 import _models
 import _results
+import _weights
 import _workdir
 import keras
 from _events import EpochEvents
@@ -104,6 +105,7 @@ def run(kind: Kind) -> None:
         Interrupted: it was asked to stop.
     """
     _models.check_name()
+    _weights.check()
     if job.DETERMINISTIC.value:
         _determinism.enable()
     with _devices.chosen():
@@ -158,7 +160,7 @@ def _run_there(kind: Kind) -> None:
     _check_export()
     # Before a model is loaded: layers such as dropout draw a seed when they are made.
     keras.utils.set_random_seed(program.SEED.value)
-    saved = None if _models.is_builtin() else _models.load(model_flags.MODEL.value)
+    saved = None if _models.is_named() else _models.load(model_flags.MODEL.value)
     # A head of one class costs least: a target below that needs no data to refuse.
     model = _models.build(classes=1) if saved is None else saved
     kind.check(model)
@@ -180,12 +182,16 @@ def _run_in(
         augment=training.AUGMENT.value,
     )
     keras.utils.set_random_seed(program.SEED.value)
-    model = _models.build(images.classes) if saved is None else saved
+    origin = None
+    if saved is None:
+        model, origin = _weights.build(images.classes)
+    else:
+        model = saved
     _images.check_classes(_models.outputs(model), images)
     _compiling.compile_model(model)
     chief = _devices.is_chief()
     if chief:
-        _print_plan(kind, model, images, folder)
+        _print_plan(kind, model, images, folder, origin)
 
     widths = trace(model).layer_widths()
     begins = not (folder / _workdir.CHECKPOINTS).exists()
@@ -243,7 +249,11 @@ def _command(folder: Path) -> str:
 
 
 def _print_plan(
-    kind: Kind, model: keras.Model, images: ImageData, folder: Path
+    kind: Kind,
+    model: keras.Model,
+    images: ImageData,
+    folder: Path,
+    origin: str | None,
 ) -> None:
     height, width = _models.image_shape(model)[:2]
     print(
@@ -253,6 +263,8 @@ def _print_plan(
         f"{images.name}: {images.train_size} training and {images.test_size} test "
         f"images, {images.classes} classes, at {height} x {width} pixels"
     )
+    if origin is not None:
+        print(f"weights: {origin}")
     if data_flags.is_cut():
         print(
             "  (a part of the set, to end soon; all of it with --train_limit=0 "

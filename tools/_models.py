@@ -1,5 +1,6 @@
-"""The model that `--model` names: a built-in one, or a saved one."""
+"""The model that `--model` names: one by name, made anew, or a saved one."""
 
+import difflib
 import os
 from pathlib import Path
 
@@ -9,9 +10,9 @@ from _program import UsageError
 from flags import builtin
 from flags import model as model_flags
 from tf_splitting import models
-from tf_splitting.errors import ModelError
+from tf_splitting.errors import ModelError, UnknownNameError
 from tf_splitting.exporting import Served
-from tf_splitting.models import read_model, unknown_name
+from tf_splitting.models import read_model
 from tf_splitting.tracing import check_model
 
 
@@ -20,20 +21,46 @@ def is_builtin() -> bool:
     return model_flags.MODEL.value in models.names()
 
 
+def application() -> str | None:
+    """The network of `keras.applications` that `--model` names, None if it does not.
+
+    Case and underscores may differ, unless that is a built-in model's name then.
+    """
+    name = model_flags.MODEL.value
+    if name in models.application_names():
+        return name
+    plain = {known.replace("_", "") for known in models.names()}
+    if name.replace("_", "").lower() in plain:
+        return None
+    return models.application_name(name)
+
+
+def is_named() -> bool:
+    """Whether `--model` names what is made anew, and is no saved model."""
+    name = model_flags.MODEL.value
+    if is_builtin() or application():
+        return True
+    return models.is_preset_folder(name) or (
+        not _is_path(name) and models.is_preset(name)
+    )
+
+
 def check_name() -> None:
     """Raises unless `--model` names something that exists, and its flags go with it.
 
     Raises:
-        UnknownNameError: neither a built-in model nor a file.
-        UsageError: a flag for built-in models was given with a saved one.
+        UnknownNameError: neither a model by name nor a file.
+        UsageError: a flag for built-in models was given with another one.
     """
     name = model_flags.MODEL.value
     if is_builtin():
         return
-    if not os.path.exists(name):
-        if Path(name).suffix or "/" in name:
+    if not is_named() and not os.path.exists(name):
+        if _is_path(name):
             raise UsageError(f"there is no model file {name!r}: correct --model.")
-        raise unknown_name("model", name, models.names())
+        if (why := models.explain_hub_name(name)) is not None:
+            raise UsageError(f"--model: {why}")
+        raise _unknown(name)
     given = [f"--{holder.name}" for holder in builtin.ALL if holder.present]
     if given:
         raise UsageError(
@@ -41,9 +68,50 @@ def check_name() -> None:
         )
 
 
-def build(classes: int) -> keras.Model:
-    """The built-in model that the flags describe."""
-    size = model_flags.IMAGE_SIZE.value or model_flags.BUILTIN_IMAGE_SIZE
+def _is_path(name: str) -> bool:
+    """Whether a name is the path of a file, there or not."""
+    if "://" in name:
+        return False
+    return os.path.exists(name) or bool(Path(name).suffix) or "/" in name
+
+
+def _unknown(name: str) -> UnknownNameError:
+    valid = [*models.names(), *models.application_names()]
+    near = difflib.get_close_matches(name, [*valid, *models.image_presets()], 3)
+    hint = f" did you mean {' or '.join(map(repr, near))}?" if near else ""
+    hub = "a preset of an image classifier of KerasHub, or its folder"
+    if not models.hub_is_installed():
+        hub += f" (KerasHub is not installed: `{models.HUB_INSTALL}`)"
+    return UnknownNameError(
+        f"unknown model {name!r}:{hint} Valid: {', '.join(valid)}; {hub}; or the path "
+        "of a .keras file"
+    )
+
+
+def build(classes: int, *, preset_weights: bool = False) -> keras.Model:
+    """The model by name that the flags describe, with random weights.
+
+    Args:
+        classes: number of outputs.
+        preset_weights: whether a preset's backbone gets the preset's weights.
+
+    Raises:
+        ModelError, UsageError: it cannot be built like that.
+    """
+    name, size = model_flags.MODEL.value, model_flags.IMAGE_SIZE.value
+    if is_builtin():
+        return _build_builtin(name, _square(size), classes)
+    if (network := application()) is not None:
+        return models.build_application(network, _square(size), classes)
+    return models.build_preset(name, size, classes, weights=preset_weights)
+
+
+def _square(size: int | None) -> tuple[int, int, int]:
+    size = size or model_flags.BUILTIN_IMAGE_SIZE
+    return size, size, 3
+
+
+def _build_builtin(name: str, shape: tuple[int, int, int], classes: int) -> keras.Model:
     options = {
         "widths": builtin.WIDTHS.value,
         "width_multiplier": builtin.WIDTH_MULTIPLIER.value,
@@ -51,12 +119,11 @@ def build(classes: int) -> keras.Model:
         "bn_momentum": builtin.BN_MOMENTUM.value,
         "synchronized_bn": builtin.SYNCHRONIZED_BN.value,
     }
-    name = model_flags.MODEL.value
     if name == "mobilenet_v2":
         options["shortcut"] = builtin.SHORTCUT.value
     elif builtin.SHORTCUT.present:
         raise UsageError(f"--shortcut is for mobilenet_v2 only, not {name!r}.")
-    return models.build(name, input_shape=(size, size, 3), classes=classes, **options)
+    return models.build(name, input_shape=shape, classes=classes, **options)
 
 
 def load(path: str | Path) -> keras.Model:

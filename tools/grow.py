@@ -7,6 +7,12 @@ With a saved model and a set of TensorFlow Datasets:
     python tools/grow.py --model=small.keras --target_macs=50e6 \
         --dataset=cifar100 --data_dir=~/tensorflow_datasets --epochs=10
 
+With a network of keras.applications, or a preset of KerasHub or its folder:
+
+    python tools/grow.py --model=MobileNetV3Small --image_size=64 --target_macs=20e6
+    python tools/grow.py --model=resnet_18_imagenet --weights=published \
+        --image_size=64 --target_macs=0.3e9
+
 Several targets make a family, one model for each, in folders of their own:
 
     python tools/grow.py --model=mobilenet_v2 --target_macs=0.1e9,0.15e9,0.2e9
@@ -38,6 +44,7 @@ from flags import (
     sampling,
     target,
     training,
+    weights,
     widths,
 )
 from flags import model as model_flags
@@ -56,6 +63,7 @@ FLAGS = (
     job,
     devices,
     builtin,
+    weights,
 )
 
 
@@ -65,7 +73,9 @@ def check() -> None:
     Raises:
         UsageError: a flag is missing, or does not go with another.
     """
-    _program.require(model_flags.MODEL, "mobilenet_v1, mobilenet_v2 or a .keras file")
+    _program.require(
+        model_flags.MODEL, "mobilenet_v1, mobilenet_v2, ResNet50 or a .keras file"
+    )
     if growing.GROW.value:
         _program.require(target.TARGET_MACS, "MACs per image, such as 0.2e9")
         if growing.BASELINES.value and len(target.targets()) < 2:

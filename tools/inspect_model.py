@@ -4,17 +4,18 @@
     python tools/inspect_model.py --model=ResNet50
     python tools/inspect_model.py --model=runs/mobilenet_v2/grown.keras --scores
 
-`--model` is a built-in model, a `.keras` file, or a class of keras.applications.
+`--model` is a built-in model, a `.keras` file, a network of keras.applications, or a
+preset of KerasHub or its folder.
 """
 
 import _bootstrap  # noqa: F401
 import _program
 
-from flags import builtin, data, estimating, inspecting, sampling
+from flags import builtin, data, estimating, inspecting, sampling, weights
 from flags import model as model_flags
 
 JOB = "_inspection"
-FLAGS = (model_flags, inspecting, data, estimating, sampling, builtin)
+FLAGS = (model_flags, inspecting, data, estimating, sampling, builtin, weights)
 
 
 def check() -> None:

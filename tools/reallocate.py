@@ -27,6 +27,7 @@ from flags import (
     removing,
     sampling,
     training,
+    weights,
     widths,
 )
 from flags import model as model_flags
@@ -44,6 +45,7 @@ FLAGS = (
     job,
     devices,
     builtin,
+    weights,
 )
 
 
@@ -53,7 +55,7 @@ def check() -> None:
     Raises:
         UsageError: a flag is missing.
     """
-    _program.require(model_flags.MODEL, "a .keras file, mobilenet_v1 or mobilenet_v2")
+    _program.require(model_flags.MODEL, "a .keras file, mobilenet_v1 or ResNet50")
     if devices.PROCESSES.value > 1:
         _program.require(job.WORKDIR, "the folder that all processes share")
 

@@ -27,6 +27,7 @@ from flags import (
     shrinking,
     target,
     training,
+    weights,
     widths,
 )
 from flags import model as model_flags
@@ -44,6 +45,7 @@ FLAGS = (
     job,
     devices,
     builtin,
+    weights,
 )
 
 
@@ -53,7 +55,7 @@ def check() -> None:
     Raises:
         UsageError: a flag is missing.
     """
-    _program.require(model_flags.MODEL, "a .keras file, mobilenet_v1 or mobilenet_v2")
+    _program.require(model_flags.MODEL, "a .keras file, mobilenet_v1 or ResNet50")
     _program.require(target.TARGET_MACS, "MACs per image, such as 0.2e9")
     if len(target.targets()) > 1:
         raise _program.UsageError(

@@ -1,10 +1,13 @@
 """`evaluate.py`, `inspect_model.py` and `export.py` on the result of a small job."""
 
 import re
+import warnings
 
+import keras
 import pytest
-from tool_runs import TINY
+from tool_runs import SHORT, TINY
 
+from tf_splitting import count_macs
 from tf_splitting.requirements import KERAS
 
 TEST = ("--test_limit=40", "--batch_size=16")
@@ -46,6 +49,61 @@ def test_inspect_shows_spaces_reasons_and_indices(run_here, small_file, capsys):
 def test_inspect_takes_keras_applications(run_here, capsys):
     run_here("inspect_model", model="MobileNet")
     assert "0.569G MACs" in capsys.readouterr().out
+
+
+def test_a_model_by_name_takes_weights_of_a_file(run_here, tmp_path, capsys):
+    """Of the classes that it was trained on; those of ImageNet are shown."""
+    twin = keras.applications.MobileNet(
+        weights=None, input_shape=(32, 32, 3), classes=10
+    )
+    twin.save(tmp_path / "twin.keras")
+    options = {"image_size": 32, "weights": tmp_path / "twin.keras"}
+    run_here("inspect_model", model="mobilenet", **options)
+    assert "12.61M MACs" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_network_of_keras_grows_by_name(run_here, tmp_path, capsys):
+    limits = dict(flag.lstrip("-").split("=") for flag in (*TINY, *SHORT))
+    options = {"image_size": 32, "workdir": tmp_path / "out", "export": False}
+    # Whatever is split where: estimates of so deep a network take minutes.
+    quick = {"method": "uniform", "rounds": 1, "epochs": 0}
+    limits |= {"model": "MobileNet", "target_macs": 13e6, **quick}
+    run_here("grow", **options, **limits)
+    told = capsys.readouterr().out
+    assert "weights: random; published ones with --weights=published" in told
+    grown = keras.saving.load_model(tmp_path / "out" / "grown.keras")
+    assert grown.input_shape == (None, 32, 32, 3)
+    assert grown.output_shape == (None, 10)
+    assert 12.6e6 < count_macs(grown) <= 13e6
+
+
+@pytest.mark.slow
+def test_a_folder_with_a_preset_grows(run_here, tmp_path, capsys):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        hub = pytest.importorskip("keras_hub", reason="KerasHub is not installed")
+    backbone = hub.models.ResNetBackbone(
+        input_conv_filters=[64],
+        input_conv_kernel_sizes=[3],
+        stackwise_num_filters=[64, 16],
+        stackwise_num_blocks=[1, 1],
+        stackwise_num_strides=[1, 2],
+        block_type="basic_block",
+        image_shape=(None, None, 3),
+    )
+    hub.models.ImageClassifier(backbone=backbone, num_classes=7).save_to_preset(
+        str(tmp_path / "preset")
+    )
+    limits = dict(flag.lstrip("-").split("=") for flag in (*TINY, *SHORT))
+    options = {"image_size": 16, "workdir": tmp_path / "out", "export": False}
+    quick = {"method": "uniform", "rounds": 1, "epochs": 0}
+    limits |= {"model": tmp_path / "preset", "target_macs": 2e6, **quick}
+    run_here("grow", **options, **limits)
+    assert "weights: the preset's; random in the" in capsys.readouterr().out
+    grown = keras.saving.load_model(tmp_path / "out" / "grown.keras")
+    assert grown.output_shape == (None, 10)
+    assert 1.9e6 < count_macs(grown) <= 2e6
 
 
 @pytest.mark.skipif(KERAS < (3, 13), reason="Keras does not write LiteRT")

@@ -102,6 +102,10 @@ def test_an_image_size_other_than_the_models_is_told(run_here, small_file):
     [
         ("inspect_model", {"model": "ResNet51"}, "did you mean 'ResNet50'"),
         ("inspect_model", {"model": "ResNet50", "widths": "full"}, "built-in models"),
+        ("inspect_model", {"model": "mobilenetv2"}, "did you mean 'mobilenet_v2'"),
+        ("inspect_model", {"weights": "imagenet"}, "for models by name only"),
+        ("inspect_model", {"model": "VGG16", "weights": "none.h5"}, "no such file"),
+        ("inspect_model", {"model": "VGG16", "image_size": 16}, "Give another size"),
         ("export", {"output": "out", "format": "tflit"}, "did you mean 'tflite'"),
         ("export", {"output": "out", "model": "none.keras"}, "no model file"),
         ("evaluate", {"model": "none.keras"}, "no model at"),
