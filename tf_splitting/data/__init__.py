@@ -17,16 +17,19 @@ from tf_splitting.data.sampling import (
     take_rows,
     whole_of,
 )
+from tf_splitting.data.torch_loader import LoaderEpochs, is_torch_loader
 
 __all__ = [
     "Batch",
     "Epochs",
     "ImageData",
+    "LoaderEpochs",
     "Sample",
     "divided",
     "draw_sample",
     "first_batch",
     "is_arrays",
+    "is_torch_loader",
     "load",
     "take_rows",
     "whole_of",

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tf_splitting.data.torch_loader import LoaderEpochs, is_torch_loader
 from tf_splitting.errors import DataError
 from tf_splitting.support import Placement
 
@@ -73,7 +74,8 @@ def draw_sample(
 
     Args:
         dataset: `(x, y)` or `(x, y, sample_weight)` arrays, a `keras.utils.PyDataset`,
-            an `ImageData` (its first epoch), or an iterable of such batches.
+            an `ImageData` or a PyTorch `DataLoader` (their first epoch), or an iterable
+            of such batches.
         size: number of examples; fewer if the dataset is smaller.
         batch_size: examples per batch; default: 32 for arrays, else that of the
             first batch.
@@ -94,6 +96,8 @@ def draw_sample(
     most: float = most_bytes or math.inf
     batches: Iterator[Batch]
     stream: Iterator[Batch]
+    if is_torch_loader(dataset):
+        dataset = LoaderEpochs(dataset, seed)
     if hasattr(dataset, "epoch_dataset"):
         # An epoch is a stream on any backend: the same examples are drawn.
         dataset = _InOrder(dataset.epoch_dataset(0))
@@ -130,6 +134,8 @@ def first_batch(dataset: Any) -> Batch:
     Raises:
         DataError: the dataset is empty, has no targets, or is of another kind.
     """
+    if is_torch_loader(dataset):
+        dataset = LoaderEpochs(dataset, 0)
     if hasattr(dataset, "epoch_dataset"):
         dataset = _InOrder(dataset.epoch_dataset(0))
     if is_arrays(dataset):
@@ -145,8 +151,8 @@ def first_batch(dataset: Any) -> Batch:
 def _of_another_kind(dataset: Any) -> DataError:
     return DataError(
         f"Got a dataset of type {type(dataset).__name__}; expected arrays "
-        "(x, y), a tf.data.Dataset or a keras.utils.PyDataset. A generator can be "
-        "read only once: wrap it in a PyDataset."
+        "(x, y), a tf.data.Dataset, a keras.utils.PyDataset or a PyTorch "
+        "DataLoader. A generator can be read only once: wrap it in a PyDataset."
     )
 
 

@@ -47,9 +47,10 @@ def grow(model: keras.Model, dataset: Any, arguments: GrowArguments) -> Any:
             whose open sizes keep layers closed or costs unknown while all data has one
             size, a model made by `to_functional` is grown in its place.
         dataset: what `model.fit` takes: `(x, y)` or `(x, y, sample_weight)` arrays,
-            a `tf.data.Dataset`, a `keras.utils.PyDataset`; or an `ImageData`. Arrays
-            and PyDatasets are shuffled unless `shuffle=False`; the order of an epoch is
-            a function of the seed and its number. For `training_epochs` it has to be
+            a `tf.data.Dataset`, a `keras.utils.PyDataset`, a PyTorch `DataLoader`; or
+            an `ImageData`. Arrays and PyDatasets are shuffled unless `shuffle=False`;
+            their order, and what a DataLoader draws, is a function of the seed and the
+            number of the epoch. For `training_epochs` it has to be
             known how many batches there are.
         {arguments}
 

@@ -10,7 +10,15 @@ from typing import Any
 
 import keras
 
-from tf_splitting.data import Sample, divided, draw_sample, is_arrays, whole_of
+from tf_splitting.data import (
+    LoaderEpochs,
+    Sample,
+    divided,
+    draw_sample,
+    is_arrays,
+    is_torch_loader,
+    whole_of,
+)
 from tf_splitting.errors import DataError
 from tf_splitting.growing.arguments import JobArguments
 from tf_splitting.growing.grow_and_reallocate import GrowAndReallocate
@@ -122,7 +130,9 @@ def opened_job(
     if feed.last_batch is not None:
         placement.rows(feed.last_batch)
     fit["validation_data"] = divide(
-        fit["validation_data"], placement, fit.get("validation_batch_size")
+        _in_turn(fit["validation_data"], arguments.seed),
+        placement,
+        fit.get("validation_batch_size"),
     )
     sample = _draw(model, dataset, arguments, placement)
     with ExitStack() as stack:
@@ -132,6 +142,19 @@ def opened_job(
             if placement.is_chief:
                 stack.enter_context(lock(directory))
         yield Parts(model, feed, sample, fit, placement, directory)
+
+
+def _in_turn(validation_data: Any, seed: int) -> Any:
+    """Validation data of which every pass is the same, a PyTorch `DataLoader`'s too."""
+    if not is_torch_loader(validation_data):
+        return validation_data
+    source = LoaderEpochs(validation_data, seed)
+    if source.steps is None:
+        raise DataError(
+            "Got a DataLoader without a length as validation_data. Give its dataset a "
+            "__len__, or validation_data of another kind."
+        )
+    return source.epoch_dataset(0)
 
 
 def _resizer(

@@ -9,11 +9,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import keras
 
-from tf_splitting.data import Epochs, is_arrays, take_rows, whole_of
+from tf_splitting.data import (
+    Epochs,
+    LoaderEpochs,
+    is_arrays,
+    is_torch_loader,
+    take_rows,
+    whole_of,
+)
 from tf_splitting.errors import DataError
 from tf_splitting.training.joining import joined
 from tf_splitting.training.sequences import (
@@ -39,7 +46,10 @@ class EpochSource(Protocol):
         """One epoch from a batch on, the same whenever it is asked for."""
 
     def epochs(self, first: int = 0) -> Any:
-        """What `fit` takes; its k-th iteration is epoch `first + k`."""
+        """What `fit` takes; its k-th iteration is epoch `first + k`.
+
+        None if epochs have to be asked for one by one.
+        """
 
 
 class Feed(Protocol):
@@ -103,10 +113,12 @@ def as_feed(
     """The feed of whatever `grow` takes.
 
     Args:
-        dataset: arrays, an `EpochSource`, a `PyDataset`, a stream.
+        dataset: arrays, an `EpochSource`, a `PyDataset`, a PyTorch `DataLoader`, a
+            stream.
         batch_size: of arrays; 32 by default.
-        seed: epoch k of arrays and PyDatasets is a function of `(seed, k)`.
-        shuffle: whether to shuffle these.
+        seed: epoch k of arrays, PyDatasets and DataLoaders is a function of
+            `(seed, k)`.
+        shuffle: whether to shuffle arrays and PyDatasets.
         steps: batches that make an epoch, if not all do.
 
     Raises:
@@ -115,6 +127,8 @@ def as_feed(
     """
     if is_arrays(dataset):
         return _Sequenced(ArrayBatches(dataset, batch_size or 32, seed, shuffle, steps))
+    if is_torch_loader(dataset):
+        return _of_loader(LoaderEpochs(dataset, seed), steps)
     if isinstance(dataset, EpochSource):
         if steps is not None:
             raise DataError(
@@ -134,6 +148,15 @@ def as_feed(
         _check_ends(steps, "The dataset never ends")
     known = None if length is None or int(length) < 0 else int(length)
     return _Stream(dataset, steps, known)
+
+
+def _of_loader(source: LoaderEpochs, steps: int | None) -> Feed:
+    if source.steps is None:
+        return _Unsized(source, steps, None)
+    feed = _Numbered(cast(EpochSource, source))
+    if steps is not None:
+        feed.lay(0, 0, steps)
+    return feed
 
 
 def _check_ends(steps: int | None, what: str) -> None:
@@ -195,7 +218,7 @@ class _Numbered:
             self._whole = None
             return None
         self._whole = self._source.epochs(first)
-        return {"x": self._whole}
+        return None if self._whole is None else {"x": self._whole}
 
 
 class _Sequenced:
@@ -285,6 +308,22 @@ class _Stream:
         if self._given:
             return {"x": self._dataset, "steps_per_epoch": self.steps}
         return {"x": self._dataset} if self._layout is None else None
+
+
+class _Unsized(_Stream):
+    """A numbered stream of which nobody knows the length."""
+
+    def rest(self, epoch: int, first_batch: int) -> Any:
+        batches = self._dataset.epoch_dataset(epoch, first_batch)
+        if self._given:
+            batches = itertools.islice(batches, (self.steps or 0) - first_batch)
+        first = next(batches, None)
+        if first is None:
+            return None
+        return (batch for batch in itertools.chain([first], batches))
+
+    def epochs(self, first: int) -> None:
+        """None: its epochs are asked for by number."""
 
 
 def set_validation_aside(
