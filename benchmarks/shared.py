@@ -12,7 +12,7 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,6 +132,34 @@ def in_a_process(script: str, *flags: str) -> dict[str, Any]:
     command = [sys.executable, script, *flags]
     found = subprocess.run(command, check=True, stdout=subprocess.PIPE)
     return json.loads(found.stdout.splitlines()[-1])
+
+
+def measured(
+    runs: Runs,
+    names: Iterable[str],
+    again: bool,
+    measure: Callable[[str], dict[str, Any]],
+    told: Callable[[dict[str, Any]], Iterable[str]],
+) -> dict[str, dict[str, Any]]:
+    """Measures models that are not known yet; the last run of every one, by name.
+
+    Args:
+        runs: what is known; they have the name as `model`.
+        names: of the models to measure.
+        again: also those that are known.
+        measure: makes a run.
+        told: cells of the row that is printed of each.
+    """
+    for name in names:
+        if again or not runs.where(model=name):
+            print(" | ".join(told(runs.add(measure(name)))), flush=True)
+    return {run["model"]: run for run in runs}
+
+
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [columns, ("-",) * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def mean_and_spread(values: list[float]) -> str:

@@ -29,7 +29,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import keras
-from shared import RESULTS, Runs, in_a_process
+from shared import RESULTS, Runs, in_a_process, markdown_table, measured
 
 import tf_splitting
 from tf_splitting.costs import growable_share
@@ -201,8 +201,7 @@ def row(result: dict) -> tuple[str, ...]:
 
 def page(results: list[dict]) -> str:
     """The results as Markdown."""
-    lines = [COLUMNS, ("-",) * len(COLUMNS), *map(row, results)]
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    table = markdown_table(COLUMNS, map(row, results))
     slowest, removal = max(results, key=ratio), max(results, key=removal_ratio)
     frozen = [
         f"{r['model']} ({', '.join(r['frozen']) or 'one layer alone'})"
@@ -236,12 +235,13 @@ def main() -> None:
         print(json.dumps(measure(name, arguments.repeats)))
         return
     runs = Runs(arguments.results)
-    for name in arguments.models:
-        if arguments.again or not runs.where(model=name):
-            result = runs.add(call_child(name, arguments.repeats))
-            print(" | ".join(row(result)), flush=True)
-    # Of those measured again the last.
-    known = {run["model"]: run for run in runs}
+    known = measured(
+        runs,
+        arguments.models,
+        arguments.again,
+        lambda name: call_child(name, arguments.repeats),
+        row,
+    )
     results = [known[name] for name in BUILDERS if name in known]
     write_text_atomically(arguments.page, page(results))
     print(f"\n{arguments.page}: {len(results)} of {len(BUILDERS)} networks")

@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import keras
 import numpy as np
 from keras_hub_instances import BUILDERS, SKIPPED, example
-from shared import RESULTS, Runs, in_a_process
+from shared import RESULTS, Runs, in_a_process, markdown_table, measured
 
 import tf_splitting
 from tf_splitting.costs import growable_share
@@ -132,34 +132,39 @@ def measure(name: str) -> dict[str, Any]:
     """One row; errors of this library are results, others are told as such."""
     model = BUILDERS[name]()
     x = example(model)
-    row: dict[str, Any] = {"model": name, "fixed": None, "failed": None}
+    found: dict[str, Any] = {"model": name, "fixed": None, "failed": None}
     before = arrays(model(x))
     try:
         try:
             fixed = tf_splitting.to_functional(model, x)
         except SplittingError as error:
-            row["fixed"], fixed = in_a_line(error), model
+            found["fixed"], fixed = in_a_line(error), model
         graph = tf_splitting.trace(fixed)
-        row |= {
+        found |= {
             "growable": len(graph.growable),
             "spaces": len(graph.spaces),
             "heads": heads(graph),
             "closed": closed(graph),
+            "share": share(graph),
         }
-        try:
-            row["share"] = growable_share(graph)
-        except SplittingError:
-            row["share"] = None
         if graph.growable:
             plan = tf_splitting.SplitPlan({s.name: [0] for s in graph.growable})
             grown = tf_splitting.split(fixed, plan, epsilon=0.0)
-            row["error"] = difference(before, arrays(grown(x)))
-            row["reload"] = loads_again(grown, x, before)
+            found["error"] = difference(before, arrays(grown(x)))
+            found["reload"] = loads_again(grown, x, before)
     except Exception as error:
         # Of whatever kind: the table says so.
-        row["failed"] = in_a_line(error)
-        row["ours"] = isinstance(error, SplittingError)
-    return row
+        found["failed"] = in_a_line(error)
+        found["ours"] = isinstance(error, SplittingError)
+    return found
+
+
+def share(graph: ChannelGraph) -> float | None:
+    """Of the MACs in layers that grow; None where sizes stay open."""
+    try:
+        return growable_share(graph)
+    except SplittingError:
+        return None
 
 
 def closed(graph: ChannelGraph) -> dict[str, int]:
@@ -178,7 +183,7 @@ def row(result: dict[str, Any]) -> tuple[str, ...]:
             *["–"] * 5,
             foreign + result["failed"].replace("|", "/"),
         )
-    share, error = result["share"], result.get("error")
+    grows, error = result["share"], result.get("error")
     notes = [f"{kind} ({count})" for kind, count in result["closed"].items()]
     if result["fixed"]:
         notes.append(f"sizes stay open: {result['fixed']}")
@@ -188,7 +193,7 @@ def row(result: dict[str, Any]) -> tuple[str, ...]:
         result["model"],
         f"{result['growable']} / {result['spaces']}",
         str(result["heads"]),
-        "–" if share is None else f"{share:.0%}",
+        "–" if grows is None else f"{grows:.0%}",
         "–" if error is None else f"{error:.0e}",
         "–" if error is None else "no" if result.get("reload") else "yes",
         "; ".join(notes).replace("|", "/") or "–",
@@ -202,8 +207,7 @@ def same(result: dict[str, Any]) -> bool:
 
 def page(results: list[dict[str, Any]]) -> str:
     """The results as Markdown."""
-    lines = [COLUMNS, ("-",) * len(COLUMNS), *map(row, results)]
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    table = markdown_table(COLUMNS, map(row, results))
     grow = [result for result in results if result.get("growable")]
     skipped = "; ".join(f"{name} ({why})" for name, why in SKIPPED.items())
     return (
@@ -224,12 +228,13 @@ def main() -> None:
         print(json.dumps(measure(name)))
         return
     runs = Runs(arguments.results)
-    for name in arguments.models:
-        if arguments.again or not runs.where(model=name):
-            result = runs.add(in_a_process(__file__, "--child", "--models", name))
-            print(" | ".join(row(result)), flush=True)
-    # Of those measured again the last.
-    known = {run["model"]: run for run in runs}
+    known = measured(
+        runs,
+        arguments.models,
+        arguments.again,
+        lambda name: in_a_process(__file__, "--child", "--models", name),
+        row,
+    )
     results = [known[name] for name in BUILDERS if name in known]
     write_text_atomically(arguments.page, page(results))
     print(f"\n{arguments.page}: {len(results)} of {len(BUILDERS)} backbones")

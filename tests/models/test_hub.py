@@ -1,10 +1,10 @@
 """Presets of KerasHub; without it, what to install."""
 
 import sys
-import warnings
 
 import keras
 import numpy as np
+import presets
 import pytest
 
 from tf_splitting import trace
@@ -28,30 +28,18 @@ def without_hub(monkeypatch):
 
 @pytest.fixture(scope="module")
 def hub():
-    with warnings.catch_warnings():
-        # What it brings along warns of what is deprecated, on import.
-        warnings.simplefilter("ignore")
-        return pytest.importorskip("keras_hub", reason="KerasHub is not installed")
+    return presets.keras_hub()
 
 
 @pytest.fixture(scope="module")
 def folder(hub, tmp_path_factory):
     """A preset in a folder: `(path, its classifier)`."""
     path = tmp_path_factory.mktemp("preset") / "tiny-res.net"
-    backbone = hub.models.ResNetBackbone(
-        input_conv_filters=[64],
-        input_conv_kernel_sizes=[3],
-        stackwise_num_filters=[64, 16],
-        stackwise_num_blocks=[1, 1],
-        stackwise_num_strides=[1, 2],
-        block_type="basic_block",
-        image_shape=(None, None, 3),
-    )
     converter = hub.layers.ResNetImageConverter(
         image_size=(24, 24), scale=SCALE, offset=OFFSET
     )
     classifier = hub.models.ImageClassifier(
-        backbone=backbone,
+        backbone=presets.backbone(hub),
         num_classes=7,
         preprocessor=hub.models.ResNetImageClassifierPreprocessor(converter),
     )

@@ -1,9 +1,9 @@
 """`evaluate.py`, `inspect_model.py` and `export.py` on the result of a small job."""
 
 import re
-import warnings
 
 import keras
+import presets
 import pytest
 from tool_runs import SHORT, TINY
 
@@ -80,21 +80,11 @@ def test_a_network_of_keras_grows_by_name(run_here, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_a_folder_with_a_preset_grows(run_here, tmp_path, capsys):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        hub = pytest.importorskip("keras_hub", reason="KerasHub is not installed")
-    backbone = hub.models.ResNetBackbone(
-        input_conv_filters=[64],
-        input_conv_kernel_sizes=[3],
-        stackwise_num_filters=[64, 16],
-        stackwise_num_blocks=[1, 1],
-        stackwise_num_strides=[1, 2],
-        block_type="basic_block",
-        image_shape=(None, None, 3),
+    hub = presets.keras_hub()
+    classifier = hub.models.ImageClassifier(
+        backbone=presets.backbone(hub), num_classes=7
     )
-    hub.models.ImageClassifier(backbone=backbone, num_classes=7).save_to_preset(
-        str(tmp_path / "preset")
-    )
+    classifier.save_to_preset(str(tmp_path / "preset"))
     limits = dict(flag.lstrip("-").split("=") for flag in (*TINY, *SHORT))
     options = {"image_size": 16, "workdir": tmp_path / "out", "export": False}
     quick = {"method": "uniform", "rounds": 1, "epochs": 0}

@@ -96,11 +96,7 @@ def draw_sample(
     most: float = most_bytes or math.inf
     batches: Iterator[Batch]
     stream: Iterator[Batch]
-    if is_torch_loader(dataset):
-        dataset = LoaderEpochs(dataset, seed)
-    if hasattr(dataset, "epoch_dataset"):
-        # An epoch is a stream on any backend: the same examples are drawn.
-        dataset = _InOrder(dataset.epoch_dataset(0))
+    dataset = _first_epoch(dataset, seed)
     if is_arrays(dataset):
         whole = whole_of(dataset)
         size = _within(size, whole, most)
@@ -134,10 +130,7 @@ def first_batch(dataset: Any) -> Batch:
     Raises:
         DataError: the dataset is empty, has no targets, or is of another kind.
     """
-    if is_torch_loader(dataset):
-        dataset = LoaderEpochs(dataset, 0)
-    if hasattr(dataset, "epoch_dataset"):
-        dataset = _InOrder(dataset.epoch_dataset(0))
+    dataset = _first_epoch(dataset, seed=0)
     if is_arrays(dataset):
         return whole_of(dataset)
     if not isinstance(dataset, keras.utils.PyDataset) and not _is_stream(dataset):
@@ -146,6 +139,16 @@ def first_batch(dataset: Any) -> Batch:
     if element is None:
         raise DataError("The dataset is empty: it yielded no batch.")
     return _unpack(element)
+
+
+def _first_epoch(dataset: Any, seed: int) -> Any:
+    """Of what has numbered epochs, the first one; anything else as it is."""
+    if is_torch_loader(dataset):
+        dataset = LoaderEpochs(dataset, seed)
+    if not hasattr(dataset, "epoch_dataset"):
+        return dataset
+    # An epoch is a stream on any backend: the same examples are drawn.
+    return _InOrder(dataset.epoch_dataset(0))
 
 
 def _of_another_kind(dataset: Any) -> DataError:

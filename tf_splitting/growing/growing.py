@@ -50,8 +50,8 @@ def grow(model: keras.Model, dataset: Any, arguments: GrowArguments) -> Any:
             a `tf.data.Dataset`, a `keras.utils.PyDataset`, a PyTorch `DataLoader`; or
             an `ImageData`. Arrays and PyDatasets are shuffled unless `shuffle=False`;
             their order, and what a DataLoader draws, is a function of the seed and the
-            number of the epoch. For `training_epochs` it has to be
-            known how many batches there are.
+            number of the epoch. For `training_epochs` it has to be known how many
+            batches there are.
         {arguments}
 
     Returns:

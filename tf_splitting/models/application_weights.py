@@ -1,7 +1,7 @@
 """Copies weights from `keras.applications` networks, layer by layer name."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -107,11 +107,19 @@ def load_application_weights(
 def _copy(model: keras.Model, source: keras.Model) -> WeightReport:
     """Copies what agrees; layers without weights are neither loaded nor skipped."""
     sources = {layer.name: layer for layer in source.layers if layer.weights}
-    loaded, skipped = [], {}
-    for layer in model.layers:
-        if not layer.weights:
-            continue
-        twin = sources.pop(layer.name, None)
+    layers = [layer for layer in model.layers if layer.weights]
+    report = copy_pairs((layer, sources.pop(layer.name, None)) for layer in layers)
+    more = dict.fromkeys(sources, "not in the model")
+    return WeightReport(report.loaded, {**report.skipped, **more})
+
+
+def copy_pairs(
+    pairs: Iterable[tuple[keras.Layer, keras.Layer | None]],
+) -> WeightReport:
+    """Copies the weights of each layer's twin, where it has one of the same shapes."""
+    loaded: list[str] = []
+    skipped: dict[str, str] = {}
+    for layer, twin in pairs:
         if twin is None:
             skipped[layer.name] = "not in the source"
         elif _shapes(twin) != _shapes(layer):
@@ -119,7 +127,6 @@ def _copy(model: keras.Model, source: keras.Model) -> WeightReport:
         else:
             layer.set_weights(twin.get_weights())
             loaded.append(layer.name)
-    skipped.update(dict.fromkeys(sources, "not in the model"))
     return WeightReport(tuple(loaded), skipped)
 
 

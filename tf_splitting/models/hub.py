@@ -58,15 +58,14 @@ def explain_hub_name(name: str) -> str | None:
     Example:
 
         >>> explain_hub_name("ResNetBackbone")
-        "ResNetBackbone is a class of KerasHub, which needs arguments: give one of ..."
+        "'ResNetBackbone' is a class of KerasHub, not a model: give one of its ..."
     """
     if not hub_is_installed():
         return None
     found = getattr(_hub().models, name, None)
     if not isinstance(found, type):
         return None
-    presets = sorted(getattr(found, "presets", {}))
-    known = sorted(set(presets) & {*image_presets()})
+    known = sorted({*getattr(found, "presets", {})} & {*image_presets()})
     begin = f"{name!r} is a class of KerasHub, not a model"
     if not known:
         return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import warnings
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import keras
 
 from tf_splitting.errors import ModelError
-from tf_splitting.models.application_weights import WeightReport
+from tf_splitting.models.application_weights import WeightReport, copy_pairs
 from tf_splitting.models.applications import published_application
 from tf_splitting.models.saved_models import UNREADABLE, read_model
 from tf_splitting.support import in_a_line
@@ -107,21 +108,10 @@ def _copied(model: keras.Model, source: keras.Model, where: str) -> WeightReport
             f"layers with weights, the model has {len(layers)}. Give weights of the "
             "same network."
         )
-    loaded, skipped = [], {}
-    for layer, twin in zip(layers, sources):
-        if _shapes(layer) == _shapes(twin):
-            layer.set_weights(twin.get_weights())
-            loaded.append(layer.name)
-        else:
-            skipped[layer.name] = f"source {_shapes(twin)}, model {_shapes(layer)}"
-    skipped |= {layer.name: "not in the source" for layer in layers[len(sources) :]}
-    if not loaded:
+    report = copy_pairs(itertools.zip_longest(layers, sources))
+    if not report.loaded:
         raise ModelError(
             f"No weights of {where!r} fit {model.name!r}: all shapes differ. Give "
             "weights of the same network."
         )
-    return WeightReport(tuple(loaded), skipped)
-
-
-def _shapes(layer: keras.Layer) -> str:
-    return " ".join(str(tuple(weight.shape)) for weight in layer.weights)
+    return report

@@ -25,6 +25,7 @@ from tf_splitting.tracing import (
     ClosedError,
     check_model,
     clone,
+    filled_in,
     flatten,
     has_graph,
     look_inside,
@@ -142,25 +143,19 @@ def _fixed_shapes(model: keras.Model, spec: Any) -> dict[int, tuple[int | None, 
     shapes = [tuple(tensor.shape) for tensor in given]
     try:
         keras.tree.assert_same_structure(inputs, spec)
-        fits = all(_fits(a, b) for a, b in zip(told, shapes, strict=True))
+        known = [filled_in(a, b) for a, b in zip(told, shapes, strict=True)]
     except (ValueError, TypeError):
-        fits = False
-    if not fits:
+        known = [None]
+    if None in known:
         raise ModelError(
             f"Got input_spec of shapes {shapes}; model {model.name!r} takes "
             f"{inputs if isinstance(inputs, dict) else told}."
         )
-    fixed = {}
-    for tensor, shape in zip(keras.tree.flatten(inputs), shapes, strict=True):
-        sizes = [a or b for a, b in zip(tensor.shape[1:], shape[1:], strict=True)]
-        if tuple(tensor.shape[1:]) != tuple(sizes):
-            fixed[id(tensor)] = (tensor.shape[0], *sizes)
-    return fixed
-
-
-def _fits(told: tuple[int | None, ...], given: tuple[int | None, ...]) -> bool:
-    pairs = zip(told, given)
-    return len(told) == len(given) and all(a == b or None in (a, b) for a, b in pairs)
+    return {
+        id(tensor): (shape[0], *sizes[1:])
+        for tensor, shape, sizes in zip(keras.tree.flatten(inputs), told, known)
+        if sizes is not None and shape[1:] != sizes[1:]
+    }
 
 
 def _symbolic(value: Any) -> keras.KerasTensor:

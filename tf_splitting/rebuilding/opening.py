@@ -53,9 +53,9 @@ def clone_opening(
     """
     insides = list(insides)
     layers = {id(inside.layer) for inside in opened}
+    known = {id(each.layer): each for each in insides}
+    waiting = list(layers)
     while True:
-        known = {id(each.layer): each for each in insides}
-        waiting = list(layers)
         while waiting:
             around = known[waiting.pop()]
             for node in nodes_of(around.model):
@@ -78,6 +78,7 @@ def clone_opening(
             if id(error.layer) in layers or id(error.layer) not in known:
                 raise
             layers.add(id(error.layer))
+            waiting.append(id(error.layer))
 
 
 def _inside(node: Any, around: Inside) -> Inside | None:
@@ -87,15 +88,15 @@ def _inside(node: Any, around: Inside) -> Inside | None:
     left open, for those of the old model may not be those of the new one.
     """
     layer = node.operation
-    arguments = keras.tree.map_structure(
-        _open, (node.arguments.args, dict(node.arguments.kwargs))
-    )
     calls = [each for each in nodes_of(around.model) if each.operation is layer]
     if layer.weights or len(calls) > 1:
         return None
+    args, kwargs = keras.tree.map_structure(
+        _open, (node.arguments.args, dict(node.arguments.kwargs))
+    )
     masked = [mask_of(tensor) is not None for tensor in node.outputs]
     try:
-        found = look_inside(layer, arguments[0], arguments[1], masked)
+        found = look_inside(layer, args, kwargs, masked)
     except ClosedError:
         return None
     return replace(found, calls=calls, name=around.names[id(layer)])

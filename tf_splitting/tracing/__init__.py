@@ -28,7 +28,12 @@ from tf_splitting.tracing.graph import (
     WeightUse,
 )
 from tf_splitting.tracing.inside import Inside, look_inside
-from tf_splitting.tracing.keras_graph import FlatGraph, check_model, leaf_layers
+from tf_splitting.tracing.keras_graph import (
+    FlatGraph,
+    check_model,
+    filled_in,
+    leaf_layers,
+)
 from tf_splitting.tracing.keras_internals import (
     has_graph,
     input_name,
@@ -69,6 +74,7 @@ __all__ = [
     "as_numpy",
     "check_model",
     "clone",
+    "filled_in",
     "flatten",
     "has_graph",
     "input_name",

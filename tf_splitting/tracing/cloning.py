@@ -13,12 +13,13 @@ import keras
 import numpy as np
 
 from tf_splitting.errors import ModelError, SplittingWarning, in_short
-from tf_splitting.tracing.inside import Inside
+from tf_splitting.tracing.inside import Inside, one_or_all
 from tf_splitting.tracing.keras_internals import (
     functional_of,
     has_graph,
     input_name,
     nodes_of,
+    run_through,
 )
 from tf_splitting.tracing.symbolic_call import layers_in
 
@@ -140,17 +141,14 @@ def clone(
         old: keras.Model, name: str, names: Mapping[int, str]
     ) -> keras.Model:
         inputs = keras.tree.map_structure(new_input, old.input)
-        pairs = zip(old.inputs, keras.tree.flatten(inputs), strict=True)
-        values = {id(tensor): value for tensor, value in pairs}
-        for node in nodes_of(old):
-            results = call(node, values, names)
-            values.update(zip(map(id, node.outputs), results, strict=True))
-        outputs = keras.tree.map_structure(lambda t: values[id(t)], old.output)
+        outputs = run_through(
+            old,
+            keras.tree.flatten(inputs),
+            lambda node, values: call(node, values, names),
+        )
         return keras.Model(inputs, outputs, name=name)
 
-    def call(
-        node: Any, values: Mapping[int, Any], names: Mapping[int, str]
-    ) -> list[Any]:
+    def call(node: Any, values: Mapping[int, Any], names: Mapping[int, str]) -> Any:
         layer = made_of(node, names)
         args, kwargs = node.arguments.fill_in(values)
         if kwargs.get("training", 0) is None:
@@ -160,8 +158,8 @@ def clone(
             if id(node) in opened:
                 places = opened[id(node)].places
                 tensors = [values[id(node.input_tensors[place])] for place in places]
-                return keras.tree.flatten(layer(_one_or_all(tensors)))
-            return keras.tree.flatten(layer(*args, **kwargs))
+                return layer(one_or_all(tensors))
+            return layer(*args, **kwargs)
         except Exception as error:
             if id(node.operation) not in made:
                 raise
@@ -221,11 +219,6 @@ def _open_shapes(
                     None if axis in wrong else size for axis, size in enumerate(known)
                 )
     return found
-
-
-def _one_or_all(tensors: list[Any]) -> Any:
-    """What a model of that many inputs is called with."""
-    return tensors if len(tensors) > 1 else tensors[0]
 
 
 def remake(

@@ -131,6 +131,11 @@ def _sized(arguments: Any) -> Any:
     return keras.tree.map_structure(sized, arguments)
 
 
+def one_or_all(tensors: Sequence[Any]) -> Any:
+    """What a model of that many inputs is made of, and called with."""
+    return tensors if len(tensors) > 1 else tensors[0]
+
+
 def operations_of(function: Any, width: int) -> list[tuple[Any, tuple[Any, ...]]]:
     """The operations that a function of one tensor of this width is made of.
 
@@ -213,9 +218,8 @@ def _inside(layer: Any, called: SymbolicCall) -> Inside:
         names |= _names_in(nested)
     inputs = called.given.inputs
     with _renamed(operations, names):
-        given = inputs if len(inputs) > 1 else inputs[0]
         try:
-            model = keras.Model(given, called.outputs, name=layer.name)
+            model = keras.Model(one_or_all(inputs), called.outputs, name=layer.name)
         except ValueError as error:
             # Keras before 3.14 makes no model with an input that nothing reads.
             raise ClosedError(f"makes no model ({error})") from error

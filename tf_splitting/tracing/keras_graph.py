@@ -6,7 +6,7 @@ into them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -125,18 +125,27 @@ def input_shapes(
     if input_shape is None:
         return told
     given = _shapes_in(input_shape)
-    if [len(shape) for shape in given] == [len(shape) - 1 for shape in told]:
-        pairs = [list(zip(a[1:], b)) for a, b in zip(told, given)]
-        if all(None in pair or len({*pair}) == 1 for each in pairs for pair in each):
-            return [
-                (shape[0], *[a or b for a, b in each])
-                for shape, each in zip(told, pairs)
-            ]
     sizes = [shape[1:] for shape in told]
+    if len(given) == len(sizes):
+        found = [filled_in(*pair) for pair in zip(sizes, given)]
+        known = [shape for shape in found if shape is not None]
+        if len(known) == len(found):
+            return [(a[0], *b) for a, b in zip(told, known)]
     raise ModelError(
         f"Got input_shape={input_shape!r}; model {model.name!r} takes "
         f"{sizes[0] if len(sizes) == 1 else sizes}, without the axis of the batch."
     )
+
+
+def filled_in(
+    told: Sequence[int | None], given: Sequence[int | None]
+) -> tuple[int | None, ...] | None:
+    """A shape, its open sizes those of another; None if the two do not agree."""
+    if len(told) != len(given):
+        return None
+    if any(a != b and None not in (a, b) for a, b in zip(told, given)):
+        return None
+    return tuple(b if a is None else a for a, b in zip(told, given))
 
 
 def _shapes_in(value: Any) -> list[tuple[Any, ...]]:

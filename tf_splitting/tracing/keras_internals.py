@@ -10,7 +10,7 @@ no attributes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -47,6 +47,29 @@ def nodes_of(functional: Any) -> Iterator[Any]:
         for node in functional._nodes_by_depth[depth]:
             if not node.is_input:
                 yield node
+
+
+def run_through(
+    functional: Any,
+    inputs: Iterable[Any],
+    call: Callable[[Any, Mapping[int, Any]], Any],
+) -> Any:
+    """Goes through the calls of a Functional model from other inputs.
+
+    Args:
+        functional: the model.
+        inputs: what stands for its inputs, in their order.
+        call: `call(node, values)` makes one call and returns its results; `values` is
+            what stands for the tensors so far, by their `id`.
+
+    Returns:
+        What stands for its outputs, in their structure.
+    """
+    values = {id(t): v for t, v in zip(functional.inputs, inputs, strict=True)}
+    for node in nodes_of(functional):
+        results = keras.tree.flatten(call(node, values))
+        values.update(zip(map(id, node.outputs), results, strict=True))
+    return keras.tree.map_structure(lambda t: values[id(t)], functional.output)
 
 
 def producer(tensor: Any) -> Any:

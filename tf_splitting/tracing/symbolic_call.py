@@ -22,8 +22,8 @@ from tf_splitting.tracing.keras_internals import (
     functional_of,
     has_graph,
     mask_of,
-    nodes_of,
     producer,
+    run_through,
     sublayers,
     told_by_call,
     with_mask,
@@ -228,11 +228,9 @@ def _called(layer: Any, args: Any, kwargs: Any) -> Any:
     """What a call yields; of a nested model, as its own graph has it."""
     if not has_graph(layer):
         return layer.call(*args, **kwargs)
-    functional = functional_of(layer)
-    tensors = keras.tree.flatten(args)
-    values = {id(t): v for t, v in zip(functional.inputs, tensors, strict=True)}
-    for node in nodes_of(functional):
+
+    def call(node: Any, values: Mapping[int, Any]) -> Any:
         given, named = node.arguments.fill_in(values)
-        results = keras.tree.flatten(node.operation(*given, **named))
-        values.update(zip(map(id, node.outputs), results, strict=True))
-    return keras.tree.map_structure(lambda t: values[id(t)], functional.output)
+        return node.operation(*given, **named)
+
+    return run_through(functional_of(layer), keras.tree.flatten(args), call)

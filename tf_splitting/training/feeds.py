@@ -8,7 +8,7 @@ for data sets that hand out epochs by number, that is a function of the seed.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Any, Protocol, cast, runtime_checkable
 
 import keras
@@ -285,13 +285,9 @@ class _Stream:
         if layout is not None and self.total and not self._given:
             return self._laid(layout, self.total, epoch, first_batch)
         length = self.steps if self._given else None
-        left = itertools.islice(self._dataset, first_batch, length)
-        first = next(left, None)
-        if first is None:
-            return None
-        if not hasattr(self._dataset, "skip"):
-            # Keras knows generators, but not other iterators.
-            return (batch for batch in itertools.chain([first], left))
+        begun = _begun(itertools.islice(self._dataset, first_batch, length))
+        if begun is None or not hasattr(self._dataset, "skip"):
+            return begun
         left = self._dataset.skip(first_batch)
         return left if length is None else left.take(length - first_batch)
 
@@ -317,13 +313,21 @@ class _Unsized(_Stream):
         batches = self._dataset.epoch_dataset(epoch, first_batch)
         if self._given:
             batches = itertools.islice(batches, (self.steps or 0) - first_batch)
-        first = next(batches, None)
-        if first is None:
-            return None
-        return (batch for batch in itertools.chain([first], batches))
+        return _begun(batches)
 
     def epochs(self, first: int) -> None:
         """None: its epochs are asked for by number."""
+
+
+def _begun(batches: Iterator[Any]) -> Generator[Any, None, None] | None:
+    """The batches for `fit`, or None if there are none, which it takes for an error.
+
+    Keras knows generators, but not other iterators.
+    """
+    first = next(batches, None)
+    if first is None:
+        return None
+    return (batch for batch in itertools.chain([first], batches))
 
 
 def set_validation_aside(

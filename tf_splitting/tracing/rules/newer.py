@@ -6,10 +6,12 @@ missing is an error.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any
 
 import keras
+
+from tf_splitting.tracing.keras_internals import operation_types
 
 # The first release that has a layer.
 SINCE = {
@@ -25,17 +27,22 @@ NEWER_FUNCTIONS = {
 }
 
 
+def existing_types(names: Iterable[str], arity: int = 1) -> set[type]:
+    """The operations that functions of so many tensors leave; see the next."""
+    return {
+        kind
+        for function in existing_functions(names)
+        for kind in operation_types(function, arity)
+    }
+
+
 def existing_functions(names: Iterable[str]) -> list[Callable[..., Any]]:
     """The functions of these names in `keras.ops`; newer ones may be missing.
 
     Raises:
         AttributeError: one is missing that every supported release should have.
     """
-    return [
-        getattr(keras.ops, name)
-        for name in names
-        if name not in NEWER_FUNCTIONS or hasattr(keras.ops, name)
-    ]
+    return _existing(keras.ops, names, NEWER_FUNCTIONS)
 
 
 def existing_layers(names: Iterable[str]) -> list[type[keras.layers.Layer]]:
@@ -44,8 +51,12 @@ def existing_layers(names: Iterable[str]) -> list[type[keras.layers.Layer]]:
     Raises:
         AttributeError: one is missing that every supported release should have.
     """
+    return _existing(keras.layers, names, SINCE)
+
+
+def _existing(module: Any, names: Iterable[str], newer: Container[str]) -> list[Any]:
     return [
-        getattr(keras.layers, name)
+        getattr(module, name)
         for name in names
-        if name not in SINCE or hasattr(keras.layers, name)
+        if name not in newer or hasattr(module, name)
     ]

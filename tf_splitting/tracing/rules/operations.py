@@ -15,7 +15,7 @@ from keras import ops
 from tf_splitting.tracing.keras_internals import operation_types
 from tf_splitting.tracing.rules.activations import ELEMENTWISE, length_along, softmax
 from tf_splitting.tracing.rules.merging import concatenate, merge, stack
-from tf_splitting.tracing.rules.newer import existing_functions
+from tf_splitting.tracing.rules.newer import existing_types
 from tf_splitting.tracing.rules.registry import register
 from tf_splitting.tracing.tracer import Signal, Tracer
 
@@ -50,10 +50,7 @@ _CONVOLUTIONS = (
 
 
 def _types(names: str, arity: int = 1) -> set[type]:
-    found: set[type] = set()
-    for function in existing_functions(names.split()):
-        found.update(operation_types(function, arity))
-    return found
+    return existing_types(names.split(), arity)
 
 
 # Those that are linear, where no number is among their arguments.

@@ -13,7 +13,7 @@ import numpy as np
 from keras import ops
 
 from tf_splitting.tracing.keras_internals import operation_types
-from tf_splitting.tracing.rules.newer import existing_functions
+from tf_splitting.tracing.rules.newer import existing_types
 from tf_splitting.tracing.rules.registry import register
 from tf_splitting.tracing.tracer import Signal, Tracer
 
@@ -52,12 +52,7 @@ def _triangle(tracer: Tracer, operation: Any, x: Signal) -> Signal | tuple[Signa
 
 
 @register(
-    *operation_types(ops.rms_normalization),
-    *(
-        kind
-        for function in existing_functions(["layer_normalization"])
-        for kind in operation_types(function)
-    ),
+    *existing_types(["rms_normalization", "layer_normalization"]),
     any_arguments=True,
 )
 def _normalization(
