@@ -12,6 +12,7 @@ each entry is scaled by hand by m (SGD) or 1 (Adam), over the number of copies o
 neuron that the entry reads.
 """
 
+import blocks
 import keras
 import nets
 import numpy as np
@@ -116,6 +117,34 @@ def test_the_next_step(name):
         variable.assign(grown_before[path] + update * owner / copies_read(path))
     difference = nets.difference(nets.outputs(model, x), nets.outputs(grown, x))
     assert difference < 1e-8
+
+
+def test_the_next_step_of_a_group():
+    """All channels of a group that is copied take half of its step."""
+    model = nets.compiled(
+        nets.randomized(blocks.grouped()), PROPORTIONAL["momentum"](), run_eagerly=True
+    )
+    x, y = nets.data(model)
+    model.train_on_batch(x, y)
+    grown = split(model, SplitPlan({"narrow": [1]}), epsilon=0.0)
+    before, grown_before = snapshot(model), snapshot(grown)
+    for each in (model, grown):
+        each.train_on_batch(x, y)
+    after, grown_after = snapshot(model), snapshot(grown)
+    read, made = [*range(9), 3, 4, 5], [*range(6), 2, 3]
+    for paths, sources, copied in (
+        (("narrow/kernel", "narrow_bn/gamma", "narrow_bn/beta"), read, {3, 4, 5}),
+        (("groups/kernel", "groups_bn/gamma", "groups_bn/beta"), made, {2, 3}),
+    ):
+        copies = np.array([2 if source in copied else 1 for source in sources])
+        for path in paths:
+            expected = (after[path] - before[path])[..., sources] / copies
+            update = grown_after[path] - grown_before[path]
+            np.testing.assert_allclose(update, expected, 1e-6, 1e-12, err_msg=path)
+    path = "wide/kernel"
+    expected = (after[path] - before[path])[:, :, made]
+    update = grown_after[path] - grown_before[path]
+    np.testing.assert_allclose(update, expected, 1e-6, 1e-12)
 
 
 def test_without_carried_state_momentum_would_differ():

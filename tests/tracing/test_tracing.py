@@ -7,6 +7,7 @@ from keras import layers
 
 from tf_splitting import SplitPlan, split, trace
 from tf_splitting.errors import ModelError, PlanError
+from tf_splitting.tracing.layout import size
 
 
 def spaces(model):
@@ -184,6 +185,26 @@ def test_groups_of_sizes_that_do_not_divide_freeze():
         x = layers.Conv1D(12, 1, groups=groups, name=f"in_{groups}")(x)
     graph = trace(keras.Model(inputs, layers.Dense(2)(x)))
     assert "'in_3' ties channels that are laid out" in graph.space("first").frozen
+
+
+def test_halves_that_gate_each_other_are_one_space():
+    """Wherever a concatenation is cut in half."""
+    inputs = keras.Input((5,))
+    made = [layers.Dense(n, name=f"of_{n}")(inputs) for n in (3, 5)]
+    gate, value = keras.ops.split(layers.Concatenate()(made), 2, axis=-1)
+    graph = trace(keras.Model(inputs, layers.Dense(2, name="after")(gate * value)))
+    assert sum(space.width for space in graph.growable) == 4
+    for weight in graph.weights:
+        for use in weight.axes:
+            assert weight.variable.shape[use.axis] == size(use.layout, graph.widths)
+
+
+def test_channels_padded_with_other_than_zeros_freeze():
+    x = inputs = keras.Input((3, 5))
+    x = layers.Dense(4, name="before")(x)
+    x = keras.ops.pad(x, [[0, 0], [0, 0], [0, 1]], mode="reflect")
+    graph = trace(keras.Model(inputs, layers.Dense(2)(x)))
+    assert "pads the channels with other" in graph.space("before").frozen
 
 
 def test_a_tie_of_a_concatenation_with_itself_turned_round():

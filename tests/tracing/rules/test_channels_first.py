@@ -20,6 +20,7 @@ def network(data_format, size=6):
     x = layers.Conv2D(4, 3, padding="same", name="stem", **options)(x)
     x = layers.BatchNormalization(axis=axis, name="bn")(x)
     x = layers.PReLU(shared_axes=[2, 3] if first else [1, 2], name="prelu")(x)
+    x = layers.Conv2D(4, 3, padding="same", groups=2, name="groups", **options)(x)
     x = layers.MaxPooling2D(2, **options)(x)
     gate = layers.GlobalAveragePooling2D(**options)(x)
     gate = layers.Reshape((4, 1, 1) if first else (1, 1, 4))(gate)
