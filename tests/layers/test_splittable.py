@@ -172,7 +172,6 @@ def test_splitting_by_hand_is_refused_where_it_cannot_work():
     [
         (keras.layers.LayerNormalization(), (None, 4), "Nothing is known"),
         (keras.layers.LSTM(4), (None, 3, 4), "Nothing is known"),
-        (keras.layers.Conv2D(4, 3, groups=2), (None, 5, 5, 4), "Nothing is known"),
         (keras.layers.Flatten(), (None, 2, 4), "Nothing is known"),
         (keras.layers.Add(), [(None, 4), (None, 4)], "expected a layer with weights"),
         (keras.Sequential([keras.Input((4,))]), None, "expected a single layer"),
@@ -184,6 +183,19 @@ def test_layers_that_have_nothing_to_split_are_refused(layer, shape, words, side
         layer.build(shape)
     with pytest.raises(ModelError, match=words):
         LAYERS.split_layer(layer, [0], side)
+
+
+@pytest.mark.parametrize("side", ["produced", "consumed"])
+def test_a_convolution_in_groups_is_split_by_groups(side):
+    layer = keras.layers.Conv2D(6, 3, groups=2)
+    layer.build((None, 5, 5, 4))
+    grown = LAYERS.split_layer(layer, [1], side)
+    assert (grown.groups, grown.filters, grown.kernel.shape) == (3, 9, (3, 3, 2, 9))
+    x = np.random.default_rng(0).standard_normal((2, 5, 5, 4)).astype("float32")
+    whole = grown(np.concatenate([x, x[..., 2:]], -1))
+    expected = np.array(layer(x))
+    expected = np.concatenate([expected, expected[..., 3:]], -1)
+    np.testing.assert_allclose(whole, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_an_embedding_has_no_inputs_to_split():

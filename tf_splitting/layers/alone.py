@@ -41,7 +41,7 @@ def split_layer(
         neurons: channels to split; copies are appended.
         side: "produced" for its output channels, "consumed" for its input channels
             (the copies are read at half weight). A layer that keeps channels has the
-            same on both sides.
+            same on both sides, a convolution in groups its groups.
         epsilon: relative step along random unit vectors, for produced channels.
         seed: seed of the directions.
 
@@ -162,7 +162,12 @@ class _Alone:
         rebuilt = remake_layer(self.layer, changes, type(self.layer))
         shape = list(self.shape)
         if self.role != "produced":
-            shape[_channel_axis(self.layer)] = widths[self.space]
+            axis = _channel_axis(self.layer)
+            length = self.shape[axis]
+            assert length is not None
+            # Of a convolution in groups a neuron is several channels.
+            each = length // self.graph.widths[self.space]
+            shape[axis] = each * widths[self.space]
         rebuilt.build(tuple(shape))
         uses = {id(use.variable): use for use in self.graph.weights}
         for old, new in zip(self.twin.weights, rebuilt.weights, strict=True):
