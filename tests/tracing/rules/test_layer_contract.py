@@ -220,7 +220,7 @@ def rearranged(x):
         ops.tile(x[1], (1, 1, 2, 1))[:, :, :4],
         axis=1,
     )
-    return ops.array_split(x, 2, axis=2)[1]
+    return ops.split(x, 2, axis=2)[1]
 
 
 def reduced(x):
@@ -530,6 +530,9 @@ ROWS = {
 }
 if not existing_layers(["AdaptiveAveragePooling2D"]):
     del ROWS["adaptive_pooling"]
+if ops.glu(keras.KerasTensor((None, 4))).shape != (None, 2):
+    # Keras did not know then that its result is half as wide.
+    del ROWS["ops_glu"]
 
 
 @pytest.fixture(scope="module", params=ROWS)
