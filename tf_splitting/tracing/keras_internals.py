@@ -128,9 +128,10 @@ def settle_batch(operation: Any) -> bool:
 
 def remade_reshaping(operation: Any, shape: Sequence[int]) -> Any:
     """A new reshaping, to another shape; -1 stands for a size to be inferred."""
-    return type(operation).from_config(
-        {**operation.get_config(), "newshape": tuple(shape), "name": None}
-    )
+    config = {**operation.get_config(), "newshape": tuple(shape)}
+    # Two of a name cannot be in one model, and before Keras 3.11 none takes a name.
+    config.pop("name", None)
+    return type(operation).from_config(config)
 
 
 def true_shapes(
