@@ -5,6 +5,7 @@ from pathlib import Path
 
 import _models
 import _quiet
+import keras
 import numpy as np
 from _program import UsageError
 
@@ -32,12 +33,20 @@ def run() -> None:
     if not os.path.isfile(path):
         raise UsageError(f"there is no model file {str(path)!r}: correct --model.")
     model = _models.load(path)
-    generator = np.random.default_rng(program.SEED.value)
-    images = generator.uniform(0, 255, (IMAGES, *_models.image_shape(model)))
+    inputs = _inputs(model)
     for name in formats:
         file, export = FORMATS[name]
         target = Path(export_flags.OUTPUT.value) / file
         # Converters report their progress there.
         with _quiet.stderr_held_back():
-            difference = export(model, target, inputs=images.astype("float32"))
+            difference = export(model, target, inputs=inputs)
         print(f"{target}: outputs differ by {difference:.2g} at most")
+
+
+def _inputs(model: keras.Model) -> np.ndarray | None:
+    """Images to compare on; None, the library's own choice, if it takes other things."""
+    if not _models.takes_images(model):
+        return None
+    generator = np.random.default_rng(program.SEED.value)
+    images = generator.uniform(0, 255, (IMAGES, *_models.image_shape(model)))
+    return images.astype("float32")

@@ -152,6 +152,16 @@ def outputs(model: keras.Model | Served) -> int:
     return shape[-1]
 
 
+def takes_images(model: keras.Model | Served) -> bool:
+    """Whether a model has one input, of images that are grey or have three channels."""
+    if isinstance(model, keras.Model) and len(model.inputs) != 1:
+        return False
+    shape = model.input_shape
+    if isinstance(shape, list | dict):
+        return False
+    return len(shape) == 4 and shape[3] in (1, 3)
+
+
 def image_shape(model: keras.Model | Served) -> tuple[int, int, int]:
     """`(height, width, channels)` of a model's images, free sides from the flag.
 
@@ -160,7 +170,7 @@ def image_shape(model: keras.Model | Served) -> tuple[int, int, int]:
         ModelError: the model does not take images.
     """
     shape = model.input_shape
-    if isinstance(shape, list | dict) or len(shape) != 4 or shape[3] not in (1, 3):
+    if not takes_images(model):
         raise ModelError(
             f"Model {model.name!r} takes inputs of shape {shape}; expected images "
             "[batch, height, width, 1 or 3]."

@@ -8,13 +8,8 @@ import pytest
 
 from tf_splitting import RemovalPlan, remove, trace
 from tf_splitting.errors import ModelError
-from tf_splitting.exporting.formats import (
-    ExportError,
-    export_litert,
-    export_saved_model,
-    load_litert,
-    load_saved_model,
-)
+from tf_splitting.exporting.formats import export_litert, export_saved_model
+from tf_splitting.exporting.loading import ExportError, load_litert, load_saved_model
 from tf_splitting.requirements import KERAS
 
 EXPORTS = {

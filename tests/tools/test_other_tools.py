@@ -96,6 +96,18 @@ def test_a_folder_with_a_preset_grows(run_here, tmp_path, capsys):
     assert 1.9e6 < count_macs(grown) <= 2e6
 
 
+def test_export_takes_what_are_no_images(run_here, tmp_path, capsys):
+    tokens = keras.Input((5,), dtype="int32", name="tokens")
+    numbers = keras.Input((2,), name="numbers")
+    seen = keras.layers.Flatten()(keras.layers.Embedding(4, 2)(tokens))
+    hidden = keras.layers.Concatenate()([seen, numbers])
+    outputs = {"label": keras.layers.Dense(3)(hidden)}
+    keras.Model([tokens, numbers], outputs).save(tmp_path / "text.keras")
+    run_here("export", model=tmp_path / "text.keras", output=tmp_path / "out")
+    assert "outputs differ by" in capsys.readouterr().out
+    assert (tmp_path / "out" / "saved_model").is_dir()
+
+
 @pytest.mark.skipif(KERAS < (3, 13), reason="Keras does not write LiteRT")
 def test_export_writes_what_it_has_compared(run_tool, job, tmp_path):
     _, workdir = job

@@ -6,13 +6,11 @@ Imports from: training, estimating, models, tracing, support.
 """
 
 from tf_splitting.exporting.formats import (
-    Served,
     export_litert,
     export_saved_model,
     is_available,
-    load_litert,
-    load_saved_model,
 )
+from tf_splitting.exporting.loading import Served, load_litert, load_saved_model
 from tf_splitting.exporting.reporting import (
     Curve,
     metric_name,

@@ -7,19 +7,28 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import keras
 import numpy as np
 
-from tf_splitting.errors import ModelError, SplittingError
-from tf_splitting.estimating import flat_inputs
-from tf_splitting.models import UNREADABLE
+from tf_splitting.exporting.loading import (
+    ExportError,
+    import_tensorflow,
+    load_litert,
+    load_saved_model,
+)
+from tf_splitting.exporting.structures import (
+    Arrays,
+    called,
+    named_inputs,
+    random_inputs,
+    signature,
+    with_flat_outputs,
+)
 from tf_splitting.requirements import KERAS
 from tf_splitting.support import DISK_TROUBLE, appearing, in_a_line, number
 from tf_splitting.support import path as as_path
@@ -30,27 +39,28 @@ SAVED_MODEL_TOLERANCE = 1e-5
 LITERT_TOLERANCE = 1e-3
 
 
-class ExportError(SplittingError):
-    """A model cannot be written, or does not compute what the Keras model does."""
-
-
 def export_saved_model(
     model: keras.Model,
     path: str | Path,
     *,
-    inputs: np.ndarray | None = None,
+    inputs: Any = None,
     tolerance: float = SAVED_MODEL_TOLERANCE,
 ) -> float:
     """Writes a SavedModel with a `serve` signature and checks its outputs.
 
     `loaded = tf.saved_model.load(path)` and `loaded.serve(x)` need neither Keras nor
-    `tf_splitting`; keep `loaded`, it owns the weights.
+    `tf_splitting`; keep `loaded`, it owns the weights. Inputs may be lists, tuples and
+    dicts, which `serve` takes as the model does. `loaded.signatures["serve"]` takes and
+    yields all by name: inputs by those of `keras.Input`, outputs as `output_0`,
+    `output_1`, by the keys of a dict, or of a nested structure by their paths:
+    `heads_0`.
 
     Args:
-        model: a model with one input and one output.
+        model: a model with any inputs and outputs.
         path: folder to write; a former one is replaced.
-        inputs: what outputs are compared on, `[n, ...]`; default: 4 random examples,
-            uniform in 0..1.
+        inputs: what outputs are compared on, `[n, ...]` each, as the model takes them
+            or by name; default: 4 random examples, uniform in 0..1, and 0 or 1 where
+            numbers are whole.
         tolerance: largest difference allowed between outputs, relative to the
             largest output, or absolute where that is below 1.
 
@@ -60,8 +70,8 @@ def export_saved_model(
     Raises:
         ExportError: outputs differ by more, or are not finite; nothing is written. Or
             there can be nothing at that path.
-        ModelError: the model is none or is subclassed, has several inputs or outputs,
-            or a free input size and `inputs` is None.
+        ModelError: the model is none or is subclassed, or has a free input size and
+            `inputs` is None; or two of its nested outputs get one name.
         DataError: `inputs` do not fit the model.
         SplittingError: another argument is out of range.
         OSError: the disk is full or broken.
@@ -71,10 +81,15 @@ def export_saved_model(
         0.0
     """
 
-    def write(temporary: Path) -> None:
-        model.export(temporary, format="tf_saved_model", verbose=False)
+    def write(written: keras.Model, temporary: Path) -> None:
+        written.export(
+            temporary,
+            format="tf_saved_model",
+            input_signature=signature(written),
+            verbose=False,
+        )
 
-    def load(temporary: Path) -> Callable[[np.ndarray], np.ndarray]:
+    def load(temporary: Path) -> Callable[[Any], Any]:
         return load_saved_model(temporary).run
 
     return _export(model, path, inputs, tolerance, write, load)
@@ -84,7 +99,7 @@ def export_litert(
     model: keras.Model,
     path: str | Path,
     *,
-    inputs: np.ndarray | None = None,
+    inputs: Any = None,
     tolerance: float = LITERT_TOLERANCE,
 ) -> float:
     """Writes a float32 LiteRT (`.tflite`) file and checks its outputs.
@@ -115,90 +130,30 @@ def export_litert(
             '`python -m pip install --upgrade "keras>=3.13"`, or export a SavedModel.'
         )
 
-    def write(temporary: Path) -> None:
-        model.export(temporary, format="litert", verbose=False)
-
-    return _export(model, path, inputs, tolerance, write, load_litert)
-
-
-@dataclass(frozen=True)
-class Served:
-    """A SavedModel's `serve` function, on arrays; shapes have None for the batch."""
-
-    name: str
-    run: Callable[[np.ndarray], np.ndarray]
-    input_shape: tuple[int | None, ...]
-    output_shape: tuple[int | None, ...]
-
-
-def load_saved_model(path: str | Path) -> Served:
-    """Reads a SavedModel of one input and one output.
-
-    Raises:
-        ModelError: the folder is no SavedModel, or has no such function of one input
-            and one output.
-    """
-    path = as_path("path", path, error=ModelError)
-    tf = _tensorflow()
-    try:
-        loaded = tf.saved_model.load(str(path))
-    except (*UNREADABLE, tf.errors.OpError) as error:
-        raise ModelError(
-            f"{str(path)!r} is no SavedModel, or not all of one: {in_a_line(error)}. "
-            "Copy or export it again."
-        ) from error
-    signatures = getattr(loaded, "signatures", {})
-    if not hasattr(loaded, "serve") or "serve" not in signatures:
-        raise ModelError(
-            f"SavedModel {str(path)!r} has the signatures {list(signatures)}; expected "
-            "a function 'serve'. Write it with export_saved_model."
+    def write(written: keras.Model, temporary: Path) -> None:
+        written.export(
+            temporary,
+            format="litert",
+            input_signature=signature(written),
+            verbose=False,
         )
-    sources = list(signatures["serve"].structured_input_signature[1].values())
-    results = list(signatures["serve"].structured_outputs.values())
-    if len(sources) != 1 or len(results) != 1:
-        raise ModelError(
-            f"SavedModel {str(path)!r} has {len(sources)} inputs and {len(results)} "
-            "outputs; expected one of each. Export a model that has."
-        )
-    (source,), (result,) = sources, results
-    return Served(
-        str(path),
-        # `loaded` owns the weights: the closure keeps it alive.
-        lambda inputs: np.asarray(loaded.serve(tf.constant(inputs))),
-        tuple(source.shape),
-        tuple(result.shape),
-    )
 
+    def load(temporary: Path) -> Callable[[Any], Any]:
+        run = load_litert(temporary)
 
-def load_litert(path: str | Path) -> Callable[[np.ndarray], np.ndarray]:
-    """The function of a LiteRT file, on arrays of any batch size.
+        def told(inputs: Any) -> Any:
+            try:
+                return run(inputs)
+            except RuntimeError as error:
+                raise ExportError(
+                    f"LiteRT's interpreter does not run what {model.name!r} becomes: "
+                    f"{in_a_line(error)}. The file was not written. Leave out the "
+                    "operation, or export a SavedModel."
+                ) from error
 
-    Raises:
-        ModelError: it is no such file, or has several inputs or outputs.
-    """
-    path = as_path("path", path, error=ModelError)
-    tf = _tensorflow()
-    try:
-        with warnings.catch_warnings():
-            # It recommends another package, which TensorFlow does not bring along.
-            warnings.simplefilter("ignore")
-            interpreter = tf.lite.Interpreter(str(path))
-        (source,) = interpreter.get_input_details()
-        (result,) = interpreter.get_output_details()
-    except (ValueError, RuntimeError) as error:
-        raise ModelError(
-            f"{str(path)!r} is no LiteRT file of one input and one output: "
-            f"{in_a_line(error)}. Export it again."
-        ) from error
+        return told
 
-    def run(inputs: np.ndarray) -> np.ndarray:
-        interpreter.resize_tensor_input(source["index"], inputs.shape)
-        interpreter.allocate_tensors()
-        interpreter.set_tensor(source["index"], inputs.astype(source["dtype"]))
-        interpreter.invoke()
-        return interpreter.get_tensor(result["index"])
-
-    return run
+    return _export(model, path, inputs, tolerance, write, load)
 
 
 def is_available() -> bool:
@@ -209,44 +164,30 @@ def is_available() -> bool:
         return False
 
 
-def _tensorflow() -> ModuleType:
-    """Both formats are TensorFlow's, and are written and read by it on any backend."""
-    try:
-        import tensorflow as tf
-    except ImportError as error:
-        raise ExportError(
-            f"TensorFlow, whose formats these are, cannot be imported: {error}. "
-            'Install it with `pip install "tf_splitting[tensorflow]"`.'
-        ) from error
-    return tf
-
-
 def _export(
     model: keras.Model,
     path: str | Path,
-    inputs: np.ndarray | None,
+    inputs: Any,
     tolerance: float,
-    write: Callable[[Path], None],
-    load: Callable[[Path], Callable[[np.ndarray], np.ndarray]],
+    write: Callable[[keras.Model, Path], None],
+    load: Callable[[Path], Callable[[Any], Any]],
 ) -> float:
     path = as_path("path", path)
     number("tolerance", tolerance, at_least=0)
     check_model(model)
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise ModelError(
-            f"Model {model.name!r} has {len(model.inputs)} inputs and "
-            f"{len(model.outputs)} outputs; exporting works for one of each."
-        )
-    if inputs is None:
-        inputs = _random_inputs(model)
-    flat_inputs(model, inputs)
-    expected = np.asarray(model(inputs, training=False))
+    named = named_inputs(model, random_inputs(model) if inputs is None else inputs)
+    expected = called(model, named)
+    flat = with_flat_outputs(model)
+    arrays = {name: np.asarray(tensor) for name, tensor in named.items()}
     try:
         with appearing(path) as temporary:
             with _disk_trouble_as_os_error():
-                write(temporary)
-            found = load(temporary)(inputs)
-            return _compare(expected, found, tolerance, path)
+                write(flat, temporary)
+            run = load(temporary)
+            found = run(arrays if len(arrays) > 1 else next(iter(arrays.values())))
+            if len(expected) == 1:
+                found = dict.fromkeys(expected, found)
+            return _compare_all(expected, found, tolerance, path)
     except OSError as error:
         if error.errno in DISK_TROUBLE:
             raise
@@ -258,7 +199,7 @@ def _export(
 @contextmanager
 def _disk_trouble_as_os_error() -> Iterator[None]:
     """TensorFlow's errors say in words alone that the disk is full, and which file."""
-    tf = _tensorflow()
+    tf = import_tensorflow()
     try:
         yield
     except tf.errors.OpError as error:
@@ -271,15 +212,18 @@ def _disk_trouble_as_os_error() -> Iterator[None]:
         raise
 
 
-def _random_inputs(model: keras.Model) -> np.ndarray:
-    shape = model.input_shape[1:]
-    if None in shape:
-        raise ModelError(
-            f"Model {model.name!r} takes inputs of shape {model.input_shape}: pass "
-            "`inputs` to compare outputs on."
+def _compare_all(
+    expected: Arrays, found: Arrays, tolerance: float, path: str | Path
+) -> float:
+    """The largest difference of any output."""
+    if expected.keys() != found.keys():
+        raise ExportError(
+            f"{path}: outputs are named {sorted(found)}; expected {sorted(expected)}. "
+            "The file was not written. Name the keys of outputs as identifiers."
         )
-    generator = np.random.default_rng(0)
-    return generator.random((4, *shape)).astype(model.inputs[0].dtype)
+    return max(
+        _compare(expected[name], found[name], tolerance, path) for name in expected
+    )
 
 
 def _compare(

@@ -39,6 +39,7 @@ from tf_splitting.tracing.keras_internals import (
     input_name,
     mask_of,
     nodes_of,
+    structures_of,
     with_mask,
 )
 from tf_splitting.tracing.layout import size
@@ -91,6 +92,7 @@ __all__ = [
     "resize_for",
     "rule_for",
     "size",
+    "structures_of",
     "trace",
     "with_mask",
 ]

@@ -1,6 +1,7 @@
 """The one place that touches private Keras API; what it is for each function says.
 
-`Functional._nodes_by_depth`, `Sequential._functional`, `KerasTensor._keras_history`,
+`Functional._nodes_by_depth`, `_inputs_struct` and `_outputs_struct`,
+`Sequential._functional`, `KerasTensor._keras_history`,
 `Operation._inbound_nodes` and `._outbound_nodes`, the attributes of the nodes in these,
 `Operation._auto_config`, `Layer._layers`, `Layer._seed_generators`;
 `compute_output_spec`; and `get_keras_mask` and `set_keras_mask`, as tensors of JAX take
@@ -84,6 +85,15 @@ def producer(tensor: Any) -> Any:
 def input_name(tensor: Any) -> str:
     """Name of the InputLayer behind a model's input; the tensor's own is made up."""
     return tensor._keras_history.operation.name
+
+
+def structures_of(model: Any) -> tuple[Any, Any]:
+    """Symbolic inputs and outputs of a model with a graph, as it takes and yields them.
+
+    `model.inputs` and `model.outputs` are flat.
+    """
+    functional = functional_of(model)
+    return functional._inputs_struct, functional._outputs_struct
 
 
 def sublayers(layer: Any) -> list[Any]:
