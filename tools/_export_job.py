@@ -44,7 +44,7 @@ def run() -> None:
 
 
 def _inputs(model: keras.Model) -> np.ndarray | None:
-    """Images to compare on; None, the library's own choice, if it takes other things."""
+    """Images to compare on; None, the library's choice, for what takes others."""
     if not _models.takes_images(model):
         return None
     generator = np.random.default_rng(program.SEED.value)
