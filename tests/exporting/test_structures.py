@@ -97,9 +97,18 @@ def check(run, reference):
 
 
 KINDS = ["lists", "dicts", "other keys", "nested", "nested lists"]
+SOME = pytest.mark.parametrize(
+    "kind",
+    [
+        kind
+        if kind in ("dicts", "nested")
+        else pytest.param(kind, marks=pytest.mark.slow)
+        for kind in KINDS
+    ],
+)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@SOME
 def test_a_saved_model_computes_the_same_by_name(kind, tmp_path):
     model, reference = structured(kind)
     assert export_saved_model(model, tmp_path / "out") < 1e-5
@@ -116,15 +125,7 @@ def test_a_saved_model_computes_the_same_by_name(kind, tmp_path):
 
 
 @writes_litert
-@pytest.mark.parametrize(
-    "kind",
-    [
-        kind
-        if kind in ("dicts", "nested")
-        else pytest.param(kind, marks=pytest.mark.slow)
-        for kind in KINDS
-    ],
-)
+@SOME
 def test_litert_computes_the_same_by_name(kind, tmp_path):
     model, reference = structured(kind)
     assert export_litert(model, tmp_path / "out.tflite") < 1e-3

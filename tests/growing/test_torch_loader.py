@@ -113,6 +113,7 @@ def test_training_is_that_on_equal_arrays(options):
     np.testing.assert_allclose(*losses, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_model_grows_on_a_loader():
     model = network()
     target = 2 * tf_splitting.count_macs(model)

@@ -71,7 +71,7 @@ def test_the_function_is_the_published_one_of_raw_pixels(pixels, tmp_path, file)
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({}, "source (1, 1, 1024, 1000) (1000,)"),
+        pytest.param({}, "source (1, 1, 1024, 1000) (1000,)", marks=pytest.mark.slow),
         pytest.param({"include_top": False}, "not in", marks=pytest.mark.slow),
     ],
     ids=["1000 classes", "no classifier"],
