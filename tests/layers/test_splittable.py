@@ -171,7 +171,6 @@ def test_splitting_by_hand_is_refused_where_it_cannot_work():
     ("layer", "shape", "words"),
     [
         (keras.layers.LayerNormalization(), (None, 4), "Nothing is known"),
-        (keras.layers.LSTM(4), (None, 3, 4), "Nothing is known"),
         (keras.layers.Flatten(), (None, 2, 4), "Nothing is known"),
         (keras.layers.Add(), [(None, 4), (None, 4)], "expected a layer with weights"),
         (keras.Sequential([keras.Input((4,))]), None, "expected a single layer"),
@@ -183,6 +182,17 @@ def test_layers_that_have_nothing_to_split_are_refused(layer, shape, words, side
         layer.build(shape)
     with pytest.raises(ModelError, match=words):
         LAYERS.split_layer(layer, [0], side)
+
+
+def test_of_a_recurrent_layer_what_it_reads_alone_is_split():
+    layer = keras.layers.LSTM(4)
+    layer.build((None, 3, 2))
+    with pytest.raises(ModelError, match="Nothing is known"):
+        LAYERS.split_layer(layer, [0], "produced")
+    x = np.random.default_rng(0).standard_normal((5, 3, 2)).astype("float32")
+    grown = LAYERS.split_layer(layer, [1], "consumed")
+    wider = np.concatenate([x, x[..., 1:]], -1)
+    np.testing.assert_allclose(grown(wider), layer(x), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("side", ["produced", "consumed"])

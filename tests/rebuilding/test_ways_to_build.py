@@ -112,7 +112,7 @@ GROWABLE = {
     raw_operations: {"a", "c"},
     tied_to_an_output: {"hidden"},
     transformer: {"attention/query", "mlp_1"},
-    text: {"hidden"},
+    text: {"words", "hidden"},
 }
 EVERY_WAY = pytest.mark.parametrize("build", GROWABLE, ids=lambda f: f.__name__)
 

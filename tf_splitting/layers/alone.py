@@ -14,6 +14,8 @@ from tf_splitting.rebuilding import Gathering, Growth, moved, offsets, what_stay
 from tf_splitting.selecting import RemovalPlan, SplitPlan
 from tf_splitting.support import assign_copy, instance, number, one_of, whole
 from tf_splitting.tracing import (
+    IS_INPUT,
+    IS_OUTPUT,
     ChannelGraph,
     Neurons,
     WeightUse,
@@ -24,6 +26,8 @@ from tf_splitting.tracing import (
 from tf_splitting.tracing import layout as lay
 
 Side = Literal["produced", "consumed"]
+
+_ENDS = {IS_INPUT, IS_OUTPUT}
 
 
 def split_layer(
@@ -140,9 +144,11 @@ class _Alone:
         graph = trace(keras.Model(inputs, twin(inputs)), split_untrainable=True)
         twin.set_weights(layer.get_weights())
         # Alone, both ends are those of a model and so frozen: here they change.
-        graph = replace(
-            graph, spaces=tuple(replace(space, frozen=None) for space in graph.spaces)
+        freed = (
+            replace(space, frozen=None) if space.frozen in _ENDS else space
+            for space in graph.spaces
         )
+        graph = replace(graph, spaces=tuple(freed))
         role, space = _side(graph, layer, side)
         return cls(layer, twin, graph, role, space, shape)
 
@@ -191,9 +197,10 @@ def _input_shape(layer: Any) -> list[int | None]:
 def _side(graph: ChannelGraph, layer: Any, side: str) -> tuple[str, str]:
     """`(role, space)` of a side's channels: carried by layers that only keep them."""
     uses = [use for weight in graph.weights for use in weight.axes]
+    changing = {space.name for space in graph.growable}
     for role in (side, "carried"):
         for use in uses:
-            if use.role == role:
+            if use.role == role and use.layout[0].space in changing:
                 return role, use.layout[0].space
     raise ModelError(
         f"Nothing is known of the {side} channels of layer {layer.name!r} of type "

@@ -278,7 +278,7 @@ def remake_layer(
             for key in config
             if inspect.isfunction(getattr(layer, key, None))
         }
-        return kind.from_config({**config, **functions, **changes})
+        return kind.from_config({**_unbuilt(config), **functions, **changes})
     except Exception as error:
         # Of whatever kind: it is the layer's own code.
         arguments = _constructor_arguments(layer, kind)
@@ -290,6 +290,16 @@ def remake_layer(
                 new.get_config = lambda: {**arguments}
                 return new
         raise RemakeError(layer, in_short(error)) from error
+
+
+def _unbuilt(config: dict[str, Any]) -> dict[str, Any]:
+    """A config whose layers are not built for the widths that they have now."""
+    return {
+        key: {k: v for k, v in value.items() if k != "build_config"}
+        if isinstance(value, dict) and "class_name" in value
+        else value
+        for key, value in config.items()
+    }
 
 
 def _constructor_arguments(

@@ -290,10 +290,23 @@ class Tracer:
             xs: all inputs of the call.
             macs: multiply-accumulates per example, which no split changes.
         """
+        self._opaque.add(id(self.call.operation))
+        return self.mixing(self.call.run, reason, *xs, macs=macs)
+
+    def mixing(
+        self, run: Callable[..., Any], reason: str, *xs: Signal, macs: int | None = 0
+    ) -> tuple[Signal, ...]:
+        """The rest of a call, where it mixes channels: freezes all it touches.
+
+        Args:
+            run: `run(*tensors)`, in inference mode; it returns what the call does.
+            reason: why, in words.
+            xs: its inputs.
+            macs: multiply-accumulates per example, which no split changes.
+        """
         for x in xs:
             self.freeze(x, reason)
         call = self.call
-        self._opaque.add(id(call.operation))
         if macs != 0:
             self._add_term(macs, 1)
         results = []
@@ -301,10 +314,9 @@ class Tracer:
             result = self._frozen_signal(index, shape, call.path, reason)
             self._record.consumers.extend((call.path, x.blocks) for x in xs)
             results.append(result)
+        numbers = tuple(x.index for x in xs)
         self._record.steps.append(
-            g.Step(
-                "opaque", call.path, call.run, tuple(x.index for x in xs), call.outputs
-            )
+            g.Step("opaque", call.path, run, numbers, call.outputs)
         )
         return tuple(results)
 

@@ -416,6 +416,13 @@ ROWS = {
         lambda: of_rows(lambda x: ops.rms_normalization(x, axis=1)),
         "before after",
     ),
+    # What is frozen behind, and no further.
+    "lstm": (lambda: of_rows(L.LSTM(4, return_sequences=True)), "before after"),
+    "gru": (lambda: of_rows(L.GRU(4, return_sequences=True)), "before after"),
+    "bidirectional": (
+        lambda: of_rows(L.Bidirectional(L.LSTM(2, return_sequences=True))),
+        "before after",
+    ),
     # What freezes its surroundings, and leaves the rest alone.
     "rms_normalization": (lambda: of_rows(L.RMSNormalization()), "after"),
     "ops_rms_normalization": (
@@ -428,12 +435,6 @@ ROWS = {
     ),
     "layer_normalization": (lambda: of_images(L.LayerNormalization()), "after"),
     "group_normalization": (lambda: of_images(L.GroupNormalization(2)), "after"),
-    "lstm": (lambda: of_rows(L.LSTM(4, return_sequences=True)), "after"),
-    "gru": (lambda: of_rows(L.GRU(4, return_sequences=True)), "after"),
-    "bidirectional": (
-        lambda: of_rows(L.Bidirectional(L.LSTM(2, return_sequences=True))),
-        "after",
-    ),
     "masked_words": (
         lambda: of_words(
             L.Embedding(5, 4, mask_zero=True, name="e"), L.Dense(3, "tanh", name="x")
@@ -445,7 +446,7 @@ ROWS = {
             L.Embedding(5, 4, mask_zero=True, name="e"),
             L.LSTM(3, return_sequences=True),
         ),
-        "after",
+        "e after",
     ),
     # Heads.
     "einsum_dense": (
