@@ -20,7 +20,8 @@ class Network:
 
     Attributes:
         name: of the kind.
-        seeds: widths of the convolutions that mix channels, by the seed's shape.
+        seeds: widths of the convolutions that mix channels, by the seed's shape; of a
+            transformer, heads and hidden width of one block after the other.
         target_macs: that all runs end at.
         batch_size: that it is trained with.
     """
@@ -38,7 +39,7 @@ class Network:
             )
         inputs = keras.Input(SHAPE)
         x = layers.Rescaling(1 / 127.5, -1)(inputs)
-        x = {"eight": _separable, "vgg": _pairs}[self.name](x, widths)
+        x = _BODIES[self.name](x, widths)
         x = layers.GlobalAveragePooling2D()(x)
         return keras.Model(inputs, layers.Dense(CLASSES)(x), name=self.name)
 
@@ -57,7 +58,10 @@ class Network:
 
 
 def widths_of(model: keras.Model) -> list[int]:
-    """Output widths of the convolutions that mix channels."""
+    """The widths that a model was built of."""
+    if model.name == "transformer":
+        inside = [layer for layer in model.layers if layer.name.startswith("grown_")]
+        return [getattr(x, "num_heads", None) or x.units for x in inside]
     return [layer.filters for layer in model.layers if type(layer) is layers.Conv2D]
 
 
@@ -91,11 +95,30 @@ def _pairs(x: keras.KerasTensor, widths: Sequence[int]) -> keras.KerasTensor:
     return x
 
 
+def _blocks(x: keras.KerasTensor, widths: Sequence[int]) -> keras.KerasTensor:
+    """Dosovitskiy et al. (2021)'s vision transformer, on patches of 4 x 4 pixels.
+
+    Positions come from a depthwise convolution, as in Chu et al. (2023).
+    """
+    x = layers.Conv2D(64, 4, 4)(x)
+    x = layers.Add()([x, layers.DepthwiseConv2D(3, padding="same")(x)])
+    x = layers.Reshape((64, 64))(x)
+    for n, (heads, hidden) in enumerate(zip(widths[::2], widths[1::2], strict=True)):
+        y = layers.LayerNormalization()(x)
+        attention = layers.MultiHeadAttention(heads, 16, name=f"grown_heads_{n}")
+        x = layers.Add()([x, attention(y, y)])
+        y = layers.LayerNormalization()(x)
+        y = layers.Dense(hidden, "gelu", name=f"grown_hidden_{n}")(y)
+        x = layers.Add()([x, layers.Dense(64)(y)])
+    return layers.Reshape((8, 8, 64))(layers.LayerNormalization()(x))
+
+
 def _activated(x: keras.KerasTensor, activation: str) -> keras.KerasTensor:
     x = layers.BatchNormalization(momentum=0.9)(x)
     return layers.Activation(activation)(x)
 
 
+_BODIES = {"eight": _separable, "vgg": _pairs, "transformer": _blocks}
 NETWORKS = {
     network.name: network
     for network in (
@@ -123,6 +146,9 @@ NETWORKS = {
             {"tapered": (8, 8, 16, 16, 32, 32), "flat": (12,) * 6},
             target_macs=21e6,
             batch_size=128,
+        ),
+        Network(
+            "transformer", {"tapered": (2, 32) * 4}, target_macs=17e6, batch_size=128
         ),
     )
 }

@@ -222,6 +222,17 @@ def of_network(network: str, seeds: int = 3) -> list[Arm]:
     return [replace(arm, seeds=seeds, tuning_seeds=(0,)) for arm in arms]
 
 
+# Transformers take smaller steps than networks with batch normalization.
+TRANSFORMER = [
+    replace(arm, seeds=3, tuning_seeds=(0,), rates=(1.5e-3, 3e-3, 6e-3))
+    for arm in (
+        scaled(network="transformer"),
+        grown("splitting", network="transformer"),
+        grown("uniform", network="transformer"),
+    )
+]
+
+
 def long(arm: Arm, seeds: int = 3) -> Arm:
     """The arm with ten times the usual budget, tuned by one seed."""
     spec = replace(arm.spec, budget=24.0)
@@ -297,6 +308,7 @@ STUDIES: dict[str, list[Arm]] = {
     "controls": [SCALED, *CONTROLS, INDEX],
     "less": [SCALED, LESS],
     "vgg": VGG,
+    "transformer": TRANSFORMER,
     "evenly": [SCALED, grown("uniform")],
     "published": [SCALED, replace(grown("splitting", PUBLISHED), name="as published")],
     "candidates": [SCALED, CANDIDATES],
