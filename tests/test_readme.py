@@ -22,6 +22,7 @@ def namespace(tmp_path_factory):
     return names
 
 
+@pytest.mark.slow
 def test_the_grown_model_learned_within_its_budget(namespace):
     last = namespace["history"].rounds[-1]
     assert namespace["history"].epochs[-1]["val_accuracy"] > 0.6

@@ -76,6 +76,7 @@ def test_every_public_function_has_a_row():
     assert functions <= scenarios.ROWS.keys()
 
 
+@pytest.mark.slow
 def test_a_job_on_jax_alone_ends_as_on_tensorflow(tmp_path):
     """The quick one of these; the rows of the contract are slow."""
     here = scenarios.results_of([scenarios.short_job], tmp_path)

@@ -128,6 +128,7 @@ def assert_same(found, name: str, dataset, atol: float = 0) -> None:
     np.testing.assert_allclose(got, np.concatenate(images), atol=atol, rtol=0)
 
 
+@pytest.mark.slow
 def test_tensorflow_is_not_imported(found):
     assert not found["tensorflow"]
 

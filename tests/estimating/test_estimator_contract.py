@@ -292,6 +292,7 @@ def test_a_models_own_loss_is_used(float64):
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_xla():
     """What TPUs need: the product compiles, with static shapes throughout."""
     model = nets.ready("depthwise")

@@ -6,7 +6,6 @@ import keras
 import nets
 import numpy as np
 import pytest
-import tiers
 from keras import layers
 
 from tf_splitting import (
@@ -103,9 +102,10 @@ def ranks(values):
     return np.argsort(np.argsort(values))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
-    tiers.some([n for n, (_, least) in ESTIMATORS.items() if least], ["second_order"]),
+    [n for n, (_, least) in ESTIMATORS.items() if least],
 )
 def test_costs_are_ordered_as_real_rises_are(name):
     model, data = trained()

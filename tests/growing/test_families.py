@@ -155,6 +155,7 @@ def test_whatever_the_settings(name):
     assert_alone(models[0], history, 0, model=seed_model((20, 20)), **settings)
 
 
+@pytest.mark.slow
 def test_members_share_compute_too():
     epochs, targets = 6.0, TARGETS[:2]
     schedules = compute_schedules([targets[:1], targets], MACS, epochs, 0.5)
@@ -170,6 +171,7 @@ def test_members_share_compute_too():
     assert history.path_compute == ends[-1] < history.compute < sum(ends)
 
 
+@pytest.mark.slow
 def test_lines_tell_the_time_left_of_the_whole_job(capsys):
     run(TARGETS[:2], verbose=1, epochs=0, final_epochs=1)
     lines = [line for line in capsys.readouterr().out.splitlines() if " left" in line]
@@ -192,8 +194,9 @@ def test_a_family_of_one_is_a_family():
 KILLS = [(3, 10, 28), (9,) * 12]
 
 
-@pytest.mark.parametrize("kills", tiers.some(KILLS, KILLS[:1]))
-@pytest.mark.parametrize("steps", tiers.some([3, None], [3]))
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", KILLS)
+@pytest.mark.parametrize("steps", [3, None])
 def test_killed_in_trunk_and_branches_the_members_are_the_same(
     kills, steps, family, tmp_path
 ):
@@ -282,6 +285,7 @@ def test_the_history_is_plain_data(family, tmp_path):
     assert history.path_seconds < history.seconds < total
 
 
+@pytest.mark.slow
 def test_members_are_of_plain_layers():
     model = tf_splitting.layers.convert(seed_model())
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))

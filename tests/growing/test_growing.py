@@ -188,6 +188,7 @@ def test_datasets(kind):
     assert 0.97 * target <= count_macs(grown) <= target
 
 
+@pytest.mark.slow
 def test_a_schedule_of_the_users_is_kept():
     decay = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5)
     watch = Watch()
@@ -198,6 +199,7 @@ def test_a_schedule_of_the_users_is_kept():
     np.testing.assert_allclose(watch.rates, [float(decay(i)) for i in steps], 1e-5)
 
 
+@pytest.mark.slow
 def test_widths_are_multiples():
     model = seed_model(widths=(8, 12))
     grown = grow(model, classes(), target_macs=900, width_multiple=4, rounds=2, **QUIET)
@@ -206,6 +208,7 @@ def test_widths_are_multiples():
     assert 0.8 * 900 < count_macs(grown) <= 900
 
 
+@pytest.mark.slow
 def test_descent_never_raises_the_loss():
     history = GrowthHistory()
     model = seed_model()
@@ -231,6 +234,7 @@ def test_the_seed_decides():
     assert first.shape != other.shape or np.abs(first - other).max() > 1e-4
 
 
+@pytest.mark.slow
 def test_splittable_layers_come_back_plain():
     model = tf_splitting.layers.convert(seed_model())
     grown = grow(model, classes(), target_macs=2 * count_macs(model), **QUIET)
@@ -240,6 +244,7 @@ def test_splittable_layers_come_back_plain():
     }
 
 
+@pytest.mark.slow
 def test_uniform_growth_widens_all_spaces_alike():
     model = seed_model(widths=(16, 8))
     options = {**QUIET, "method": "uniform", "rounds": 1}
@@ -461,6 +466,7 @@ def test_bad_data_is_found_in_the_first_epoch(kind, changes, message, monkeypatc
         )
 
 
+@pytest.mark.slow
 def test_an_endless_dataset_needs_steps():
     model = seed_model()
     endless = tf.data.Dataset.from_tensor_slices(classes()).batch(16).repeat()
@@ -552,6 +558,7 @@ def test_only_the_last_phase_of_a_compute_job_decays(compute_job):
     np.testing.assert_allclose(watch.rates[-final:], expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_every_phase_may_decay():
     watch = Watch()
     grow(
@@ -604,6 +611,7 @@ def test_compute_needs_data_whose_length_is_known(fits):
     assert not fits
 
 
+@pytest.mark.slow
 def test_validation_split_is_that_of_fit():
     model = seed_model()
     history = GrowthHistory()

@@ -97,6 +97,7 @@ def test_it_grows_as_the_functional_model_of_it_does():
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_the_other_jobs_take_one_too():
     x, y = classes()
     arguments = {"epochs": 1, "final_epochs": 1, "verbose": 0}
@@ -117,6 +118,7 @@ def test_what_a_graph_would_lose_is_refused():
         grow(model, (x, y), target_macs=2 * MACS)
 
 
+@pytest.mark.slow
 def test_a_language_model_of_any_length_grows_at_that_of_the_data():
     model, (x, y) = language_model(), texts()
     macs = count_macs(language_model(LENGTH))

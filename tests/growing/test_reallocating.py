@@ -30,6 +30,7 @@ def uneven_model():
     return wide_model((60, 2))
 
 
+@pytest.mark.slow
 def test_neurons_move_to_where_they_gain():
     model = uneven_model()
     macs, history = count_macs(model), GrowthHistory()

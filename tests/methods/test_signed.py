@@ -36,7 +36,7 @@ def loss(model, round_):
 
 
 @pytest.mark.parametrize("net", tiers.some(NETS, {*NETS} - {"residual"}))
-@pytest.mark.parametrize("offsprings", [2, 3, 4])
+@pytest.mark.parametrize("offsprings", tiers.some([2, 3, 4], [3]))
 def test_each_neuron_gains_what_it_is_said_to(net, offsprings, float64):
     round_ = context(net)
     proposal = Signed(0.7, STEP, offsprings).propose(round_)

@@ -108,6 +108,7 @@ def test_export_takes_what_are_no_images(run_here, tmp_path, capsys):
     assert (tmp_path / "out" / "saved_model").is_dir()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(KERAS < (3, 13), reason="Keras does not write LiteRT")
 def test_export_writes_what_it_has_compared(run_tool, job, tmp_path):
     _, workdir = job

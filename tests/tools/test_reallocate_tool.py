@@ -21,6 +21,7 @@ def done(run_tool, small_file, tmp_path_factory):
     return process, workdir
 
 
+@pytest.mark.slow
 def test_what_is_there_and_what_is_told(done, small_file):
     process, workdir = done
     assert process.stderr == ""

@@ -23,6 +23,7 @@ def shrunk(run_tool, small_file, tmp_path_factory):
     return process, workdir
 
 
+@pytest.mark.slow
 def test_what_is_there_and_what_is_told(shrunk):
     process, workdir = shrunk
     assert process.stderr == ""
