@@ -69,6 +69,7 @@ def test_params_of_nested_models_by_path():
     }
 
 
+@pytest.mark.slow
 def test_mobilenet_v2_at_planned_widths():
     model = keras.applications.MobileNetV2((32, 32, 3), alpha=0.35, weights=None)
     graph = trace(model)

@@ -70,6 +70,7 @@ def test_a_set_in_memory_goes_through_arrays(data):
     assert contents(got.test) == contents(expected.test)
 
 
+@pytest.mark.slow
 def test_epochs_of_a_stream_keep_their_number(data, monkeypatch):
     monkeypatch.setattr(tfds_source, "MEMORY_LIMIT", 0)
     _, other = data

@@ -73,6 +73,7 @@ def test_the_index_is_the_quotient_of_its_direction(estimator, float64):
     np.testing.assert_allclose(found, quotients, rtol=1e-5, atol=1e-9)
 
 
+@pytest.mark.slow
 @each_kind
 def test_the_seed_decides(estimator):
     model = nets.ready("dense")

@@ -7,7 +7,6 @@ from contextlib import suppress
 import keras
 import numpy as np
 import pytest
-import tiers
 from interrupted import KillAt, KillError, assert_same_model, examples, timeless
 from keras import layers
 
@@ -118,7 +117,8 @@ def assert_alone(finished, history, number, **settings):
     return draw.drawn
 
 
-@pytest.mark.parametrize("number", tiers.some(range(3), [1]))
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(3))
 def test_a_member_is_what_a_job_of_its_own_would_make(family, number):
     models, history, *_, drawn = family
     alone = assert_alone(models[number], history, number)
@@ -265,6 +265,7 @@ def test_a_target_that_no_split_leads_to_gets_what_is_there():
     assert history.members[2].stopped is history.stopped
 
 
+@pytest.mark.slow
 def test_a_member_is_a_seed_of_larger_ones(family, tmp_path):
     family[0][0].save(tmp_path / "small.keras")
     loaded = keras.models.load_model(tmp_path / "small.keras")

@@ -395,6 +395,7 @@ def test_data_that_do_not_fit_are_refused(call, kind, no_training):
         CALLS[call](sparse(), DATA[kind])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("dataset", [(X, labels()), STREAM.batch(4)])
 def test_data_that_fit_are_taken(call, dataset):

@@ -9,7 +9,6 @@ import nets
 import numpy as np
 import pytest
 import tensorflow as tf
-import tiers
 from keras import layers
 
 import tf_splitting
@@ -172,7 +171,8 @@ def test_the_history_is_complete(job, tmp_path):
     assert loaded["epochs"][0]["loss"] == history.epochs[0]["loss"]
 
 
-@pytest.mark.parametrize("kind", tiers.some(["tf.data", "PyDataset"], ["PyDataset"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["tf.data", "PyDataset"])
 def test_datasets(kind):
     x, y = classes()
     dataset = (
@@ -522,6 +522,7 @@ def compute_job():
     return model, grown, target, history, watch
 
 
+@pytest.mark.slow
 def test_compute_is_what_was_asked_for(compute_job):
     _, grown, target, history, _ = compute_job
     budget = 40 * 96 * target
@@ -652,7 +653,8 @@ def test_a_baseline_trains_as_the_last_phase():
     assert float(model.optimizer.learning_rate) == pytest.approx(0.05)
 
 
-@pytest.mark.parametrize("method", tiers.some(["splitting", "uniform"], ["splitting"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["splitting", "uniform"])
 def test_one_large_step(method):
     """A round may grow spaces by any ratio where neurons are added fresh."""
     model, history = nets.ready("dense"), GrowthHistory()

@@ -73,7 +73,10 @@ def as_pydataset(x, y):
     return Items()
 
 
-@pytest.mark.parametrize("dataset", [lambda x, y: (x, y), as_pydataset])
+@pytest.mark.parametrize(
+    "dataset",
+    [lambda x, y: (x, y), pytest.param(as_pydataset, marks=pytest.mark.slow)],
+)
 def test_a_subclassed_model_grows_and_is_left_alone(dataset):
     model, (x, y) = net(), classes()
     model(x[:1])
@@ -86,6 +89,7 @@ def test_a_subclassed_model_grows_and_is_left_alone(dataset):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_it_grows_as_the_functional_model_of_it_does():
     model, (x, y) = net(), classes()
     model(x[:1])

@@ -85,6 +85,7 @@ def test_a_model_shrinks_and_still_knows():
     assert 0.9 < history.compute / (30 * target * len(X)) <= 1.0
 
 
+@pytest.mark.slow
 def test_what_counts_least_is_removed():
     """Neurons that nobody reads, of a model that is trained already."""
     model = wide_model((8, 8))
@@ -111,9 +112,10 @@ def test_what_counts_least_is_removed():
     assert abs(record.after["loss"] - record.before["loss"]) < 0.01 * before
 
 
-@pytest.mark.parametrize(
-    "estimator", [SecondOrder(), Taylor(), NormalizationScale(), WeightNorm()]
-)
+ESTIMATORS = [SecondOrder(), Taylor(), NormalizationScale(), WeightNorm()]
+
+
+@pytest.mark.parametrize("estimator", tiers.some(ESTIMATORS, ESTIMATORS[:1]))
 @pytest.mark.parametrize("fold", tiers.some([True, False], [True]))
 def test_every_estimator(estimator, fold):
     model = wide_model((8, 8))
@@ -148,6 +150,7 @@ def test_limits_are_kept():
     assert all(width % 4 == 0 for name, width in widths.items() if "hidden" in name)
 
 
+@pytest.mark.slow
 def test_another_cost_is_met():
     model = wide_model()
     target = 0.5 * count_params(model)
@@ -178,6 +181,7 @@ def test_a_grown_model_shrinks_again():
     assert 0.8 * macs < count_macs(smaller) <= macs
 
 
+@pytest.mark.slow
 def test_the_table_of_a_round(capsys):
     model = wide_model((8, 8))
     shrink(

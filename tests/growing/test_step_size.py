@@ -36,6 +36,7 @@ def test_the_ladder_takes_the_largest_step_that_does_not_raise_the_loss():
     assert measure(grown, sample)["loss"] == pytest.approx(after["loss"], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_an_unreachable_loss_ends_on_the_smallest_step():
     model = nets.ready("dense")
     sample = draw_sample(nets.data(model), size=16)

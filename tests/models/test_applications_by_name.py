@@ -54,6 +54,7 @@ def test_a_size_that_the_network_does_not_take_is_refused():
         build_application("InceptionV3", SHAPE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "file",
     ["twin.weights.h5", pytest.param("twin.keras", marks=pytest.mark.slow)],

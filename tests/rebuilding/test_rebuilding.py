@@ -4,7 +4,6 @@ import keras
 import nets
 import numpy as np
 import pytest
-import tiers
 from keras import layers
 
 from tf_splitting import (
@@ -86,7 +85,8 @@ def assert_preserved(model, plan, tolerance):
     return grown
 
 
-@pytest.mark.parametrize("name", tiers.some(APPLICATIONS, ["mobilenet_v2"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", APPLICATIONS)
 def test_applications_float32(name):
     model = alive(name)
     plan = nets.random_plan(trace(model), share=0.02)

@@ -98,6 +98,7 @@ def test_a_weight_that_was_not_declared_shows():
         split(model, plan, verify=nets.images(model))
 
 
+@pytest.mark.slow
 def test_growing_verifies_by_default_and_loses_nothing():
     model = lying()
     data = nets.data(model, 64)

@@ -78,6 +78,7 @@ def test_tensorboard_events_hold_all_scalars(job):
     assert found["macs"][1] < found["macs"][2] < found["macs"][3] <= TARGET
 
 
+@pytest.mark.slow
 def test_saved_model_serves_without_this_package(job):
     """A process of its own compares both files and never imports `tf_splitting`."""
     _, workdir = job

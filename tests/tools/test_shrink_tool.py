@@ -65,6 +65,7 @@ def test_mistakes(run_here, small_file, flags, message):
         run_here("shrink", model=small_file, **flags)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("score", ["taylor", "normalization_scale", "weight_norm"])
 def test_scores(run_here, small_file, score, capsys):
     run_here(

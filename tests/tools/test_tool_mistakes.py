@@ -53,6 +53,7 @@ def test_a_damaged_model_is_told_in_a_line(run_tool, small_file, tmp_path, debug
     assert bool(traceback) == debug
 
 
+@pytest.mark.slow
 def test_debug_shows_the_traceback(run_tool):
     process = run_tool("export", "--model=none.keras", "--output=out", "--debug")
     assert process.returncode == 2

@@ -575,6 +575,26 @@ def test_function_and_cost(row):
     assert trace(grown).widths == plan.widths(row.graph)
 
 
+# What takes a second and more, and does as others do.
+SIBLINGS = {
+    *("adaptive_pooling", "attention_dropout", "attention_width", "causal_attention"),
+    *("causal_groups", "coarser_groups", "finer_groups", "groups_of_a_concatenation"),
+    *("groups_of_a_regnet", "groups_read_elsewhere", "matmul", "one_group_per_channel"),
+    *("ops_fused_gate", "ops_more", "ops_orders", "ops_rearranged", "ops_reduced"),
+    *("sum_with_concatenation", "volumes_in_groups"),
+}
+
+
+# With weights that a new neuron carries along.
+CARRYING = {
+    *("attention", "batch_normalization", "depthwise1d", "depthwise2d", "einsum_each"),
+    *("einsum_heads", "einsum_kept", "grouped_queries", "groups", "layer_scale"),
+    *("prelu", "prelu_shared_channels", "prelu_shared_positions", "separable1d"),
+    "separable2d",
+}
+
+
+@pytest.mark.parametrize("built", tiers.some(ROWS, CARRYING), indirect=True)
 @pytest.mark.parametrize("carried", tiers.some(["copy", "draw"], ["draw"]))
 def test_fresh_neurons_keep_the_function(row, carried):
     plan = nets.random_plan(row.graph, share=0.5)
@@ -591,16 +611,6 @@ def test_fresh_neurons_keep_the_function(row, carried):
         before = nets.outputs(row.model, x, training)
         after = nets.outputs(grown, x, training)
         assert nets.difference(before, after) < 1e-9
-
-
-# What takes a second and more, and does as others do.
-SIBLINGS = {
-    *("adaptive_pooling", "attention_dropout", "attention_width", "causal_attention"),
-    *("causal_groups", "coarser_groups", "finer_groups", "groups_of_a_concatenation"),
-    *("groups_of_a_regnet", "groups_read_elsewhere", "matmul", "one_group_per_channel"),
-    *("ops_fused_gate", "ops_more", "ops_orders", "ops_rearranged", "ops_reduced"),
-    *("sum_with_concatenation", "volumes_in_groups"),
-}
 
 
 @pytest.mark.parametrize(
