@@ -125,6 +125,27 @@ def test_macs_and_parameters_are_those_of_the_opened_model(name):
     assert count_params(model) == count_params(opened(model))
 
 
+@pytest.mark.usefixtures("float64")
+def test_lengths_stay_known_behind_an_opened_layer(tmp_path):
+    """Attention says how many positions it returns; the layers in it would not."""
+    inputs = keras.Input((5, 2))
+    x = layers.Dense(3, activation="tanh")(inputs)
+    x = layers.GroupQueryAttention(2, 6, 3, name="attention")(x, x)
+    x = layers.Dense(nets.CLASSES)(layers.Flatten()(x))
+    model = nets.randomized(keras.Model(inputs, x))
+    x = nets.images(model)
+    space = "attention/value"
+    grown = split(model, SplitPlan({space: [1]}), epsilon=0.0)
+    grown.save(tmp_path / "grown.keras")
+    loaded = keras.saving.load_model(tmp_path / "grown.keras")
+    smaller = remove(loaded, RemovalPlan({space: [3, 0]}))
+    plan = RemovalPlan({space: [0]})
+    with nets.silenced(model, trace(model), plan) as silenced:
+        expected = nets.outputs(silenced, x)
+    for made in (remove(model, plan), smaller):
+        assert nets.difference(expected, nets.outputs(made, x)) < 1e-12
+
+
 def test_what_does_not_change_stays_an_object_of_its_class():
     model = ready("stack")
     grown = split(model, SplitPlan({"stem": [0]}), epsilon=0.0)

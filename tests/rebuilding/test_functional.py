@@ -176,3 +176,27 @@ def test_methods_of_its_own_are_told_to_be_lost():
     model(batch()[0])
     with pytest.warns(SplittingWarning, match="whose own train_step"):
         to_functional(model, batch()[0])
+
+
+class Flat(keras.Model):
+    """Products that leave lengths open, and what has to know them behind."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.heads = layers.EinsumDense("abc,cde->abde", (None, 2, 3), name="heads")
+        self.back = layers.EinsumDense("abde,dec->abc", (None, 3), name="back")
+        self.flatten = layers.Flatten()
+        self.logits = layers.Dense(nets.CLASSES, name="logits")
+
+    def call(self, x):
+        return self.logits(self.flatten(self.back(ops.tanh(self.heads(x)))))
+
+
+def test_lengths_that_products_leave_open_are_those_of_the_input():
+    model = Flat()
+    x = np.random.default_rng(0).standard_normal((4, 5, 2)).astype("float32")
+    expected = nets.outputs(model, x)
+    functional = to_functional(model, x)
+    grown = split(functional, SplitPlan({"heads": [0]}), epsilon=0.0)
+    for each in (functional, grown):
+        assert nets.difference(expected, nets.outputs(each, x)) < 1e-5

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,11 +16,13 @@ import numpy as np
 from tf_splitting.errors import ModelError, SplittingWarning, in_short
 from tf_splitting.tracing.inside import Inside, one_or_all
 from tf_splitting.tracing.keras_internals import (
+    count_calls,
     functional_of,
     has_graph,
     input_name,
     nodes_of,
     run_through,
+    true_shapes,
 )
 from tf_splitting.tracing.symbolic_call import layers_in
 
@@ -111,6 +114,8 @@ def clone(
     insides = list(insides)
     shapes = {**(input_shapes or {}), **_open_shapes(insides, input_shapes or {})}
     opened = {id(call): inside for inside in insides for call in inside.calls}
+    whole = isinstance(model, Inside)
+    once = _called_once([*insides, model] if whole else insides)
     initializers: list[tuple[Any, str, Any]] = []
 
     def make(layer: Any, names: Mapping[int, str]) -> Any:
@@ -155,6 +160,8 @@ def clone(
             # It is as good as not said, but not all layers that are told take it.
             del kwargs["training"]
         try:
+            if id(node.operation) in once:
+                _tell_lengths(layer, values[id(node.input_tensors[0])])
             if id(node) in opened:
                 places = opened[id(node)].places
                 tensors = [values[id(node.input_tensors[place])] for place in places]
@@ -193,11 +200,40 @@ def clone(
         new.supports_masking = old.supports_masking
         return new
 
-    whole = isinstance(model, Inside)
     new = open_up(model) if whole else copy(model, model.name, {})
     for layer, name, value in initializers:
         setattr(layer, name, value)
     return Clone(new, list(made.values()))
+
+
+def _called_once(insides: Iterable[Inside]) -> set[int]:
+    """The products that a layer which becomes a model calls once, by `id`."""
+    inner = [
+        node.operation
+        for each in insides
+        for node in nodes_of(each.model)
+        if isinstance(node.operation, keras.layers.EinsumDense)
+    ]
+    counts = Counter(map(id, inner))
+    alone = [each for each in inner if count_calls(each) == (0, 0)]
+    return {id(each) for each in alone if counts[id(each)] == 1}
+
+
+def _tell_lengths(layer: keras.layers.EinsumDense, x: Any) -> None:
+    """Lets a product say what lengths it takes over from its input; it need not.
+
+    A layer around it, such as attention, says them in its place, or is called with
+    tensors that have them. A model of what is in it would leave them open, and what is
+    flattened behind would have no length.
+    """
+    told = layer.partial_output_shape
+    if None not in told:
+        return
+    layer.build(x.shape)
+    shapes = true_shapes(layer.call, [x])
+    if shapes is not None:
+        known = shapes[0][-len(told) :]
+        layer.partial_output_shape = tuple(n or m for n, m in zip(told, known))
 
 
 def _open_shapes(
