@@ -451,7 +451,8 @@ def _again(builder, x, pick, outer):
 
 def _fits_again(layer, shape, other):
     """Whether a layer built for one shape can be called on another."""
-    if isinstance(layer, (keras.Model, layers.Reshape, layers.PReLU)):
+    sized = (keras.Model, Composite, layers.Reshape, layers.PReLU, layers.EinsumDense)
+    if isinstance(layer, sized):
         return tuple(shape[1:]) == tuple(other[1:])
     if len(shape) != len(other) or shape[-1] != other[-1]:
         return False
@@ -756,6 +757,96 @@ STRUCTURES |= {
 }
 
 
+# Layers made of layers, and attention ------------------------------------------
+
+
+@keras.saving.register_keras_serializable("random_models")
+class Composite(layers.Layer):
+    """A layer made of layers, one after the other, and a product with a number."""
+
+    def __init__(self, parts, factor, **options):
+        super().__init__(**options)
+        self.parts, self.factor = parts, factor
+
+    def call(self, x):
+        for part in self.parts:
+            x = part(x)
+        return self.factor * ops.tanh(x)
+
+    def get_config(self):
+        parts = [keras.saving.serialize_keras_object(part) for part in self.parts]
+        return {**super().get_config(), "parts": parts, "factor": self.factor}
+
+    @classmethod
+    def from_config(cls, config):
+        parts = map(keras.saving.deserialize_keras_object, config.pop("parts"))
+        return cls(list(parts), **config)
+
+    def build(self, shape):
+        for part in self.parts:
+            if not part.built:
+                part.build(shape)
+            shape = part.compute_output_shape(shape)
+        self.built = True
+
+    def compute_output_shape(self, shape):
+        for part in self.parts:
+            shape = part.compute_output_shape(shape)
+        return shape
+
+
+def _composite(builder, x, inside, inner):
+    parts = _sequential(x.shape[1:], inside, builder.features).layers
+    if not parts:
+        return None
+    if inner:
+        builder.features.add("composite in composite")
+        parts = [Composite(parts, 0.7)]
+    return builder.call(Composite(parts, 1.3), x)
+
+
+def _attention(builder, x, heads, size, grouped):
+    """Every position looks at every other."""
+    if _rank(x.shape) != 1:
+        return None
+    if grouped:
+        builder.features.add("grouped queries")
+        layer = layers.GroupQueryAttention(size, 2 * heads, heads)
+    else:
+        layer = layers.MultiHeadAttention(heads, size)
+    return layer(x, x)
+
+
+def _heads(builder, x, heads, size, dense):
+    """Channels as heads, normalized one by one, and read."""
+    if _rank(x.shape) != 1:
+        return None
+    steps = x.shape[1]
+    if dense:
+        x = builder.call(layers.Dense(heads * size), x)
+        x = builder.call(layers.Reshape((steps, heads, size)), x)
+        x = ops.softmax(x, axis=-1)
+        return ops.reshape(x, (-1, steps, heads * size))
+    into = layers.EinsumDense("abc,cde->abde", (steps, heads, size), bias_axes="e")
+    x = ops.softmax(builder.call(into, x), axis=-1)
+    return builder.call(layers.EinsumDense("abde,dec->abc", (steps, 3)), x)
+
+
+STRUCTURES |= {
+    "composite": Kind(
+        {"inside": st.deferred(lambda: _LAYERS_INSIDE), "inner": st.booleans()},
+        _composite,
+    ),
+    # Heads of size 1, as many as positions: Keras 3.15 adds their bias, [heads, 1], as
+    # if it were one over NCHW channels.
+    "attention": Kind(
+        {"heads": _WIDTH, "size": st.integers(2, 3), "grouped": st.booleans()},
+        _attention,
+    ),
+    "heads": Kind({"heads": _WIDTH, "size": _WIDTH, "dense": st.booleans()}, _heads),
+}
+
+
 # Strategies -------------------------------------------------------------------
 
 _NESTS = ("nest", "nest_sequential")
@@ -763,9 +854,10 @@ _NESTS = ("nest", "nest_sequential")
 _RARE = {"layer_norm", "group_norm", "softmax", "raw_mixing", "permute"}
 _RARE |= {"flatten", "global_pool", "raw_mean", "repeat_vector"}
 _OFTEN = ("dense", "conv", "conv", "merge", "residual", "again", "shared")
+_OFTEN += ("attention", "heads")  # Few tensors have the one axis that they need.
 _FLAT = [name for name in (*LAYERS, *STRUCTURES) if name not in _NESTS]
 _FLAT += [*(name for name in _FLAT if name not in _RARE), *(8 * _OFTEN)]
-_ANY = [*_FLAT, *(8 * _NESTS)]
+_ANY = [*_FLAT, *(10 * _NESTS)]
 
 
 @st.composite
@@ -790,7 +882,7 @@ _RESIZED = ("reshape", "prelu", "depthwise", "batch_norm", "conv")
 _LAYERS_INSIDE = st.lists(
     _operations([*LAYERS, *(5 * _RESIZED)]), min_size=1, max_size=2
 )
-_INSIDE = st.lists(_operations([*_FLAT, *(8 * _NESTS)]), min_size=1, max_size=4)
+_INSIDE = st.lists(_operations([*_FLAT, *(10 * _NESTS)]), min_size=1, max_size=4)
 _INNER_ENDS = _ends(("as it is", "as it is", "as it is", "dense"), 2)
 _SHAPE = st.sampled_from(((5, 5, 2), (4, 6, 3), (6, 2), (4,)))
 
