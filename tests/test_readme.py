@@ -29,6 +29,7 @@ def test_the_grown_model_learned_within_its_budget(namespace):
     assert last.macs == namespace["tf_splitting"].count_macs(namespace["reloaded"])
 
 
+@pytest.mark.slow
 def test_the_layers_of_ones_own_grew(namespace):
     assert namespace["wider"].get_layer("mix").units == 9
     assert namespace["wider"].get_layer("gate").scale.shape == (9,)

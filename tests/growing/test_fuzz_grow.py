@@ -12,7 +12,6 @@ import nets
 import numpy as np
 import pytest
 import tensorflow as tf
-import tiers
 from junk import (
     EXAMPLES,
     LEAST,
@@ -317,7 +316,8 @@ def test_wrong_values_are_refused(name, argument, no_training):
     assert junk.refuses(FUNCTIONS[name], argument, EXAMPLES) >= LEAST
 
 
-@pytest.mark.parametrize("name", tiers.some(FUNCTIONS, ["grow"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_right_values_are_taken(name):
     function = FUNCTIONS[name]
     function.call(**function.valid())

@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-import tiers
 from keras import layers
 
 import tf_splitting
@@ -115,8 +114,9 @@ def test_what_counts_least_is_removed():
 ESTIMATORS = [SecondOrder(), Taylor(), NormalizationScale(), WeightNorm()]
 
 
-@pytest.mark.parametrize("estimator", tiers.some(ESTIMATORS, ESTIMATORS[:1]))
-@pytest.mark.parametrize("fold", tiers.some([True, False], [True]))
+@pytest.mark.slow
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("fold", [True, False])
 def test_every_estimator(estimator, fold):
     model = wide_model((8, 8))
     target = 0.6 * count_macs(model)

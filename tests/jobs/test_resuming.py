@@ -113,7 +113,7 @@ def assert_same(one, other):
 
 
 def tiered(cases, first, slow):
-    """The cases as parameters: one that always runs, slow ones, exhaustive ones."""
+    """The cases as parameters: one that always runs or None, slow ones, the rest."""
     return [
         pytest.param(case, marks=tiers.marks(case, [first], slow)) for case in cases
     ]
@@ -137,7 +137,9 @@ COMPUTE = {
 }
 
 
-@pytest.mark.parametrize("kind", tiered(SETS, "arrays", ["sequence", "stream"])[:-1])
+@pytest.mark.parametrize(
+    "kind", tiered(SETS, None, ["arrays", "sequence", "stream"])[:-1]
+)
 def test_a_job_laid_out_by_compute_goes_on_too(kind, tmp_path):
     compute = {**COMPUTE, "method": "candidates" if kind == "arrays" else "uniform"}
     uninterrupted = job(SETS[kind](), model=model_for(kind), **compute)
@@ -272,6 +274,7 @@ def test_what_pays_is_not_measured_twice(tmp_path, monkeypatch):
     assert_measured_once(reallocated, reallocator, *how, tmp_path, monkeypatch)
 
 
+@pytest.mark.slow
 def test_other_targets_are_another_job(tmp_path):
     shrunk(tmp_path)
     with pytest.raises(CheckpointError, match="target_macs was"):
@@ -316,7 +319,7 @@ class AskToStop(keras.callbacks.Callback):
 
 # At the first step, inside, and at an epoch's last step.
 STOPS = [(kind, batch) for kind in SETS for batch in (0, 4, 5)]
-SLOW_STOPS = [("sequence", 4), (UNKNOWN, 0), ("arrays", 5)]
+SLOW_STOPS = [("arrays", 4), ("sequence", 4), (UNKNOWN, 0), ("arrays", 5)]
 
 
 @functools.cache
@@ -324,7 +327,7 @@ def uninterrupted_with_short_phases(kind):
     return job(SETS[kind](), model=model_for(kind), **SHORT_PHASES)
 
 
-@pytest.mark.parametrize("place", tiered(STOPS, ("arrays", 4), SLOW_STOPS), ids=str)
+@pytest.mark.parametrize("place", tiered(STOPS, None, SLOW_STOPS), ids=str)
 def test_a_callback_may_ask_to_stop(place, tmp_path):
     kind, batch = place
     options = SHORT_PHASES

@@ -25,7 +25,7 @@ from tf_splitting.training import reestimate_batch_statistics
 STEP = 1e-5
 BUILDS = {**nets.ALL, **{name: build for name, (build, _) in blocks.ALL.items()}}
 NETS = ["dense", "depthwise", "residual", "flatten", "squeeze_excite", *blocks.ALL]
-QUICK = {*NETS} - {"residual", *blocks.ALL} | {"grouped", "fused_gate"}
+QUICK = ["dense", "flatten", "fused_gate"]
 DRAWN = FreshStart("draw", "draw")
 
 
@@ -178,6 +178,7 @@ class StopError(Exception):
     pass
 
 
+@pytest.mark.slow
 def test_a_job_that_resumes_adds_what_was_scored(tmp_path, monkeypatch):
     def run(**more):
         keras.utils.clear_session()

@@ -193,6 +193,7 @@ def is_whole(checkpoint, pristine):
     )
 
 
+@pytest.mark.slow
 def test_random_damage_never_yields_wrong_data(tmp_path):
     pristine, directory = tmp_path / "pristine", tmp_path / "damaged"
     store = CheckpointStore(pristine, keep=3)
