@@ -13,3 +13,8 @@ def marks(case, always, slow):
 def some(cases, always):
     """Cases as parameters: some run always, the rest are slow."""
     return [pytest.param(case, marks=marks(case, always, [*cases])) for case in cases]
+
+
+def others(cases, usual):
+    """Cases as parameters: some run as the test does, the rest are exhaustive."""
+    return [pytest.param(case, marks=marks(case, usual, ())) for case in cases]
