@@ -133,6 +133,18 @@ def unfolded(x):
     return x[..., :1] + layers.Reshape((5, 6))(y)
 
 
+def rotated(x):
+    """Heads of which every one is turned by its position, as rotary embeddings do."""
+    y = ops.reshape(layers.Dense(12, name="x")(x), (-1, 5, 3, 4))
+    first, second = ops.split(y, 2, axis=-1)
+    turned = ops.reshape(ops.stack([-second, first], axis=-2), (-1, 5, 3, 4))
+    angle = np.arange(20.0).reshape(1, 5, 1, 4)
+    y = y * np.cos(angle) + turned * np.sin(angle)
+    y = ops.reshape(ops.transpose(y, (0, 2, 1, 3)), (-1, 3, 20))
+    y = ops.transpose(ops.reshape(ops.tanh(y), (-1, 3, 5, 4)), (0, 2, 1, 3))
+    return ops.reshape(y, (-1, 5, 12))
+
+
 def folded(x):
     return ops.mean(x, axis=-1)
 
@@ -466,6 +478,7 @@ ROWS = {
         "before after",
     ),
     "unfolded": (lambda: of_rows(unfolded), "x after"),
+    "rotated": (lambda: of_rows(rotated), "before x after"),
     "attention": (
         lambda: of_rows(attention()),
         "before x/query x/attention_output after",

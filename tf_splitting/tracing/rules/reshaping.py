@@ -66,10 +66,9 @@ def _reshaped(
         place = _place(shape, x.width)
         if place is not None:
             return placed(_rearranged(tracer, x, place), place)
-    if x.axis == -1 and shape[-1] == x.width:
-        # The last axis runs fastest, so channel i stays channel i however the
-        # positions in front of it are arranged.
-        return placed(_rearranged(tracer, x), len(target))
+    place = _kept(x, shape)
+    if place is not None:
+        return placed(_rearranged(tracer, x, place), place)
     if x.axis == -1 and len(shape) == 2:
         vector = _to_vector(tracer, x)
         return placed(vector, 1) if isinstance(vector, Signal) else vector
@@ -113,6 +112,22 @@ def _place(shape: tuple[int | None, ...], width: int) -> int | None:
     if not places or any(i not in places for i in others) or len(others) > 1:
         return None
     return places[-1]
+
+
+def _kept(x: Signal, shape: tuple[int | None, ...]) -> int | None:
+    """Where the channels are if axes are folded on either side of theirs, or on none.
+
+    What runs faster than the channels is as many numbers as before. Channel i stays
+    channel i then, however the positions behind it are arranged, and those in front.
+    """
+    behind = x.shape[x.axis % len(x.shape) + 1 :]
+    for place in reversed(range(1, len(shape))):
+        rest = shape[place + 1 :]
+        known = product(rest)
+        same = rest == behind or (known is not None and known == product(behind))
+        if same and shape[place] == x.width:
+            return place
+    return None
 
 
 def _to_vector(tracer: Tracer, x: Signal) -> Signal | tuple[Signal, ...]:
