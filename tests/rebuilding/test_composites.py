@@ -271,6 +271,149 @@ def test_configs_that_do_not_work_are_done_without(kind, tmp_path):
         assert nets.difference(nets.outputs(model, x), nets.outputs(each, x)) < 1e-6
 
 
+@keras.saving.register_keras_serializable("test_composites")
+class Bare(layers.Layer):
+    """Its constructor takes no name, type or anything else of every layer."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.inner = layers.Dense(size, name="inner")
+        self.scale = self.add_weight(shape=(size,), initializer="ones", name="scale")
+
+    def build(self, shape):
+        self.inner.build(shape)
+
+    def call(self, x):
+        return self.inner(x) * self.scale
+
+
+@keras.saving.register_keras_serializable("test_composites")
+class Forgetful(OddConfig):
+    """It tells more than its constructor takes, and not all of that."""
+
+    def __init__(self, width, factor=None, sizes=(), **options):
+        super().__init__(width, **options)
+        self.by = width**-0.5 if factor is None else factor
+
+    def call(self, x):
+        return self.by * super().call(x)
+
+
+@keras.saving.register_keras_serializable("test_composites")
+class Nothing(OddConfig):
+    """Nobody noticed that what it tells is lost."""
+
+    def get_config(self):
+        super().get_config()
+
+
+@keras.saving.register_keras_serializable("test_composites")
+class Maker(layers.Layer):
+    """Layers inside that cannot be made of their own configs."""
+
+    def __init__(self, factor, **options):
+        super().__init__(**options)
+        self.factor = factor
+        self.bare = Bare(4)
+
+    def build(self, shape):
+        self.forgetful = Forgetful(
+            4, factor=self.factor, sizes=[1, 2], dtype=self.dtype_policy
+        )
+        self.up = layers.Dense(6, "tanh", name="up")
+        self.down = layers.Dense(4, name="down")
+        for each in (self.bare, self.forgetful, self.up):
+            each.build(shape)
+        self.down.build((*shape[:-1], 6))
+
+    def call(self, x):
+        return self.down(self.up(self.forgetful(self.bare(x))))
+
+    def get_config(self):
+        return {**super().get_config(), "factor": self.factor}
+
+
+def kept_when_saved(model, plan, folder):
+    """The model split twice, saved and loaded; the function is the same each time."""
+    x = nets.images(model)
+    grown = split(model, SplitPlan(plan), epsilon=0.0, verify=x)
+    again = split(grown, SplitPlan(plan), epsilon=0.0, verify=x)
+    again.save(folder / "again.keras")
+    loaded = keras.saving.load_model(folder / "again.keras")
+    for each in (grown, again, loaded):
+        assert nets.difference(nets.outputs(model, x), nets.outputs(each, x)) < 1e-5
+    return loaded
+
+
+@pytest.mark.parametrize(
+    "layer", [lambda: Bare(4), lambda: Nothing(4, name="nothing")], ids=["bare", "none"]
+)
+def test_configs_that_do_not_fit_the_constructor(layer, tmp_path):
+    layer = layer()
+    loaded = kept_when_saved(holding(layer), {"free": [0]}, tmp_path)
+    assert type(layer) in {type(each) for each in loaded.layers}
+
+
+def test_what_the_layer_around_makes_is_made_as_that_makes_it(tmp_path):
+    model = holding(Maker(0.3, name="maker"))
+    construct = Forgetful.__init__
+    loaded = kept_when_saved(model, {"maker/up": [0], "free": [1]}, tmp_path)
+    assert Forgetful.__init__ is construct
+    inside = {type(each): each for each in loaded.get_layer("maker").layers}
+    assert inside[Forgetful].by == 0.3
+    assert Bare in inside
+
+
+@keras.saving.register_keras_serializable("test_composites")
+class Architecture(keras.Model):
+    """A model whose config makes its layers, which do not keep what they are given."""
+
+    def __init__(self, size, **options):
+        inputs = keras.Input((4,))
+        x = layers.Dense(4, name="free")(Forgetful(4, factor=size)(inputs))
+        super().__init__(inputs, layers.Dense(2)(x), **options)
+        self.size = size
+
+    def get_config(self):
+        return {"size": self.size}
+
+
+def test_what_a_model_of_a_class_of_its_own_makes_is_made_as_that_makes_it(tmp_path):
+    model = nets.randomized(Architecture(0.2))
+    with pytest.warns(UserWarning, match="a plain Functional"):
+        loaded = kept_when_saved(model, {"free": [0]}, tmp_path)
+    (forgetful,) = (each for each in loaded.layers if isinstance(each, Forgetful))
+    assert forgetful.by == 0.2
+
+
+def test_layers_that_were_given_to_what_makes_others_are_not_shared():
+    class Wrapper(layers.Layer):
+        def __init__(self, layer=None, **options):
+            super().__init__(**options)
+            self.wrapped = Closed(layer or layers.Dense(4))
+
+        def call(self, x):
+            return self.wrapped(x)
+
+    class Closed(layers.Layer):
+        def __init__(self, given):
+            super().__init__()
+            self.layer = given
+
+        def build(self, shape):
+            self.layer.build(shape)
+            self.scale = self.add_weight(shape=(), name="scale")
+
+        def call(self, x):
+            return self.layer(x) * self.scale
+
+    x = inputs = keras.Input((4,))
+    x = layers.Dense(4, name="free")(Wrapper(name="wrapper").wrapped(x))
+    model = keras.Model(inputs, layers.Dense(2)(x))
+    with pytest.raises(ModelError, match=r"of type Closed.*its get_config"):
+        split(model, SplitPlan({"free": [0]}))
+
+
 def test_configs_that_cannot_be_done_without():
     with pytest.raises(ModelError, match=r"'none' of type NoConfig.*its get_config"):
         split(holding(NoConfig(3, name="none")), SplitPlan({"free": [0]}))

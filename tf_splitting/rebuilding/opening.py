@@ -112,8 +112,8 @@ def _open(value: Any) -> Any:
 def _stands_alone(layer: Any) -> bool:
     """Whether a layer can be an item of a model of its own accord.
 
-    The config has to make it again, written to a file, and its shape inference has to
-    take what its call takes.
+    It can be made anew, and again from that one's config, written to a file; and its
+    shape inference has to take what its call takes.
     """
     if not isinstance(layer, keras.layers.Layer) or has_graph(layer):
         return True
@@ -125,9 +125,7 @@ def _stands_alone(layer: Any) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            config = keras.saving.serialize_keras_object(layer)
-            # Weights would be made for nothing.
-            config.pop("build_config", None)
+            config = keras.saving.serialize_keras_object(remake(layer, layer.name))
             keras.saving.deserialize_keras_object(config, safe_mode=False)
     except Exception:
         # Of whatever kind: it is the layer's own code.

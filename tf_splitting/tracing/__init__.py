@@ -7,13 +7,7 @@ Imports from: support.
 """
 
 from tf_splitting.tracing import layout
-from tf_splitting.tracing.cloning import (
-    Clone,
-    RemakeError,
-    clone,
-    remake,
-    remake_layer,
-)
+from tf_splitting.tracing.cloning import Clone, clone
 from tf_splitting.tracing.graph import (
     IS_INPUT,
     IS_OUTPUT,
@@ -44,6 +38,7 @@ from tf_splitting.tracing.keras_internals import (
 )
 from tf_splitting.tracing.layout import size
 from tf_splitting.tracing.neurons import Field, Neurons, Slot, as_numpy
+from tf_splitting.tracing.remaking import RemakeError, remake, remake_layer
 from tf_splitting.tracing.rules.activations import register_activation
 from tf_splitting.tracing.rules.registry import register, resize_for, rule_for
 from tf_splitting.tracing.symbolic_call import ClosedError, layers_in

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import warnings
 from collections import Counter
@@ -24,7 +23,9 @@ from tf_splitting.tracing.keras_internals import (
     run_through,
     true_shapes,
 )
+from tf_splitting.tracing.remaking import RemakeError
 from tf_splitting.tracing.symbolic_call import layers_in
+from tf_splitting.tracing.watching import watch
 
 
 @dataclass(frozen=True)
@@ -66,22 +67,6 @@ class Clone:
                 )
             found += zip(old.variables, new.variables)
         return found
-
-
-class RemakeError(ModelError):
-    """A layer cannot be made anew from its config, or not be called then.
-
-    Attributes:
-        layer: the layer.
-    """
-
-    def __init__(self, layer: Any, reason: str) -> None:
-        super().__init__(
-            f"Layer {layer.name!r} of type {type(layer).__name__} cannot be made anew "
-            f"from its config: {reason}. Mend its get_config and from_config, so that "
-            f"{type(layer).__name__}.from_config(layer.get_config()) is the same layer."
-        )
-        self.layer = layer
 
 
 def clone(
@@ -127,13 +112,22 @@ def clone(
                 models[id(layer)] = copy(layer, name, names)
             return models[id(layer)]
         if id(layer) not in made:
-            new = remake(layer, name)
+            new = made_anew(layer, name)
             made[id(layer)] = layer, new
             if initialized:
                 _check_initializers(new)
             else:
                 initializers.extend(_set_aside_initializers(new))
         return made[id(layer)][1]
+
+    def made_anew(layer: Any, name: str) -> Any:
+        try:
+            return remake(layer, name)
+        except RemakeError as error:
+            around = model.layer if isinstance(model, Inside) else model
+            if error.layer is not layer or not watch(layer, around):
+                raise
+            return remake(layer, name)
 
     def new_input(tensor: Any) -> Any:
         return keras.Input(
@@ -255,125 +249,6 @@ def _open_shapes(
                     None if axis in wrong else size for axis, size in enumerate(known)
                 )
     return found
-
-
-def remake(
-    operation: Any,
-    name: str,
-    changes: dict[str, Any] | None = None,
-    class_of: Callable[[type], type] = lambda kind: kind,
-) -> Any:
-    """A new layer or operation of this name, its config that of the old one.
-
-    Args:
-        operation: the old one.
-        name: of the new one.
-        changes: of the config.
-        class_of: class that a layer is made of, by its own.
-
-    Raises:
-        RemakeError: its config does not make one.
-    """
-    changes = changes or {}
-    if not isinstance(operation, keras.layers.Layer):
-        return _remake_operation(operation, changes, name)
-    if name != operation.name:
-        changes = {**changes, "name": name}
-    new = remake_layer(operation, changes, class_of(type(operation)))
-    # Not every config tells the name.
-    new.name = name
-    return new
-
-
-def remake_layer(
-    layer: Any, changes: dict[str, Any], kind: type[keras.layers.Layer]
-) -> Any:
-    """A new layer of class `kind` and the old one's config, some entries changed.
-
-    Raises:
-        RemakeError: its config does not make one.
-    """
-    if isinstance(layer, keras.layers.Lambda):
-        # Its config holds marshalled code, without the globals that the code uses.
-        return kind(
-            layer.function,
-            output_shape=layer._output_shape,
-            mask=layer.mask,
-            arguments=layer.arguments,
-            **keras.layers.Layer.get_config(layer),
-        )
-    try:
-        with warnings.catch_warnings():
-            # Nothing is written to a file here.
-            warnings.filterwarnings("ignore", "The object being serialized includes a")
-            config = layer.get_config()
-        # Functions go along as they are: a config holds the name of one, and only of a
-        # registered one can Keras find the function again.
-        functions = {
-            key: getattr(layer, key)
-            for key in config
-            if inspect.isfunction(getattr(layer, key, None))
-        }
-        return kind.from_config({**_unbuilt(config), **functions, **changes})
-    except Exception as error:
-        # Of whatever kind: it is the layer's own code.
-        arguments = _constructor_arguments(layer, kind)
-        if arguments is not None:
-            arguments.update(changes)
-            with contextlib.suppress(Exception):
-                new = kind(**arguments)
-                # So that it can be saved, which it could not by its own.
-                new.get_config = lambda: {**arguments}
-                return new
-        raise RemakeError(layer, in_short(error)) from error
-
-
-def _unbuilt(config: dict[str, Any]) -> dict[str, Any]:
-    """A config whose layers are not built for the widths that they have now."""
-    return {
-        key: {k: v for k, v in value.items() if k != "build_config"}
-        if isinstance(value, dict) and "class_name" in value
-        else value
-        for key, value in config.items()
-    }
-
-
-def _constructor_arguments(
-    layer: Any, kind: type[keras.layers.Layer]
-) -> dict[str, Any] | None:
-    """What a layer's constructor was given, if it keeps all of it under these names.
-
-    Many layers that are never saved by themselves have configs that do not work.
-    """
-    arguments = {
-        "name": layer.name,
-        "trainable": layer.trainable,
-        "dtype": layer.dtype_policy,
-    }
-    for parameter in inspect.signature(kind.__init__).parameters.values():
-        name = parameter.name
-        if name in (*arguments, "self") or parameter.kind is parameter.VAR_KEYWORD:
-            continue
-        value = getattr(layer, name, getattr(layer, f"_{name}", layer))
-        # A layer would be shared between the old model and the new one.
-        if isinstance(value, (keras.layers.Layer, keras.Variable)):
-            return None
-        arguments[name] = value
-    return arguments
-
-
-def _remake_operation(
-    operation: keras.Operation, changes: dict[str, Any], name: str
-) -> keras.Operation:
-    """A new `keras.ops` operation: calling the old one would leave a node on it."""
-    try:
-        new = type(operation).from_config({**operation.get_config(), **changes})
-    except NotImplementedError:
-        # One that cannot be saved, because of an array among its arguments.
-        return operation
-    # Not all of them take a name.
-    new.name = name
-    return new
 
 
 def _constructor(old: keras.Model, base: type[keras.Model]) -> type[keras.Model]:
