@@ -419,6 +419,46 @@ def test_configs_that_cannot_be_done_without():
         split(holding(NoConfig(3, name="none")), SplitPlan({"free": [0]}))
 
 
+@keras.saving.register_keras_serializable("test_composites")
+class Misleading(layers.Layer):
+    """It says of its result that it is as long as the first of two."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.scale = self.add_weight(shape=(), initializer="ones", name="scale")
+
+    def call(self, short, long):
+        return self.scale * ops.concatenate([long[:, :1], long[:, 1:]], axis=1)
+
+    def compute_output_shape(self, short_shape, long_shape):
+        return short_shape
+
+
+@keras.saving.register_keras_serializable("test_composites")
+class Nested(layers.Layer):
+    """Layers made of layers, to two depths."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.inner = composites.Causal(name="inner")
+
+    def build(self, shape):
+        self.inner.build(shape)
+
+    def call(self, x):
+        return self.inner(x)
+
+
+def test_shapes_that_a_layer_tells_wrong_are_known_behind_it(tmp_path):
+    short, long = keras.Input((3, 4), name="a"), keras.Input((5, 4), name="b")
+    x = Misleading(name="misleading")(short, long)
+    x = Nested(name="nested")(x)
+    x = layers.Dense(4, name="free")(x)
+    model = nets.randomized(keras.Model([short, long], layers.Dense(2)(x)))
+    plan = {"nested/inner/up": [0], "free": [1]}
+    kept_when_saved(model, plan, tmp_path)
+
+
 def test_normalization_inside_stays_adapted():
     class Prepared(layers.Layer):
         def __init__(self, **options):

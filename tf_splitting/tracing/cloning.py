@@ -14,11 +14,13 @@ import numpy as np
 
 from tf_splitting.errors import ModelError, SplittingWarning, in_short
 from tf_splitting.tracing.inside import Inside, one_or_all
+from tf_splitting.tracing.keras_graph import filled_in
 from tf_splitting.tracing.keras_internals import (
     count_calls,
     functional_of,
     has_graph,
     input_name,
+    mask_of,
     nodes_of,
     run_through,
     true_shapes,
@@ -97,7 +99,7 @@ def clone(
     # Models and layers that have become models, by what they were.
     models: dict[int, keras.Model] = {}
     insides = list(insides)
-    shapes = {**(input_shapes or {}), **_open_shapes(insides, input_shapes or {})}
+    shapes = input_shapes or {}
     opened = {id(call): inside for inside in insides for call in inside.calls}
     whole = isinstance(model, Inside)
     once = _called_once([*insides, model] if whole else insides)
@@ -129,9 +131,12 @@ def clone(
                 raise
             return remake(layer, name)
 
+    def new_shape(tensor: Any) -> tuple[int | None, ...]:
+        return tuple(shapes.get(id(tensor), tensor.shape))
+
     def new_input(tensor: Any) -> Any:
         return keras.Input(
-            batch_shape=shapes.get(id(tensor), tensor.shape),
+            batch_shape=new_shape(tensor),
             dtype=tensor.dtype,
             name=input_name(tensor),
         )
@@ -157,9 +162,10 @@ def clone(
             if id(node.operation) in once:
                 _tell_lengths(layer, values[id(node.input_tensors[0])])
             if id(node) in opened:
-                places = opened[id(node)].places
-                tensors = [values[id(node.input_tensors[place])] for place in places]
-                return layer(one_or_all(tensors))
+                inside = opened[id(node)]
+                tensors = [values[id(node.input_tensors[n])] for n in inside.places]
+                known = map(new_shape, inside.model.inputs)
+                return layer(one_or_all(list(map(_of_shape, tensors, known))))
             return layer(*args, **kwargs)
         except Exception as error:
             if id(node.operation) not in made:
@@ -230,25 +236,15 @@ def _tell_lengths(layer: keras.layers.EinsumDense, x: Any) -> None:
         layer.partial_output_shape = tuple(n or m for n, m in zip(told, known))
 
 
-def _open_shapes(
-    insides: Iterable[Inside], shapes: Mapping[int, tuple[int | None, ...]]
-) -> dict[int, tuple[int | None, ...]]:
-    """Shapes of inputs that a layer before them tells wrong, these sizes left open."""
-    found = {}
-    for inside in insides:
-        for place, tensor in zip(inside.places, inside.model.inputs, strict=True):
-            told = [call.input_tensors[place].shape for call in inside.calls]
-            wrong = {
-                axis
-                for axis, size in enumerate(tensor.shape)
-                if any(shape[axis] not in (None, size) for shape in told)
-            }
-            if wrong:
-                known = shapes.get(id(tensor), tensor.shape)
-                found[id(tensor)] = tuple(
-                    None if axis in wrong else size for axis, size in enumerate(known)
-                )
-    return found
+def _of_shape(tensor: Any, shape: tuple[int | None, ...]) -> Any:
+    """A tensor of which a layer may have told a wrong shape, seen to have the true one.
+
+    Nothing happens to it when the model is called.
+    """
+    agrees = filled_in(tuple(tensor.shape), shape) is not None
+    if agrees or shape.count(None) > 1 or mask_of(tensor) is not None:
+        return tensor
+    return keras.ops.reshape(tensor, [-1 if n is None else n for n in shape])
 
 
 def _constructor(old: keras.Model, base: type[keras.Model]) -> type[keras.Model]:

@@ -313,22 +313,29 @@ class _Reader:
     def _shapes_behind(
         self, node: Any, inputs: list[int], run: Callable[..., Any]
     ) -> list[tuple[int | None, ...]]:
-        """Shapes of a call's results, as far as those of its inputs say them."""
+        """Shapes of a call's results, as far as those of its inputs say them.
+
+        What a layer says of itself may be wrong, if nobody has described it, and so
+        are those that were told behind it then.
+        """
         told = [tuple(tensor.shape) for tensor in node.outputs]
         known = [self.shapes[index] for index in inputs]
-        unsure = any(None in shape[1:] for shape in told) or not self._is_known(
-            node.operation
-        )
-        if not unsure or any(None in shape[1:] for shape in known):
+        sized = all(None not in shape[1:] for shape in known)
+        unsure = any(None in shape[1:] for shape in told) or known != [
+            tuple(tensor.shape) for tensor in node.input_tensors
+        ]
+        if self._is_known(node.operation) and not (sized and unsure):
             return told
         tensors = [
             keras.KerasTensor(shape, tensor.dtype)
             for shape, tensor in zip(known, node.input_tensors, strict=True)
         ]
         if not isinstance(node.operation, keras.layers.Layer):
-            return true_shapes(run, tensors) or told
-        with left_alone(node.operation):
-            return true_shapes(run, tensors) or told
+            found = true_shapes(run, tensors)
+        else:
+            with left_alone(node.operation):
+                found = true_shapes(run, tensors)
+        return told if found is None else list(map(_surely, found, told))
 
     def _inside(
         self, node: Any, inputs: list[int], path: str
@@ -385,6 +392,15 @@ class _Reader:
             lambda each: known.get(id(each), each),
             (node.arguments.args, dict(node.arguments.kwargs)),
         )
+
+
+def _surely(
+    true: tuple[int | None, ...], told: tuple[int | None, ...]
+) -> tuple[int | None, ...]:
+    """A shape; sizes that cannot be found are those that were told."""
+    if len(true) != len(told):
+        return true
+    return tuple(b if a is None else a for a, b in zip(true, told))
 
 
 def _is_nested(node: Any) -> bool:
