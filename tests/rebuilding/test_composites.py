@@ -420,6 +420,35 @@ def test_configs_that_cannot_be_done_without():
 
 
 @keras.saving.register_keras_serializable("test_composites")
+class Through(layers.Layer):
+    """Of two tensors one comes out as it is; so does another by a layer without."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.up = layers.Dense(4, name="up")
+        # Keras makes no config of a layer that is given such a type.
+        self.same = layers.Identity(dtype=keras.DTypePolicy("float32"), name="same")
+
+    def build(self, x_shape, y_shape):
+        self.up.build(x_shape)
+
+    def call(self, x, y):
+        return self.same(self.up(x)), y
+
+
+def test_what_comes_out_as_it_came_in(tmp_path):
+    x = inputs = keras.Input((4,))
+    x = layers.Dense(5, name="wide")(x)
+    x, y = Through(name="through")(x, layers.Dense(3, "tanh", name="other")(x))
+    model = nets.randomized(
+        keras.Model(inputs, layers.Dense(2)(x) + layers.Dense(2)(y))
+    )
+    plan = {space.name: [0] for space in trace(model).growable}
+    assert set(plan) == {"wide", "other", "through/up"}
+    kept_when_saved(model, plan, tmp_path)
+
+
+@keras.saving.register_keras_serializable("test_composites")
 class Misleading(layers.Layer):
     """It says of its result that it is as long as the first of two."""
 

@@ -145,6 +145,12 @@ def call_symbolically(layer: Any, given: StandIns) -> SymbolicCall:
         raise ClosedError("changes variables or draws random numbers")
     if scope.losses:
         raise ClosedError("adds losses")
+    inputs = {id(tensor) for tensor in given.inputs}
+    # A model that returns what comes in cannot be called in another.
+    outputs = keras.tree.map_structure(
+        lambda each: keras.layers.Identity()(each) if id(each) in inputs else each,
+        outputs,
+    )
     results = keras.tree.flatten(outputs)
     nodes = nodes_between(given.inputs, results, given.carried)
     return SymbolicCall(given, outputs, tuple(nodes))
