@@ -192,6 +192,44 @@ class Causal(layers.Layer):
         return shape
 
 
+class Remembering(layers.Layer):
+    """It returns None beside a tensor, and leaves the length of that open."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.mix = layers.EinsumDense("abc,cd->abd", (None, 5), name="mix")
+        self.dropout = layers.Dropout(0.3, seed=1, name="dropout")
+
+    def build(self, shape):
+        self.mix.build(shape)
+        self.built = True
+
+    def call(self, x, cache=None, training=None):
+        batch = ops.shape(x)[0]
+        x = self.dropout(ops.tanh(self.mix(x)), training=training)
+        return ops.reshape(x, (batch, ops.shape(x)[1], 5)), cache
+
+
+@keras.saving.register_keras_serializable("composites")
+class Uncached(layers.Layer):
+    """One with such a layer, which it does not tell whether it is trained."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.remembering = Remembering(name="remembering")
+        self.down = layers.Dense(4, name="down")
+
+    def build(self, shape):
+        self.remembering.build(shape)
+        self.down.build((*shape[:-1], 5))
+        self.built = True
+
+    def call(self, x):
+        y, cache = self.remembering(x, cache=None)
+        assert cache is None
+        return x + self.down(y)
+
+
 def residual():
     x = inputs = keras.Input((4, 4, 2))
     x = layers.Conv2D(4, 3, padding="same", activation="tanh", name="stem")(x)
@@ -271,6 +309,14 @@ def causal():
     return keras.Model(inputs, layers.Dense(nets.CLASSES, name="logits")(x))
 
 
+def uncached():
+    x = inputs = keras.Input((6, 3))
+    x = layers.Dense(4, "tanh", name="before")(x)
+    x = Uncached(name="uncached")(x)
+    x = layers.GlobalAveragePooling1D(name="pool")(x)
+    return keras.Model(inputs, layers.Dense(nets.CLASSES, name="logits")(x))
+
+
 ALL = {
     "residual": residual,
     "stack": stack,
@@ -281,4 +327,5 @@ ALL = {
     "masked": masked,
     "tied": tied,
     "causal": causal,
+    "uncached": uncached,
 }

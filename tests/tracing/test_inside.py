@@ -91,6 +91,21 @@ def test_names_and_order_are_the_same_every_time():
     assert graphs[0].spaces == graphs[1].spaces
 
 
+def test_a_layer_that_returns_none_too_is_what_it_calls():
+    model = composites.ALL["uncached"]()
+    layer = model.get_layer("uncached").remembering
+    paths = [path for path in calls(model) if path.startswith("uncached/")]
+    assert paths == [
+        "uncached/mix",
+        "uncached/tanh",
+        "uncached/dropout",
+        "uncached/reshape",
+        "uncached/down",
+        "uncached/add",
+    ]
+    assert type(layer) is composites.Remembering
+
+
 # What stays closed, and why -------------------------------------------------------
 
 
@@ -113,6 +128,38 @@ class InTraining(layers.Layer):
 
 def test_a_layer_that_computes_something_else_in_training():
     assert closed(InTraining()) == "computes something else in training"
+
+
+class NoneWith(composites.Uncached):
+    """A layer in it returns None too, and does more than the layers in that."""
+
+    def __init__(self, kind):
+        super().__init__(name="none")
+        self.remembering = kind(name="remembering")
+
+
+class Noisy(composites.Remembering):
+    def call(self, x, cache=None, training=None):
+        x, cache = super().call(x, cache, training)
+        return 2 * x if training else x, cache
+
+
+class Scaled(composites.Remembering):
+    def build(self, shape):
+        super().build(shape)
+        self.scale = self.add_weight(shape=(), name="scale")
+
+    def call(self, x, cache=None, training=None):
+        x, cache = super().call(x, cache, training)
+        return self.scale * x, cache
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [(Noisy, "something else in training"), (Scaled, "cannot be called on symbolic")],
+)
+def test_a_layer_that_returns_none_too_and_does_more_than_it_calls(kind, reason):
+    assert reason in closed(NoneWith(kind), shape=(6, 3))
 
 
 class Counting(layers.Layer):

@@ -8,7 +8,6 @@ nothing is assumed.
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,12 +17,16 @@ from typing import Any
 import keras
 
 from tf_splitting.tracing.any_batch import call_at_any_batch
+from tf_splitting.tracing.inlining import (
+    has_own_weights,
+    in_training,
+    takes_training,
+)
 from tf_splitting.tracing.keras_internals import (
     functional_of,
     has_graph,
     mask_of,
     nodes_of,
-    seed_generators,
     settle_batch,
     sublayers,
     with_mask,
@@ -34,6 +37,7 @@ from tf_splitting.tracing.symbolic_call import (
     ClosedUntilSizedError,
     SymbolicCall,
     call_symbolically,
+    layers_in,
     left_alone,
     nodes_between,
     stand_ins,
@@ -90,7 +94,7 @@ def look_inside(
     Raises:
         ClosedError: it has no such graph, or one that does not say everything.
     """
-    if _has_own_weights(layer):
+    if has_own_weights(layer):
         raise ClosedError("has weights besides those of the layers in it")
     inside, at_sizes = _graph(layer, args, kwargs, names)
     if any(masked) != inside.masked or not (all(masked) or not any(masked)):
@@ -101,9 +105,11 @@ def look_inside(
             raise ClosedError(
                 "holds numbers that depend on sizes not known before a call"
             )
-    if "training" in inspect.signature(layer.call).parameters:
+    if any(map(takes_training, [layer, *filter(sublayers, layers_in(layer))])):
+        told = {"training": True} if takes_training(layer) else {}
         try:
-            training, _ = _graph(layer, args, {**kwargs, "training": True})
+            with in_training():
+                training, _ = _graph(layer, args, {**kwargs, **told})
         except ClosedError as error:
             raise ClosedError(f"{error}, in training") from None
         if outline(inside.model) != outline(training.model):
@@ -159,12 +165,6 @@ def operations_of(function: Any, width: int) -> list[tuple[Any, tuple[Any, ...]]
         keras.tree.flatten((n.arguments.args, n.arguments.kwargs)) for n in nodes
     )
     return [(n.operation, tuple(given)) for n, given in zip(nodes, arguments)]
-
-
-def _has_own_weights(layer: Any) -> bool:
-    theirs = {id(v) for each in sublayers(layer) for v in each.variables}
-    seeds = {id(generator.state) for generator in seed_generators(layer)}
-    return any(id(v) not in theirs | seeds for v in layer.variables)
 
 
 def _graph(

@@ -144,6 +144,17 @@ def remade_reshaping(operation: Any, shape: Sequence[int]) -> Any:
     return type(operation).from_config(config)
 
 
+def results_of(
+    run: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> list[Any] | None:
+    """What a function of symbolic tensors returns, flat, found without running it."""
+    try:
+        return keras.tree.flatten(compute_output_spec(run, *args, **kwargs))
+    except Exception:
+        # Of whatever kind: then nobody can say.
+        return None
+
+
 def true_shapes(
     run: Callable[..., Any], tensors: Sequence[Any]
 ) -> list[tuple[int | None, ...]] | None:
@@ -151,19 +162,18 @@ def true_shapes(
 
     Layers do not always say them as far as they can be known.
     """
-    try:
-        results = keras.tree.flatten(compute_output_spec(run, *tensors))
-        return [tuple(tensor.shape) for tensor in results]
-    except Exception:
-        # Of whatever kind: then nobody can say.
+    results = results_of(run, tensors, {})
+    if results is None or not all(isinstance(t, keras.KerasTensor) for t in results):
         return None
+    return [tuple(tensor.shape) for tensor in results]
 
 
 @contextmanager
 def told_by_call(layers: Iterable[Any]) -> Iterator[None]:
     """Lets layers be called symbolically whose shape inference does not know how.
 
-    Some inherit `compute_output_spec` from a class whose call takes less. What their
+    Some inherit `compute_output_spec` from a class whose call takes less, and some
+    leave sizes open that follow from those of what they are called with. What their
     own call returns is found without running it, as Keras does for other layers.
     """
 
@@ -172,10 +182,18 @@ def told_by_call(layers: Iterable[Any]) -> Iterator[None]:
 
         def compute(*args: Any, **kwargs: Any) -> Any:
             try:
-                return theirs(*args, **kwargs)
+                results = theirs(*args, **kwargs)
             except Exception:
                 # Of whatever kind: it is the layer's own code.
                 return compute_output_spec(layer.call, *args, **kwargs)
+            if _is_sized(results) or not _is_sized((args, kwargs)):
+                return results
+            found = results_of(layer.call, args, kwargs)
+            return (
+                results
+                if found is None
+                else keras.tree.pack_sequence_as(results, found)
+            )
 
         return compute
 
@@ -187,6 +205,15 @@ def told_by_call(layers: Iterable[Any]) -> Iterator[None]:
     finally:
         for each in changed:
             del vars(each)["compute_output_spec"]
+
+
+def _is_sized(tensors: Any) -> bool:
+    """Whether all sizes of the tensors in a structure are known."""
+    return all(
+        None not in each.shape
+        for each in keras.tree.flatten(tensors)
+        if isinstance(each, keras.KerasTensor)
+    )
 
 
 def mask_of(tensor: Any) -> Any:

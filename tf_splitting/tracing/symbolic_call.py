@@ -16,6 +16,7 @@ from typing import Any
 import keras
 
 from tf_splitting.errors import in_short
+from tf_splitting.tracing.inlining import inlined
 from tf_splitting.tracing.keras_internals import (
     count_calls,
     forget_calls,
@@ -166,7 +167,8 @@ def left_alone(layer: Any) -> Iterator[None]:
     parts = list({id(each): each for each in parts}.values())
     before = [(dict(vars(each)), count_calls(each)) for each in parts]
     try:
-        with told_by_call(layers_in(layer)):
+        inside = layers_in(layer)
+        with inlined(inside), told_by_call(inside):
             yield
     finally:
         for each, (attributes, counts) in zip(parts, before, strict=True):
