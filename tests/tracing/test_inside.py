@@ -9,7 +9,6 @@ from composites import Own, Residual
 from keras import layers, ops
 
 from tf_splitting import SplitPlan, split, trace
-from tf_splitting.requirements import KERAS
 from tf_splitting.tracing import flatten, layers_in
 
 pytestmark = pytest.mark.core
@@ -297,9 +296,8 @@ def test_masks_that_are_read():
     model = keras.Model(words, layers.Dense(2)(x))
     (call,) = [call for call in flatten(model).calls if call.closed]
     assert call.closed == "reads the mask that its input carries"
-    # Without a mask there is nothing to read. Keras before 3.14 makes no model of that.
-    closed = [c.closed for c in flatten(holding(ReadsMask())).calls if c.closed]
-    assert len(closed) == (KERAS < (3, 14))
+    # Without a mask there is nothing to read.
+    assert not any(call.closed for call in flatten(holding(ReadsMask())).calls)
 
 
 def test_a_reshaping_that_names_the_batch_infers_it():
