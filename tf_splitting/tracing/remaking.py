@@ -165,7 +165,10 @@ def _constructor_arguments(
 
 def _kept(layer: Any, name: str) -> Any:
     """What a layer keeps under a name; the layer itself if that is nothing."""
-    return getattr(layer, name, getattr(layer, f"_{name}", layer))
+    with contextlib.suppress(Exception):
+        # Of whatever kind: it may be a property of theirs.
+        return getattr(layer, name, getattr(layer, f"_{name}", layer))
+    return layer
 
 
 def _parameters(kind: type[keras.layers.Layer]) -> list[set[str]]:
