@@ -15,6 +15,6 @@ def some(cases, always):
     return [pytest.param(case, marks=marks(case, always, [*cases])) for case in cases]
 
 
-def others(cases, usual):
+def few(cases, usual):
     """Cases as parameters: some run as the test does, the rest are exhaustive."""
     return [pytest.param(case, marks=marks(case, usual, ())) for case in cases]

@@ -7,6 +7,7 @@ from contextlib import suppress
 import keras
 import numpy as np
 import pytest
+import tiers
 from interrupted import KillAt, KillError, assert_same_model, examples, timeless
 from keras import layers
 
@@ -118,7 +119,7 @@ def assert_alone(finished, history, number, **settings):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("number", tiers.few(range(3), [1]))
 def test_a_member_is_what_a_job_of_its_own_would_make(family, number):
     models, history, *_, drawn = family
     alone = assert_alone(models[number], history, number)
@@ -146,7 +147,7 @@ SETTINGS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("name", tiers.few(SETTINGS, ["splitting"]))
 def test_whatever_the_settings(name):
     """Two layers, so that something can be exchanged."""
     settings = {**SETTINGS[name], "epochs": 1, "final_epochs": 1}
@@ -195,8 +196,8 @@ KILLS = [(3, 10, 28), (9,) * 12]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kills", KILLS)
-@pytest.mark.parametrize("steps", [3, None])
+@pytest.mark.parametrize("kills", tiers.few(KILLS, KILLS[:1]))
+@pytest.mark.parametrize("steps", tiers.few([3, None], [3]))
 def test_killed_in_trunk_and_branches_the_members_are_the_same(
     kills, steps, family, tmp_path
 ):

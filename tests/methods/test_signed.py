@@ -35,7 +35,7 @@ def loss(model, round_):
     return nets.loss_of(model, batch.x, batch.y)
 
 
-@pytest.mark.parametrize("net", tiers.some(NETS, ["dense"]))
+@pytest.mark.parametrize("net", tiers.few(NETS, ["dense"]))
 @pytest.mark.parametrize("offsprings", tiers.some([2, 3, 4], [3]))
 def test_each_neuron_gains_what_it_is_said_to(net, offsprings, float64):
     round_ = context(net)

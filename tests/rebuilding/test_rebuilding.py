@@ -4,6 +4,7 @@ import keras
 import nets
 import numpy as np
 import pytest
+import tiers
 from keras import layers
 
 from tf_splitting import (
@@ -86,7 +87,7 @@ def assert_preserved(model, plan, tolerance):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", APPLICATIONS)
+@pytest.mark.parametrize("name", tiers.few(APPLICATIONS, ["mobilenet_v2"]))
 def test_applications_float32(name):
     model = alive(name)
     plan = nets.random_plan(trace(model), share=0.02)
@@ -97,10 +98,10 @@ def test_applications_float32(name):
 @pytest.mark.parametrize(
     "name",
     [
-        "mobilenet",
         "mobilenet_v2",
-        pytest.param("resnet50", marks=pytest.mark.slow),
-        pytest.param("vgg16", marks=pytest.mark.slow),
+        pytest.param("mobilenet", marks=pytest.mark.slow),
+        pytest.param("resnet50", marks=pytest.mark.exhaustive),
+        pytest.param("vgg16", marks=pytest.mark.exhaustive),
     ],
 )
 def test_applications_float64(name, float64):

@@ -54,7 +54,7 @@ def wait_for(both, text):
     raise AssertionError(ended(both, [0, 0]))
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_processes_stop_together_and_end_as_one_with_two_devices(small_file, tmp_path):
     workdir = tmp_path / "hosts"
     both = processes(workdir, small_file)

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 import keras
 import pytest
 import tensorflow as tf
+import tiers
 from absl import flags
 from tensorflow.core.util.event_pb2 import Event
 from tool_runs import ROOT, SHORT, TINY, started
@@ -27,7 +28,7 @@ RESULTS = ("history.json", "grown.keras", "growth.png", "saved_model")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("name", tiers.few(["SIGTERM", "SIGINT"], ["SIGTERM"]))
 def test_a_signal_stops_a_job_that_goes_on_with_the_same_command(
     name, small_file, tmp_path
 ):

@@ -607,7 +607,7 @@ CARRYING = {
 }
 
 
-@pytest.mark.parametrize("built", tiers.others(ROWS, CARRYING), indirect=True)
+@pytest.mark.parametrize("built", tiers.few(ROWS, CARRYING), indirect=True)
 @pytest.mark.parametrize("carried", tiers.some(["copy", "draw"], ["draw"]))
 def test_fresh_neurons_keep_the_function(row, carried):
     plan = nets.random_plan(row.graph, share=0.5)
