@@ -54,7 +54,7 @@ def call_at_any_batch(
     twins = _values(first.given, second.given)
     with keras.StatelessScope():
         for one, other in zip(first.nodes, second.nodes, strict=True):
-            operation = _of_any_batch(one.operation, other.operation)
+            operation = _of_any_batch(one, other)
             arguments = [
                 (node.arguments.args, dict(node.arguments.kwargs))
                 for node in (one, other)
@@ -116,16 +116,17 @@ def _of_one_example(a: Any, b: Any) -> Any:
     return a[:1]
 
 
-def _of_any_batch(a: Any, b: Any) -> Any:
-    """The operation for any size, from those at two sizes."""
+def _of_any_batch(one: Any, other: Any) -> Any:
+    """The operation of a call for any size, from calls at two sizes."""
+    a, b = one.operation, other.operation
     if settings(a) == settings(b):
         return a
     if type(a) is type(b) and not isinstance(a, keras.layers.Layer):
-        one, other = attributes(a), attributes(b)
-        differing = [key for key in one if one[key] != other.get(key)]
-        if differing == ["newshape"] and len(one["newshape"]) == len(other["newshape"]):
-            pairs = zip(one["newshape"], other["newshape"], strict=True)
+        mine, its = attributes(a), attributes(b)
+        if [key for key in mine if mine[key] != its.get(key)] == ["newshape"]:
+            # What was inferred of it is in the result.
+            pairs = zip(one.outputs[0].shape, other.outputs[0].shape, strict=False)
             shape = [n if n == m else -1 for n, m in pairs]
-            if shape.count(-1) == 1:
+            if len(mine["newshape"]) == len(shape) and shape.count(-1) == 1:
                 return remade_reshaping(a, shape)
     raise ClosedError(f"holds a {type(a).__name__} that reads the size of the batch")

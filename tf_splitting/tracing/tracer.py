@@ -230,12 +230,14 @@ class Tracer:
         self._record.ties.tie(x.blocks, ((group, 1),) * count, self.call.path)
         return replace(x, blocks=((group, 1),))
 
-    def unfold(self, run: Callable[..., Any], x: Signal, heads: int) -> Signal:
-        """Channels on the last axis, unfolded to two axes: so many heads, of several.
+    def unfold(
+        self, run: Callable[..., Any], x: Signal, heads: int, channel_axis: int = -2
+    ) -> Signal:
+        """Channels unfolded to two axes: so many heads, and several in each.
 
         A head is a channel from here on, and so are the channels of `x` that make it.
         """
-        return self._moved(run, (x,), -2, self.bundle(x, heads).blocks)
+        return self._moved(run, (x,), channel_axis, self.bundle(x, heads).blocks)
 
     def bundle(self, x: Signal, count: int) -> Signal:
         """The same tensor, its channels taken as so many bundles of neighbours.

@@ -133,6 +133,16 @@ def unfolded(x):
     return x[..., :1] + layers.Reshape((5, 6))(y)
 
 
+def in_pairs(x):
+    """Heads two by two, as in grouped queries, and zeros where a mask says so."""
+    y = ops.reshape(layers.Dense(12, name="x")(x), (-1, 5, 6, 2))
+    y = ops.tanh(ops.reshape(y, (-1, 5, 3, 2, 2)))
+    y = ops.reshape(y, (-1, 5, 6, 2))
+    kept = (np.arange(5) % 2 == 0).reshape(1, 5, 1, 1)
+    y = ops.where(ops.logical_not(kept), ops.zeros_like(y), y)
+    return ops.reshape(y, (-1, 5, 12))
+
+
 def rotated(x):
     """Heads of which every one is turned by its position, as rotary embeddings do."""
     y = ops.reshape(layers.Dense(12, name="x")(x), (-1, 5, 3, 4))
@@ -478,6 +488,7 @@ ROWS = {
         "before after",
     ),
     "unfolded": (lambda: of_rows(unfolded), "x after"),
+    "in_pairs": (lambda: of_rows(in_pairs), "before x after"),
     "rotated": (lambda: of_rows(rotated), "before x after"),
     "attention": (
         lambda: of_rows(attention()),

@@ -24,7 +24,7 @@ _UNARY = (
     f"{ELEMENTWISE} abs arccos arccosh arcsin arcsinh arctan arctanh cbrt ceil copy "
     "cos cosh deg2rad erf erfc erfinv exp exp2 expm1 floor log log10 log1p log2 "
     "nan_to_num negative rad2deg reciprocal round rsqrt sign sin sinc sinh sqrt "
-    "square tan trunc"
+    "square tan trunc zeros_like ones_like"
 )
 _BINARY = (
     "add subtract multiply divide divide_no_nan true_divide maximum minimum fmax fmin "

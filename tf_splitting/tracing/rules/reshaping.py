@@ -72,13 +72,17 @@ def _reshaped(
     if x.axis == -1 and len(shape) == 2:
         vector = _to_vector(tracer, x)
         return placed(vector, 1) if isinstance(vector, Signal) else vector
-    front, (heads, size) = shape[:-2], shape[-2:]
-    if x.axis == -1 and front == x.shape[:-1] and heads and size:
-        return placed(tracer.unfold(run, x, heads), len(target) - 1)
-    front, size = x.shape[:-2], x.shape[-1]
-    if x.axis == -2 and size and shape == (*front, x.width * size):
-        z = tracer.channelwise(run, x, repeat=size, channel_axis=-1, linear_part=run)
-        return placed(z, len(target))
+    place = _unfolded(x, shape)
+    if place is not None:
+        heads = shape[place]
+        assert heads is not None
+        return placed(tracer.unfold(run, x, heads, place), place)
+    place = _folded(x, shape)
+    if place is not None:
+        size = _behind(x)[0]
+        assert size is not None
+        z = tracer.channelwise(run, x, repeat=size, channel_axis=place, linear_part=run)
+        return placed(z, place)
     return tracer.opaque(f"{tracer.call.path!r} folds channels into other axes", x)
 
 
@@ -120,12 +124,42 @@ def _kept(x: Signal, shape: tuple[int | None, ...]) -> int | None:
     What runs faster than the channels is as many numbers as before. Channel i stays
     channel i then, however the positions behind it are arranged, and those in front.
     """
-    behind = x.shape[x.axis % len(x.shape) + 1 :]
-    for place in reversed(range(1, len(shape))):
-        rest = shape[place + 1 :]
+    return _place_in_front_of(shape, 1, x.width, _behind(x))
+
+
+def _unfolded(x: Signal, shape: tuple[int | None, ...]) -> int | None:
+    """Where heads are, if the channels' axis becomes two: heads, and those in each."""
+    return _place_in_front_of(shape, 2, x.width, _behind(x))
+
+
+def _folded(x: Signal, shape: tuple[int | None, ...]) -> int | None:
+    """Where the channels are, if theirs and the axis behind it become one."""
+    behind = _behind(x)
+    if not behind or not behind[0]:
+        return None
+    return _place_in_front_of(shape, 1, x.width * behind[0], behind[1:])
+
+
+def _behind(x: Signal) -> tuple[int | None, ...]:
+    """Lengths of the axes behind that of the channels."""
+    return x.shape[x.axis % len(x.shape) + 1 :]
+
+
+def _place_in_front_of(
+    shape: tuple[int | None, ...],
+    count: int,
+    width: int,
+    behind: tuple[int | None, ...],
+) -> int | None:
+    """Where in a shape so many axes have together this length, and these behind them.
+
+    Those behind may be others if there are as many numbers in them.
+    """
+    for place in reversed(range(1, len(shape) - count + 1)):
+        rest = shape[place + count :]
         known = product(rest)
         same = rest == behind or (known is not None and known == product(behind))
-        if same and shape[place] == x.width:
+        if same and product(shape[place : place + count]) == width:
             return place
     return None
 
