@@ -603,6 +603,7 @@ def test_wrong_values_are_refused(name, argument):
     assert junk.refuses(FUNCTIONS[name], argument, EXAMPLES) >= LEAST
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_right_values_are_taken(name):
     function = FUNCTIONS[name]

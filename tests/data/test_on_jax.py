@@ -133,6 +133,7 @@ def test_tensorflow_is_not_imported(found):
     assert not found["tensorflow"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["device", "host"])
 def test_batches_are_those_of_tensorflow(found, folder, place):
     data = load(SHIPPED, **GREY)

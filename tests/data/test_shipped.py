@@ -5,6 +5,7 @@ import sys
 from importlib import resources
 
 import numpy as np
+import pytest
 
 from tf_splitting.data import fashion_mnist_small
 
@@ -36,6 +37,7 @@ def test_file_is_small_and_its_licence_beside_it():
     assert "Zalando SE" in (folder / "LICENSE-fashion-mnist.txt").read_text()
 
 
+@pytest.mark.slow
 def test_importing_does_not_import_tensorflow_datasets():
     code = "import sys, tf_splitting.data; print('tensorflow_datasets' in sys.modules)"
     ran = subprocess.run(

@@ -39,7 +39,7 @@ def scored(model, data, estimator, **options):
     return estimate(model, data, estimator=estimator, **options)
 
 
-@each
+@each_kind
 def test_shapes_and_unit_vectors(estimator, float64):
     model = nets.ready("residual")
     graph = trace(model)

@@ -127,6 +127,7 @@ def test_a_member_is_what_a_job_of_its_own_would_make(family, number):
     assert {*alone} <= {*drawn}
 
 
+@pytest.mark.slow
 def test_members_share_what_leads_to_them(family):
     _, history, _, log, _ = family
     seed = history.epochs[:1]
@@ -214,6 +215,7 @@ def test_killed_in_trunk_and_branches_the_members_are_the_same(
     assert again == log
 
 
+@pytest.mark.slow
 def test_a_finished_family_comes_back_at_once(family, monkeypatch):
     models, history, folder, log, _ = family
     monkeypatch.setattr(keras.Model, "fit", lambda *_, **__: pytest.fail("trained"))
@@ -236,6 +238,7 @@ def test_on_member_that_fails_is_called_again(tmp_path):
     assert [target for target, _ in log] == [*TARGETS[:2]]
 
 
+@pytest.mark.slow
 def test_a_finished_member_that_is_gone_is_missed(family, tmp_path):
     folder = tmp_path / "job"
     shutil.copytree(family[2], folder)
@@ -244,6 +247,7 @@ def test_a_finished_member_that_is_gone_is_missed(family, tmp_path):
         run(TARGETS, folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("targets", [TARGETS[:2], TARGETS[-1]])
 def test_other_targets_are_another_job(family, targets):
     with pytest.raises(CheckpointError, match="target_macs was"):
@@ -275,6 +279,7 @@ def test_a_member_is_a_seed_of_larger_ones(family, tmp_path):
     assert [epoch["macs"] for epoch in history.epochs] == [TARGETS[1]]
 
 
+@pytest.mark.slow
 def test_the_history_is_plain_data(family, tmp_path):
     history = family[1]
     history.save(tmp_path / "history.json")

@@ -12,6 +12,7 @@ import nets
 import numpy as np
 import pytest
 import tensorflow as tf
+import tiers
 from junk import (
     EXAMPLES,
     LEAST,
@@ -308,7 +309,12 @@ FUNCTIONS = {
         ),
     ),
 }
-ARGUMENTS = [(name, each) for name in FUNCTIONS for each in FUNCTIONS[name].takes]
+# Most take the same arguments.
+ARGUMENTS = [
+    pytest.param(name, each, marks=tiers.marks(name, ["grow"], [*FUNCTIONS]))
+    for name in FUNCTIONS
+    for each in FUNCTIONS[name].takes
+]
 
 
 @pytest.mark.parametrize(("name", "argument"), ARGUMENTS)

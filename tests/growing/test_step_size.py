@@ -22,6 +22,7 @@ def test_steps_that_are_allowed():
     check_epsilon(0.3)
 
 
+@pytest.mark.slow
 def test_the_ladder_takes_the_largest_step_that_does_not_raise_the_loss():
     model = nets.ready("dense")
     sample = draw_sample(nets.data(model), size=16)

@@ -119,7 +119,7 @@ def tiered(cases, first, slow):
     ]
 
 
-@pytest.mark.parametrize("kind", tiered(SETS, "arrays", ["sequence", UNKNOWN]))
+@pytest.mark.parametrize("kind", tiered(SETS, None, ["arrays", "sequence", UNKNOWN]))
 def test_killed_again_and_again_it_ends_the_same(kind, tmp_path):
     uninterrupted = job(SETS[kind](), model=model_for(kind))
     # Events are those of a process, so each run gets a little further, or a lot.
@@ -397,6 +397,7 @@ def test_an_estimate_is_not_made_twice(tmp_path, monkeypatch):
     assert calls == []
 
 
+@pytest.mark.slow
 def test_a_finished_job_comes_back_at_once(tmp_path):
     finished = job(examples(), tmp_path)
     watch = KillAt(1)

@@ -42,7 +42,7 @@ def grown_by(round_, proposal, space, number):
     )
 
 
-@pytest.mark.parametrize("net", tiers.some(NETS, {*NETS} - {"residual"}))
+@pytest.mark.parametrize("net", tiers.some(NETS, ["dense"]))
 def test_each_gains_what_it_is_said_to(net, float64):
     round_ = context(net)
     # With nothing carried along drawn, which a plan of copies cannot have.
@@ -110,6 +110,7 @@ def test_one_plan_holds_both_kinds():
     assert 0.5 in kinds[30.0]
 
 
+@pytest.mark.slow
 def test_a_job_grows_by_both():
     model = nets.ready("dense")
     target = 2 * count_macs(model)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import nets
 import numpy as np
 import pytest
+import tiers
 
 from tf_splitting import count_macs, split, trace
 from tf_splitting.data import draw_sample
@@ -22,6 +23,10 @@ SETTINGS = {
     "uniform": {},
 }
 each = pytest.mark.parametrize("name", SETTINGS)
+# What all of them leave to others.
+any_method = pytest.mark.parametrize(
+    "name", tiers.some(SETTINGS, ["splitting", "gradmax", "uniform"])
+)
 
 
 def context(net="dense", target=1.5, seed=0, **limits):
@@ -48,7 +53,7 @@ def test_every_method_has_a_row():
 
 
 @each
-@pytest.mark.parametrize("net", ["dense", "residual"])
+@pytest.mark.parametrize("net", tiers.some(["dense", "residual"], ["dense"]))
 def test_the_budget_is_used_and_never_exceeded(name, net):
     round_ = context(net)
     plan = propose(name, round_).plan
@@ -81,7 +86,7 @@ def test_a_space_of_fresh_neurons_grows_further_than_one_of_copies(
     assert not several or macs > 0.85 * round_.selection["target_macs"]
 
 
-@each
+@any_method
 def test_limits_on_widths_are_kept(name):
     round_ = context(target=10, max_widths={"first": 5}, width_multiple=3)
     widths = propose(name, round_).plan.widths(round_.graph)
@@ -90,12 +95,12 @@ def test_limits_on_widths_are_kept(name):
     assert widths["second"] % 3 == 0
 
 
-@each
+@any_method
 def test_nothing_is_proposed_where_nothing_fits(name):
     assert len(propose(name, context(target=1.01)).plan) == 0
 
 
-@each
+@any_method
 def test_the_seed_decides(name):
     round_ = context(seed=4)
     assert propose(name, round_).plan == propose(name, round_).plan
@@ -129,7 +134,7 @@ def test_scores_are_those_the_plan_was_chosen_by(name):
             assert gain[indices].min() >= gain[left].max()
 
 
-@each
+@any_method
 def test_the_model_is_left_as_it_is(name):
     round_ = context()
     before = [np.array(w) for w in round_.model.get_weights()]

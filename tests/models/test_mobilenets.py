@@ -62,12 +62,21 @@ def randomize(model: keras.Model, seed: int = 0) -> None:
     ("name", "options", "macs"),
     [
         ("mobilenet_v1", {"widths": "full"}, 0.569),
-        ("mobilenet_v1", {"widths": "full", "width_multiplier": 0.5}, 0.149),
+        pytest.param(
+            *("mobilenet_v1", {"widths": "full", "width_multiplier": 0.5}, 0.149),
+            marks=pytest.mark.slow,
+        ),
         ("mobilenet_v1", {"widths": "seed"}, 0.059),
         ("mobilenet_v2", {"widths": "full"}, 0.301),
-        ("mobilenet_v2", {"widths": "full", "width_multiplier": 0.5}, 0.097),
+        pytest.param(
+            *("mobilenet_v2", {"widths": "full", "width_multiplier": 0.5}, 0.097),
+            marks=pytest.mark.slow,
+        ),
         ("mobilenet_v2", {"widths": "seed"}, 0.038),
-        ("mobilenet_v2", {"widths": "seed", "shortcut": "conv"}, 0.039),
+        pytest.param(
+            *("mobilenet_v2", {"widths": "seed", "shortcut": "conv"}, 0.039),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_macs_are_the_published_ones(name, options, macs):
@@ -136,9 +145,9 @@ def test_the_cifar_seed_is_the_papers():
         ("mobilenet_v1", 224, None, 7),
         ("mobilenet_v1", 32, None, 2),
         ("mobilenet_v1", 32, 8, 4),
-        ("mobilenet_v2", 96, None, 3),
+        pytest.param("mobilenet_v2", 96, None, 3, marks=pytest.mark.slow),
         ("mobilenet_v2", 32, None, 4),
-        ("mobilenet_v2", 32, 1, 32),
+        pytest.param("mobilenet_v2", 32, 1, 32, marks=pytest.mark.slow),
     ],
 )
 def test_small_images_keep_resolution(name, side, output_stride, last):

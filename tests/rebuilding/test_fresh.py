@@ -132,6 +132,7 @@ def test_copies_keep_what_they_carry(setting):
         grow(model, nets.data(model), target_macs=1e4, epsilon=1.0, **{setting: "draw"})
 
 
+@pytest.mark.slow
 def test_growing_draws_them():
     model = nets.ready("depthwise")
     made = grow(

@@ -55,6 +55,7 @@ def test_the_function_is_the_same_and_the_model_left_alone():
     assert not any(layer._inbound_nodes for layer in model.layers)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("float64")
 def test_training_goes_on_as_it_would():
     model = net(keras.optimizers.Adam(0.01))
@@ -117,6 +118,7 @@ def language_model():
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("float64")
 def test_open_sizes_are_fixed_and_training_goes_on():
     model = language_model()

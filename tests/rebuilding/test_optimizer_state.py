@@ -17,6 +17,7 @@ import keras
 import nets
 import numpy as np
 import pytest
+import tiers
 from keras import layers, optimizers
 
 from tf_splitting import SplitPlan, split
@@ -94,7 +95,10 @@ def snapshot(model):
     return {v.path: v.numpy() for v in model.trainable_variables}
 
 
-@pytest.mark.parametrize("name", [*PROPORTIONAL, *SCALE_FREE])
+@pytest.mark.parametrize(
+    "name",
+    tiers.some([*PROPORTIONAL, *SCALE_FREE], ["sgd", "momentum", "adam", "amsgrad"]),
+)
 def test_the_next_step(name):
     power = 1 if name in PROPORTIONAL else 0
     model = build({**PROPORTIONAL, **SCALE_FREE}[name]())

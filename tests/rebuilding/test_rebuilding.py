@@ -98,7 +98,7 @@ def test_applications_float32(name):
 @pytest.mark.parametrize(
     "name",
     [
-        "mobilenet_v2",
+        pytest.param("mobilenet_v2", marks=pytest.mark.slow),
         pytest.param("mobilenet", marks=pytest.mark.slow),
         pytest.param("resnet50", marks=pytest.mark.exhaustive),
         pytest.param("vgg16", marks=pytest.mark.exhaustive),

@@ -167,6 +167,7 @@ TEXTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", TEXTS)
 def test_text_that_names_nothing_is_refused(run_here, files, no_work, case):
     tool, others, flag, texts = TEXTS[case]
@@ -218,6 +219,7 @@ def pictures(files):
     return files
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tool", ["grow", "evaluate", "inspect_model"])
 @pytest.mark.parametrize(
     "text",

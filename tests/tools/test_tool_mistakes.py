@@ -42,6 +42,7 @@ def test_mistakes_are_told_in_a_line(run_tool, mistake, tmp_path):
     assert not list(tmp_path.rglob("grown.keras"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("debug", tiers.some([False, True], [False]))
 def test_a_damaged_model_is_told_in_a_line(run_tool, small_file, tmp_path, debug):
     (tmp_path / "cut.keras").write_bytes(small_file.read_bytes()[:5000])

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiers
 from contents import documents, tag_of
 from light import FOLDER
 
@@ -30,7 +31,10 @@ def outcomes_of(folder, *arguments):
     return json.loads(process.stdout)
 
 
-@pytest.fixture(scope="module", params=["ENOSPC", "half", "EROFS", "kill"])
+@pytest.fixture(
+    scope="module",
+    params=tiers.some(["ENOSPC", "half", "EROFS", "kill"], ["half", "kill"]),
+)
 def faults(request, tmp_path_factory):
     """`(fault, outcomes)`: one run per operation of a save."""
     return request.param, outcomes_of(tmp_path_factory.mktemp("fault"), request.param)

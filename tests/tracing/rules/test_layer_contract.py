@@ -133,6 +133,17 @@ def unfolded(x):
     return x[..., :1] + layers.Reshape((5, 6))(y)
 
 
+class LearnableAffine(layers.Layer):
+    """A scale and a shift of all channels, as in HGNetV2."""
+
+    def build(self, shape):
+        self.scale = self.add_weight(shape=(), initializer="ones")
+        self.shift = self.add_weight(shape=(), initializer="zeros")
+
+    def call(self, x):
+        return self.scale * ops.tanh(x) + self.shift
+
+
 def in_pairs(x):
     """Heads two by two, as in grouped queries, and zeros where a mask says so."""
     y = ops.reshape(layers.Dense(12, name="x")(x), (-1, 5, 6, 2))
@@ -349,6 +360,7 @@ ROWS = {
         "before after",
     ),
     "layer_scale": (lambda: of_images(LayerScale(0.7, 4)), "before after"),
+    "learnable_affine": (lambda: of_images(LearnableAffine()), "before after"),
     "stochastic_depth": (lambda: of_images(StochasticDepth(0.0)), "before after"),
     "resizing": (
         lambda: of_images(L.Resizing(3, 5, interpolation="nearest")),
@@ -599,13 +611,13 @@ def test_function_and_cost(row):
     assert trace(grown).widths == plan.widths(row.graph)
 
 
-# What takes a second and more, and does as others do.
-SIBLINGS = {
-    *("adaptive_pooling", "attention_dropout", "attention_width", "causal_attention"),
-    *("causal_groups", "coarser_groups", "finer_groups", "groups_of_a_concatenation"),
-    *("groups_of_a_regnet", "groups_read_elsewhere", "matmul", "one_group_per_channel"),
-    *("ops_fused_gate", "ops_more", "ops_orders", "ops_rearranged", "ops_reduced"),
-    *("sum_with_concatenation", "volumes_in_groups"),
+# Some of every kind.
+INDEXED = {
+    *("add", "attention", "batch_normalization", "concatenate", "conv1d", "conv2d"),
+    *("conv2d_transpose", "dense", "depthwise2d", "einsum_dense", "embedding"),
+    *("flatten", "groups", "grouped_queries", "in_pairs", "layer_scale", "lstm"),
+    *("multiply", "ops_arithmetic", "ops_mean", "permute_channels", "prelu"),
+    *("reshape", "rotated", "separable2d", "up_sampling"),
 }
 
 
@@ -637,9 +649,7 @@ def test_fresh_neurons_keep_the_function(row, carried):
         assert nets.difference(before, after) < 1e-9
 
 
-@pytest.mark.parametrize(
-    "built", tiers.some(ROWS, ROWS.keys() - SIBLINGS), indirect=True
-)
+@pytest.mark.parametrize("built", tiers.some(ROWS, INDEXED), indirect=True)
 def test_splitting_index(row):
     if not row.growable:
         pytest.skip("nothing to split")
@@ -651,6 +661,7 @@ def test_splitting_index(row):
         assert found == expected, space
 
 
+@pytest.mark.parametrize("built", tiers.some(ROWS, INDEXED), indirect=True)
 def test_what_steps_say_of_themselves(row):
     """`linear_part`, `activation`, `factor`, `shift`, `scaled` against `run`."""
     generator = np.random.default_rng(0)

@@ -35,6 +35,16 @@ class ChannelSoftmax(layers.Layer):
         return ops.softmax(x, axis=-1)
 
 
+class Tempered(layers.Layer):
+    """A softmax with a learned number: its weight belongs to no channel."""
+
+    def build(self, shape):
+        self.temperature = self.add_weight(shape=(), initializer="ones")
+
+    def call(self, x):
+        return ops.softmax(x * self.temperature, axis=-1)
+
+
 class FoldIntoSpace(layers.Layer):
     """Depth to space and back with other channels on top."""
 
@@ -65,6 +75,7 @@ MADE_UP = {
     "channel_shuffle": ChannelShuffle,
     "roll": Roll,
     "softmax": ChannelSoftmax,
+    "tempered": Tempered,
     "fold": FoldIntoSpace,
     "operation": lambda: Cumulative(),
     "subclass": LocalResponse,

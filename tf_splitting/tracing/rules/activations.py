@@ -47,12 +47,12 @@ def is_elementwise(activation: Any) -> bool:
         return True
     if isinstance(activation, keras.layers.Layer):
         return type(activation) in _LAYERS
-    return any(activation is known for known in _elementwise) or _is_made_of_such(
+    return any(activation is known for known in _elementwise) or is_made_of_such(
         activation
     )
 
 
-def _is_made_of_such(function: Any) -> bool:
+def is_made_of_such(function: Any) -> bool:
     """Whether a function is made of operations on every element alone, with numbers.
 
     It may not depend on how many channels there are.

@@ -23,6 +23,7 @@ _MASK: set[type] = set()
 _OPENS: set[type] = set()
 _POINTWISE: set[type] = set()
 _RESIZES: dict[type, Resize] = {}
+_RECOGNIZED: list[tuple[Callable[[Any], bool], Rule]] = []
 
 
 def register(
@@ -54,6 +55,16 @@ def register(
                 _OPENS.add(kind)
             if pointwise:
                 _POINTWISE.add(kind)
+        return rule
+
+    return decorate
+
+
+def recognizes(test: Callable[[Any], bool]) -> Callable[[Rule], Rule]:
+    """Registers a rule for layers of types that have none, if they pass a test."""
+
+    def decorate(rule: Rule) -> Rule:
+        _RECOGNIZED.append((test, rule))
         return rule
 
     return decorate
@@ -97,23 +108,26 @@ def describe(
     tracer: Tracer, operation: Any, inputs: Sequence[Signal]
 ) -> Signal | tuple[Signal, ...]:
     """Lets an operation describe its call to the tracer."""
-    reason = _refusal(tracer, operation)
-    if reason is not None:
-        if getattr(operation, "weights", None):
-            tracer.leave_uncounted()
-        return tracer.opaque(reason, *inputs)
-    if hasattr(operation, "trace_channels"):
-        return operation.trace_channels(tracer, *inputs)
-    return _RULES[type(operation)](tracer, operation, *inputs)
-
-
-def _refusal(tracer: Tracer, operation: Any) -> str | None:
-    """Why nobody can describe this call, if so."""
+    rule = _rule(operation)
     path, kind, closed = tracer.call.path, type(operation), tracer.call.closed
-    if not hasattr(operation, "trace_channels") and rule_for(kind) is None:
-        unknown = f"nothing is known about {path!r} of type {kind.__name__}"
-        return unknown if closed is None else f"{unknown}, which {closed}"
     masked = kind in _MASK and not tracer.call.extras
-    if not (tracer.call.plain or masked or kind in _ANY_ARGUMENTS):
-        return f"{path!r} is called with further arguments"
-    return None
+    if rule is None:
+        reason = f"nothing is known about {path!r} of type {kind.__name__}"
+        reason += "" if closed is None else f", which {closed}"
+    elif not (tracer.call.plain or masked or kind in _ANY_ARGUMENTS):
+        reason = f"{path!r} is called with further arguments"
+    else:
+        return rule(tracer, operation, *inputs)
+    if getattr(operation, "weights", None):
+        tracer.leave_uncounted()
+    return tracer.opaque(reason, *inputs)
+
+
+def _rule(operation: Any) -> Rule | None:
+    """What describes an operation: itself, or what is registered for it."""
+    if hasattr(operation, "trace_channels"):
+        return lambda tracer, operation, *xs: operation.trace_channels(tracer, *xs)
+    found = rule_for(type(operation))
+    if found is not None:
+        return found
+    return next((rule for test, rule in _RECOGNIZED if test(operation)), None)
