@@ -64,7 +64,7 @@ Made by `python benchmarks/growing/applications.py`: every network at its defaul
 size, with its classifier but for the softmax. A *space* is a set of channel axes that
 keep one width; inputs and outputs of a network are spaces that never grow. *MACs that
 grow* is the share of multiply-accumulates in layers that get wider with a growable
-space.
+space. Backbones of KerasHub have [a table of their own](keras_hub.md).
 
 `trace`, `split` and `remove` are seconds for finding the spaces, for splitting one
 neuron in each that may grow, and for removing a third of each; `clone` those of
