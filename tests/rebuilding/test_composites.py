@@ -491,6 +491,51 @@ def test_shapes_that_a_layer_tells_wrong_are_known_behind_it(tmp_path):
     kept_when_saved(model, plan, tmp_path)
 
 
+@keras.saving.register_keras_serializable("test_composites")
+class Turned(layers.Layer):
+    def call(self, x):
+        return -x
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
+@keras.saving.register_keras_serializable("test_composites")
+class BothTurned(Turned):
+    """Its shape inference is that of a class which returns one tensor."""
+
+    def call(self, x, y):
+        return -x, -y
+
+
+@keras.saving.register_keras_serializable("test_composites")
+class Rotating(layers.Layer):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.turned = BothTurned()
+        self.first, self.second = (layers.Dense(4, name=n) for n in ("first", "second"))
+
+    def build(self, shape):
+        self.first.build(shape)
+        self.second.build(shape)
+
+    def call(self, x):
+        first, second = self.turned(self.first(x), self.second(x))
+        return first * second
+
+    def compute_output_shape(self, shape):
+        return (*shape[:-1], 4)
+
+
+def test_shapes_are_not_told_by_a_class_above_that_of_the_call(tmp_path):
+    x = inputs = keras.Input((5,))
+    x = Rotating(name="rotating")(x)
+    model = keras.Model(inputs, layers.Dense(nets.CLASSES, name="logits")(x))
+    model = nets.randomized(model)
+    assert [space.name for space in trace(model).growable] == ["rotating/first"]
+    kept_when_saved(model, {"rotating/first": [0, 2]}, tmp_path)
+
+
 def test_normalization_inside_stays_adapted():
     class Prepared(layers.Layer):
         def __init__(self, **options):
