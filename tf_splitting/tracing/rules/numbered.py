@@ -5,13 +5,13 @@ A learnable scale and shift of a whole tensor is one, whoever wrote it.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import keras
 
+from tf_splitting.tracing.inlining import takes_training
 from tf_splitting.tracing.keras_internals import sublayers
 from tf_splitting.tracing.rules.activations import is_made_of_such
 from tf_splitting.tracing.rules.registry import recognizes
@@ -24,8 +24,7 @@ def _is_numbered(layer: Any) -> bool:
     numbers = all(len(weight.shape) == 0 for weight in layer.weights)
     if not numbers or sublayers(layer):
         return False
-    # One that is told whether it is training may do something else then.
-    if "training" in inspect.signature(layer.call).parameters:
+    if takes_training(layer):
         return False
     with _as_numbers(layer):
         return is_made_of_such(layer.call)
