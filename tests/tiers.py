@@ -10,11 +10,16 @@ def marks(case, always, slow):
     return pytest.mark.slow if case in slow else pytest.mark.exhaustive
 
 
+def sorted_out(cases, always, slow):
+    """Cases as parameters: some run always, some are slow, the rest are exhaustive."""
+    return [pytest.param(case, marks=marks(case, always, slow)) for case in cases]
+
+
 def some(cases, always):
     """Cases as parameters: some run always, the rest are slow."""
-    return [pytest.param(case, marks=marks(case, always, [*cases])) for case in cases]
+    return sorted_out(cases, always, [*cases])
 
 
 def few(cases, usual):
     """Cases as parameters: some run as the test does, the rest are exhaustive."""
-    return [pytest.param(case, marks=marks(case, usual, ())) for case in cases]
+    return sorted_out(cases, usual, ())

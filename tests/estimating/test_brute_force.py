@@ -30,9 +30,10 @@ def exact(model, data, outgoing=True):
 
 @pytest.mark.parametrize(
     "name",
-    tiers.some(
+    tiers.sorted_out(
         [*nets.ALL, "two_outputs"],
         ["dense", "squeeze_excite"],
+        ["residual", "bottleneck", "nested", "two_outputs"],
     ),
 )
 def test_eigenvectors_and_random_directions(name):

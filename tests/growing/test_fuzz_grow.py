@@ -311,7 +311,7 @@ FUNCTIONS = {
 }
 # Most take the same arguments.
 ARGUMENTS = [
-    pytest.param(name, each, marks=tiers.marks(name, ["grow"], [*FUNCTIONS]))
+    pytest.param(name, each, marks=tiers.marks(name, ["grow"], ["shrink"]))
     for name in FUNCTIONS
     for each in FUNCTIONS[name].takes
 ]
@@ -323,7 +323,7 @@ def test_wrong_values_are_refused(name, argument, no_training):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", tiers.few(FUNCTIONS, ["grow", "shrink"]))
 def test_right_values_are_taken(name):
     function = FUNCTIONS[name]
     function.call(**function.valid())

@@ -6,6 +6,7 @@ import keras
 import nets
 import numpy as np
 import pytest
+import tiers
 from keras import layers, ops
 
 from tf_splitting import SplitPlan, count_macs, estimate, grow, split, trace
@@ -166,13 +167,12 @@ def test_splitting_an_operation_leaves_the_users_graph_alone(build):
     assert [len(part._inbound_nodes) for part in parts] == nodes
 
 
-# Recurrent layers take long to compile; where they stand, nothing grows.
-GROWING = [f for f in GROWABLE if f is not text]
-GROWING += [pytest.param(text, marks=pytest.mark.exhaustive)]
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("build", GROWING, ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "build",
+    tiers.few(GROWABLE, [siamese, raw_operations, transformer]),
+    ids=lambda f: f.__name__,
+)
 def test_growing(build):
     model = ready(build)
     x, y = nets.data(model, 32)

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tiers
 from tensorflow.core.util.event_pb2 import Event
 from tool_runs import SHORT, TINY, started
 
@@ -168,7 +169,7 @@ def test_what_is_missing_is_written_again(family, run_tool, small_file, tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("member", [False, True])
+@pytest.mark.parametrize("member", tiers.few([False, True], [True]))
 def test_stopped_and_killed_it_ends_the_same(member, family, small_file, tmp_path):
     """In the trunk and in a branch: the members are those of one run, bit by bit."""
     workdir = tmp_path / "out"

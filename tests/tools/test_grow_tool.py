@@ -143,7 +143,7 @@ def test_a_finished_job_says_so_again_and_another_is_refused(job, run_tool, smal
     assert "--target_macs=120000.0 then, --target_macs=110000.0 now" in other.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_budget_of_compute(run_tool, small_file, tmp_path):
     def run(*flags):
         workdir = tmp_path / flags[0]

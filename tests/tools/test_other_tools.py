@@ -18,7 +18,7 @@ def figures(output):
     return {line.split()[0]: line.split()[1] for line in output.splitlines()}
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_both_files_of_a_job_evaluate_alike(run_tool, job):
     process, workdir = job
     keras_file = run_tool("evaluate", f"--model={workdir / 'grown.keras'}", *TEST)

@@ -649,7 +649,21 @@ def test_fresh_neurons_keep_the_function(row, carried):
         assert nets.difference(before, after) < 1e-9
 
 
-@pytest.mark.parametrize("built", tiers.some(ROWS, INDEXED), indirect=True)
+# What takes a second and more, and does as others do.
+SIBLINGS = {
+    *("adaptive_pooling", "attention_dropout", "attention_width", "causal_attention"),
+    *("causal_groups", "coarser_groups", "finer_groups", "groups_of_a_concatenation"),
+    *("groups_of_a_regnet", "groups_read_elsewhere", "matmul", "one_group_per_channel"),
+    *("ops_fused_gate", "ops_more", "ops_orders", "ops_rearranged", "ops_reduced"),
+    *("sum_with_concatenation", "volumes_in_groups"),
+}
+
+
+@pytest.mark.parametrize(
+    "built",
+    tiers.sorted_out(ROWS, INDEXED, ROWS.keys() - SIBLINGS),
+    indirect=True,
+)
 def test_splitting_index(row):
     if not row.growable:
         pytest.skip("nothing to split")
