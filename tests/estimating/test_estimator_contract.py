@@ -24,7 +24,7 @@ ESTIMATORS = {
 }
 each = pytest.mark.parametrize("estimator", ESTIMATORS.values(), ids=ESTIMATORS)
 # Where it makes no difference which weights are in a direction.
-QUICK = {"exact", "lobpcg", "rmsprop"}
+QUICK = {"exact", "lobpcg"}
 each_kind = pytest.mark.parametrize(
     "estimator",
     [

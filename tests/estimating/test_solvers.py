@@ -46,6 +46,7 @@ def test_the_converged_iteration_finds_what_eigh_finds(name, outgoing):
     assert cosines(neurons, found.vectors, exact.vectors)[unique].min() > 0.99
 
 
+@pytest.mark.slow
 def test_more_passes_never_find_less():
     model = nets.ready("residual")
     data = nets.data(model)
@@ -58,6 +59,7 @@ def test_more_passes_never_find_less():
     assert (values[-1] < values[0] - 1e-6).all()
 
 
+@pytest.mark.slow
 def test_stochastic_descent_comes_near():
     """The paper's solver, 300 steps of one batch each."""
     model = nets.ready("dense")
@@ -111,6 +113,7 @@ def test_a_dense_neuron_by_hand():
     np.testing.assert_allclose(matrix, expected, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_moving_scale_between_relu_layers_changes_nothing():
     """Relative units: (c θ, c bias, b / c) is the same network and the same λ."""
     x = inputs = keras.Input((5,))
@@ -193,6 +196,7 @@ def test_passes_end_once_the_gain_is_known_to_the_tolerance(tolerance):
     assert 0 <= missing <= 2 * tolerance * -exact[gaining].sum()
 
 
+@pytest.mark.slow
 def test_a_tighter_tolerance_takes_more_products():
     model = nets.ready("residual")
     data = nets.data(model, count=32)

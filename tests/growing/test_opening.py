@@ -135,6 +135,7 @@ def test_a_language_model_of_any_length_grows_at_that_of_the_data():
     assert loss < model.evaluate(x, y, verbose=0)[0] < np.log(CLASSES) + 0.5
 
 
+@pytest.mark.slow
 def test_a_model_of_images_of_any_size_grows_at_that_of_the_data():
     inputs = keras.Input((None, None, 2))
     x = layers.Conv2D(3, 3, activation="relu", name="conv")(inputs)

@@ -56,6 +56,7 @@ def test_neurons_move_to_where_they_gain():
     assert result.evaluate(x, y, verbose=0)[1] > 0.8
 
 
+@pytest.mark.slow
 def test_it_ends_where_no_exchange_pays(capsys):
     model = uneven_model()
     history = GrowthHistory()

@@ -55,6 +55,7 @@ def wide_model(widths=(24, 24), optimizer=None):
 X, Y = classes()
 
 
+@pytest.mark.slow
 def test_a_model_shrinks_and_still_knows():
     model = wide_model()
     target = 0.2 * count_macs(model)

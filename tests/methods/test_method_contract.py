@@ -63,7 +63,7 @@ def test_the_budget_is_used_and_never_exceeded(name, net):
     assert macs <= round_.selection["target_macs"]
 
 
-@each
+@any_method
 @pytest.mark.parametrize(("fresh", "growth", "most"), [(True, 5, 5), (False, 5, 2)])
 def test_a_space_of_fresh_neurons_grows_further_than_one_of_copies(
     name, fresh, growth, most

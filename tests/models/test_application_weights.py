@@ -28,6 +28,7 @@ def small_v1(classes: int = 6, **options) -> keras.Model:
     return models.mobilenet_v1(SHAPE, classes, **options)
 
 
+@pytest.mark.slow
 def test_another_number_of_classes_skips_only_the_classifier(source):
     model = small_v1(classes=4)
     report = models.load_application_weights(model, source)
@@ -73,6 +74,7 @@ def _save_legacy(model: keras.Model, path) -> None:
                 group[name] = value
 
 
+@pytest.mark.slow
 def test_layers_on_one_side_only_are_reported():
     source = keras.applications.MobileNetV2(
         input_shape=SHAPE, alpha=0.35, weights=None, classes=6
@@ -104,6 +106,7 @@ def test_sources_that_cannot_be_had_are_refused(model, where, message):
         models.load_application_weights(model(), where)
 
 
+@pytest.mark.slow
 def test_a_file_of_another_network_is_refused(tmp_path):
     other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     other.save_weights(tmp_path / "other.weights.h5")

@@ -119,6 +119,7 @@ def test_full_networks_are_those_of_keras_applications(name, multiplier, side):
     )
 
 
+@pytest.mark.slow
 def test_raw_pixels_give_what_scaled_pixels_give_without_rescaling():
     options = {"input_shape": (32, 32, 3), "classes": 4, "widths": "cifar_seed"}
     raw = models.mobilenet_v1(**options)
@@ -164,6 +165,7 @@ def test_defaults_are_swish_and_logits():
     assert model.get_layer("predictions").activation is keras.activations.linear
 
 
+@pytest.mark.slow
 def test_dropout_is_a_layer_only_where_asked_for():
     def dropouts(**options):
         model = models.mobilenet_v2((32, 32, 3), classes=3, **options)
@@ -186,6 +188,7 @@ def test_weight_decay_has_the_gradient_of_sgds_option():
     assert not model.get_layer("conv_dw_1").losses
 
 
+@pytest.mark.slow
 def test_conv_shortcuts_leave_widths_free_and_identity_ones_do_not():
     widths = list(v2.WIDTHS["seed"])
     widths[v2.WIDTH_LAYERS.index("block_5_project")] = 13
@@ -239,6 +242,7 @@ def test_unknown_names_name_the_nearest(build, message):
         build()
 
 
+@pytest.mark.slow
 def test_saved_models_load_without_custom_objects(tmp_path):
     model = models.mobilenet_v1((32, 32, 3), classes=3, widths="cifar_seed")
     model.save(tmp_path / "model.keras")

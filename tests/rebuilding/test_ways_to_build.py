@@ -115,7 +115,11 @@ GROWABLE = {
     transformer: {"attention/query", "mlp_1"},
     text: {"words", "hidden"},
 }
-EVERY_WAY = pytest.mark.parametrize("build", GROWABLE, ids=lambda f: f.__name__)
+EVERY_WAY = pytest.mark.parametrize(
+    "build",
+    tiers.some(GROWABLE, [stack, siamese, transformer, text]),
+    ids=lambda f: f.__name__,
+)
 
 
 def ready(build):

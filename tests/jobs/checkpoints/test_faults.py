@@ -33,7 +33,7 @@ def outcomes_of(folder, *arguments):
 
 @pytest.fixture(
     scope="module",
-    params=tiers.some(["ENOSPC", "half", "EROFS", "kill"], ["half", "kill"]),
+    params=tiers.some(["ENOSPC", "half", "EROFS", "kill"], ["kill"]),
 )
 def faults(request, tmp_path_factory):
     """`(fault, outcomes)`: one run per operation of a save."""

@@ -573,6 +573,16 @@ if ops.glu(keras.KerasTensor((None, 4))).shape != (None, 2):
     del ROWS["ops_glu"]
 
 
+# What takes a second and more, and does as others do.
+SIBLINGS = {
+    *("adaptive_pooling", "attention_dropout", "attention_width", "causal_attention"),
+    *("causal_groups", "coarser_groups", "finer_groups", "groups_of_a_concatenation"),
+    *("groups_of_a_regnet", "groups_read_elsewhere", "matmul", "one_group_per_channel"),
+    *("ops_fused_gate", "ops_more", "ops_orders", "ops_rearranged", "ops_reduced"),
+    *("sum_with_concatenation", "volumes_in_groups"),
+}
+
+
 @pytest.fixture(scope="module", params=ROWS)
 def built(request, float64_throughout):
     """A row's model, traced, for all checks of the row."""
@@ -598,6 +608,9 @@ def test_growable_spaces(row):
         assert space.frozen is None or len(space.frozen) > 10
 
 
+@pytest.mark.parametrize(
+    "built", tiers.some(ROWS, ROWS.keys() - SIBLINGS), indirect=True
+)
 def test_function_and_cost(row):
     plan = nets.random_plan(row.graph, share=0.5)
     grown = split(row.model, plan, epsilon=0.0, verify=nets.images(row.model, 3))
@@ -647,16 +660,6 @@ def test_fresh_neurons_keep_the_function(row, carried):
         before = nets.outputs(row.model, x, training)
         after = nets.outputs(grown, x, training)
         assert nets.difference(before, after) < 1e-9
-
-
-# What takes a second and more, and does as others do.
-SIBLINGS = {
-    *("adaptive_pooling", "attention_dropout", "attention_width", "causal_attention"),
-    *("causal_groups", "coarser_groups", "finer_groups", "groups_of_a_concatenation"),
-    *("groups_of_a_regnet", "groups_read_elsewhere", "matmul", "one_group_per_channel"),
-    *("ops_fused_gate", "ops_more", "ops_orders", "ops_rearranged", "ops_reduced"),
-    *("sum_with_concatenation", "volumes_in_groups"),
-}
 
 
 @pytest.mark.parametrize(
