@@ -539,6 +539,51 @@ def test_shapes_are_not_told_by_a_class_above_that_of_the_call(tmp_path):
     kept_when_saved(model, {"rotating/first": [0, 2]}, tmp_path)
 
 
+@keras.saving.register_keras_serializable("test_composites")
+class Perceptron(layers.Layer):
+    """Its call does not ask whether this is training."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.up, self.down = layers.Dense(5, name="up"), layers.Dense(4, name="down")
+
+    def build(self, shape):
+        self.up.build(shape)
+        self.down.build((*shape[:-1], 5))
+
+    def call(self, x):
+        return self.down(ops.tanh(self.up(x)))
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
+@keras.saving.register_keras_serializable("test_composites")
+class Telling(layers.Layer):
+    """It tells a layer that does not ask; Keras lets it."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.inner = Perceptron(name="inner")
+
+    def build(self, shape):
+        self.inner.build(shape)
+
+    def call(self, x, training=None):
+        return x + self.inner(x, training=training)
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
+def test_layers_that_do_not_ask_are_not_told_that_this_is_training(tmp_path):
+    x = inputs = keras.Input((4,))
+    x = Telling(name="telling")(x)
+    model = nets.randomized(keras.Model(inputs, layers.Dense(nets.CLASSES)(x)))
+    assert [space.name for space in trace(model).growable] == ["telling/inner/up"]
+    kept_when_saved(model, {"telling/inner/up": [0, 2]}, tmp_path)
+
+
 def test_normalization_inside_stays_adapted():
     class Prepared(layers.Layer):
         def __init__(self, **options):

@@ -16,7 +16,7 @@ from typing import Any
 import keras
 
 from tf_splitting.errors import in_short
-from tf_splitting.tracing.inlining import inlined
+from tf_splitting.tracing.inlining import inlined, takes_training
 from tf_splitting.tracing.keras_internals import (
     count_calls,
     forget_calls,
@@ -235,6 +235,9 @@ def _reads_masks(layer: Any) -> bool:
 def _called(layer: Any, args: Any, kwargs: Any) -> Any:
     """What a call yields; of a nested model, as its own graph has it."""
     if not has_graph(layer):
+        if not takes_training(layer):
+            # Keras lets it be told, and does not tell it.
+            kwargs = {k: v for k, v in kwargs.items() if k != "training"}
         return layer.call(*args, **kwargs)
 
     def call(node: Any, values: Mapping[int, Any]) -> Any:
