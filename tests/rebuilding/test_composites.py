@@ -584,6 +584,32 @@ def test_layers_that_do_not_ask_are_not_told_that_this_is_training(tmp_path):
     kept_when_saved(model, {"telling/inner/up": [0, 2]}, tmp_path)
 
 
+@keras.saving.register_keras_serializable("test_composites")
+class Shifted(layers.Layer):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.up, self.down = layers.Dense(5, name="up"), layers.Dense(4, name="down")
+
+    def build(self, x_shape, number_shape):
+        self.up.build(x_shape)
+        self.down.build((*x_shape[:-1], 5))
+
+    def call(self, x, number):
+        return number * self.down(ops.tanh(self.up(x)))
+
+    def compute_output_shape(self, x_shape, number_shape):
+        return x_shape
+
+
+def test_what_is_inside_may_read_a_number():
+    x = inputs = keras.Input((4,))
+    x = Shifted(name="shifted")(x, x[0, 0])
+    model = nets.randomized(keras.Model(inputs, layers.Dense(nets.CLASSES)(x)))
+    x = nets.images(model)
+    grown = split(model, SplitPlan({"shifted/up": [0]}), epsilon=0.0, verify=x)
+    assert nets.difference(nets.outputs(model, x), nets.outputs(grown, x)) < 1e-5
+
+
 def test_normalization_inside_stays_adapted():
     class Prepared(layers.Layer):
         def __init__(self, **options):

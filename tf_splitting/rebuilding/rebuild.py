@@ -58,7 +58,9 @@ def rebuild(
     shapes: dict[int, tuple[int | None, ...]] = {}
     for nested in graph.nested_inputs:
         shape = list(nested.tensor.shape)
-        shape[nested.axis] = lay.size(nested.layout, widths)
+        # A number, such as one of a batch that is read alone, has no channels.
+        if shape:
+            shape[nested.axis] = lay.size(nested.layout, widths)
         shapes[id(nested.tensor)] = tuple(shape)
 
     def remade(layer: Any, name: str) -> Any:
