@@ -112,14 +112,9 @@ def assert_same(one, other):
     assert_same_model(first, second)
 
 
-def tiered(cases, first, slow):
-    """The cases as parameters: one that always runs or None, slow ones, the rest."""
-    return [
-        pytest.param(case, marks=tiers.marks(case, [first], slow)) for case in cases
-    ]
-
-
-@pytest.mark.parametrize("kind", tiered(SETS, None, ["arrays", "sequence", UNKNOWN]))
+@pytest.mark.parametrize(
+    "kind", tiers.sorted_out(SETS, (), ["arrays", "sequence", UNKNOWN])
+)
 def test_killed_again_and_again_it_ends_the_same(kind, tmp_path):
     uninterrupted = job(SETS[kind](), model=model_for(kind))
     # Events are those of a process, so each run gets a little further, or a lot.
@@ -138,7 +133,7 @@ COMPUTE = {
 
 
 @pytest.mark.parametrize(
-    "kind", tiered(SETS, None, ["arrays", "sequence", "stream"])[:-1]
+    "kind", tiers.sorted_out(SETS, (), ["arrays", "sequence", "stream"])[:-1]
 )
 def test_a_job_laid_out_by_compute_goes_on_too(kind, tmp_path):
     compute = {**COMPUTE, "method": "candidates" if kind == "arrays" else "uniform"}
@@ -327,7 +322,7 @@ def uninterrupted_with_short_phases(kind):
     return job(SETS[kind](), model=model_for(kind), **SHORT_PHASES)
 
 
-@pytest.mark.parametrize("place", tiered(STOPS, None, SLOW_STOPS), ids=str)
+@pytest.mark.parametrize("place", tiers.sorted_out(STOPS, (), SLOW_STOPS), ids=str)
 def test_a_callback_may_ask_to_stop(place, tmp_path):
     kind, batch = place
     options = SHORT_PHASES

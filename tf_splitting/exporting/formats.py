@@ -81,18 +81,10 @@ def export_saved_model(
         0.0
     """
 
-    def write(written: keras.Model, temporary: Path) -> None:
-        written.export(
-            temporary,
-            format="tf_saved_model",
-            input_signature=signature(written),
-            verbose=False,
-        )
-
     def load(temporary: Path) -> Callable[[Any], Any]:
         return load_saved_model(temporary).run
 
-    return _export(model, path, inputs, tolerance, write, load)
+    return _export(model, path, inputs, "tf_saved_model", tolerance, load)
 
 
 def export_litert(
@@ -130,14 +122,6 @@ def export_litert(
             '`python -m pip install --upgrade "keras>=3.13"`, or export a SavedModel.'
         )
 
-    def write(written: keras.Model, temporary: Path) -> None:
-        written.export(
-            temporary,
-            format="litert",
-            input_signature=signature(written),
-            verbose=False,
-        )
-
     def load(temporary: Path) -> Callable[[Any], Any]:
         run = load_litert(temporary)
 
@@ -153,7 +137,7 @@ def export_litert(
 
         return told
 
-    return _export(model, path, inputs, tolerance, write, load)
+    return _export(model, path, inputs, "litert", tolerance, load)
 
 
 def is_available() -> bool:
@@ -168,8 +152,8 @@ def _export(
     model: keras.Model,
     path: str | Path,
     inputs: Any,
+    file_format: str,
     tolerance: float,
-    write: Callable[[keras.Model, Path], None],
     load: Callable[[Path], Callable[[Any], Any]],
 ) -> float:
     path = as_path("path", path)
@@ -182,7 +166,12 @@ def _export(
     try:
         with appearing(path) as temporary:
             with _disk_trouble_as_os_error():
-                write(flat, temporary)
+                flat.export(
+                    temporary,
+                    format=file_format,
+                    input_signature=signature(flat),
+                    verbose=False,
+                )
             run = load(temporary)
             found = run(arrays if len(arrays) > 1 else next(iter(arrays.values())))
             if len(expected) == 1:

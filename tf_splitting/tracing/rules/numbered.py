@@ -22,9 +22,7 @@ def _is_numbered(layer: Any) -> bool:
     if not isinstance(layer, keras.layers.Layer) or not layer.weights:
         return False
     numbers = all(len(weight.shape) == 0 for weight in layer.weights)
-    if not numbers or sublayers(layer):
-        return False
-    if takes_training(layer):
+    if not numbers or sublayers(layer) or takes_training(layer):
         return False
     with _as_numbers(layer):
         return is_made_of_such(layer.call)
