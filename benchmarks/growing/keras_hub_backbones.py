@@ -114,7 +114,11 @@ def in_a_line(error: Exception) -> str:
 
 
 def heads(graph: ChannelGraph) -> int:
-    """How many growable spaces are of heads: made along an axis before the last."""
+    """How many growable spaces are of heads.
+
+    They are made along an axis before the last, or are several channels of a dense
+    layer in a row.
+    """
     spaces = {space.name for space in graph.growable}
     return len(
         spaces
@@ -122,8 +126,12 @@ def heads(graph: ChannelGraph) -> int:
             block.space
             for weight in graph.weights
             for use in weight.axes
-            if use.role == "produced" and use.axis < len(weight.variable.shape) - 1
             for block in use.layout
+            if use.role == "produced"
+            and (
+                use.axis < len(weight.variable.shape) - 1
+                or (len(weight.variable.shape) == 2 and block.repeat > 1)
+            )
         }
     )
 

@@ -38,6 +38,14 @@ class ModelTracer(Tracer):
             describe: returns the outputs of the call.
             name: of the model.
         """
+        self._go_through(describe)
+        self._freeze_what_is_called_differently()
+        self._freeze_outputs()
+        self._tie_inputs_of_nested_models()
+        outputs = tuple(self._signals[index].index for index in self._flat.outputs)
+        return self._record.resolve(self._flat, outputs, name)
+
+    def _go_through(self, describe: Describe) -> None:
         for call in self._flat.calls:
             self.call = call
             inputs = [self._signals[index] for index in call.inputs]
@@ -45,11 +53,6 @@ class ModelTracer(Tracer):
             results = [self._signals[index] for index in call.outputs]
             touched = self._touched.setdefault(id(call.operation), [])
             touched.append((*inputs, *results))
-        self._freeze_what_is_called_differently()
-        self._freeze_outputs()
-        self._tie_inputs_of_nested_models()
-        outputs = tuple(self._signals[index].index for index in self._flat.outputs)
-        return self._record.resolve(self._flat, outputs, name)
 
     def _bind(self, call: Call, results: Any) -> None:
         results = results if isinstance(results, tuple) else (results,)

@@ -6,6 +6,7 @@ into them.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -425,10 +426,17 @@ def _way(node: Any) -> Any:
 
 
 def _further_arguments(node: Any) -> tuple[list[Any], list[Any]]:
-    """Arguments of a call that are no tensors, and tensors passed by name."""
+    """Arguments of a call that are no tensors, and tensors passed by name.
+
+    The first one is the same by name as by position: `layer(inputs=x)`.
+    """
     tensors = {id(t) for t in node.input_tensors}
+    args = node.arguments.args
     named = {k: v for k, v in node.arguments.kwargs.items() if k != "training"}
-    leaves = keras.tree.flatten((node.arguments.args, named))
+    first = next(iter(inspect.signature(node.operation.call).parameters), None)
+    if not args and first in named:
+        args = (named.pop(first),)
+    leaves = keras.tree.flatten((args, named))
     extras = [v for v in leaves if v is not None and id(v) not in tensors]
     return extras, [v for v in keras.tree.flatten(named) if id(v) in tensors]
 

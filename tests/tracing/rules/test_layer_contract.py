@@ -109,14 +109,14 @@ def slopes(**options):
     return layers.PReLU(alpha_initializer=initial, name="prelu", **options)
 
 
-def heads(size):
+def heads(size, squash=lambda x: ops.softmax(x / 2, axis=-1)):
     """Heads are made, squashed one by one, and read."""
 
     def call(x):
         x = layers.EinsumDense(
             "abc,cde->abde", (None, 3, size), bias_axes="de", name="x"
         )(x)
-        x = ops.softmax(x / 2, axis=-1)
+        x = squash(x)
         return layers.EinsumDense("abde,dec->abc", (None, 4), bias_axes="c", name="y")(
             x
         )
@@ -142,6 +142,28 @@ class LearnableAffine(layers.Layer):
 
     def call(self, x):
         return self.scale * ops.tanh(x) + self.shift
+
+
+class ByPosition(layers.Layer):
+    """A scale for every position, and none for channels."""
+
+    def build(self, shape):
+        self.scale = self.add_weight(shape=(shape[1], 1), initializer="ones")
+
+    def call(self, x):
+        return ops.tanh(x) * self.scale
+
+
+class ScaledByPlace(layers.Layer):
+    """Normalizes what is in each head, one scale for all of them, as Qwen3 does."""
+
+    def build(self, shape):
+        self.scale = self.add_weight(shape=shape[-1:], initializer="ones")
+        self.built = True
+
+    def call(self, x):
+        y = x * ops.rsqrt(ops.mean(ops.square(x), axis=-1, keepdims=True) + 0.1)
+        return self.scale * y + (1 + self.scale)
 
 
 def in_pairs(x):
@@ -295,6 +317,10 @@ L = layers
 ROWS = {
     # Producers.
     "dense": (lambda: of_vectors(L.Dense(5, "tanh", name="x")), "before x after"),
+    "called_by_name": (
+        lambda: of_vectors(lambda x: L.Dense(5, "tanh", name="x")(inputs=x)),
+        "before x after",
+    ),
     "conv1d": (
         lambda: of_rows(L.Conv1D(5, 3, padding="causal", name="x", activation="silu")),
         "before x after",
@@ -500,6 +526,11 @@ ROWS = {
         "before after",
     ),
     "unfolded": (lambda: of_rows(unfolded), "x after"),
+    "normalized_heads": (
+        lambda: of_rows(heads(2, ScaledByPlace(name="scaled"))),
+        "before x y after",
+    ),
+    "scaled_positions": (lambda: of_rows(ByPosition(name="scaled")), "before after"),
     "in_pairs": (lambda: of_rows(in_pairs), "before x after"),
     "rotated": (lambda: of_rows(rotated), "before x after"),
     "attention": (

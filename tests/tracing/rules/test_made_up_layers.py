@@ -71,6 +71,28 @@ class LocalResponse(layers.BatchNormalization):
         return super().call(x / (1 + ops.mean(ops.square(x), -1, keepdims=True)))
 
 
+class ByRow(layers.Layer):
+    """A weight for every row, not for channels; what is done then may mix them."""
+
+    def __init__(self, function, **options):
+        super().__init__(**options)
+        self.function = function
+
+    def build(self, shape):
+        self.scale = self.add_weight(shape=(shape[1], 1, 1), initializer="ones")
+
+    def call(self, x):
+        return self.function(x * self.scale)
+
+
+class ByChannel(layers.Layer):
+    def build(self, shape):
+        self.scale = self.add_weight(shape=shape[-1:], initializer="ones")
+
+    def call(self, x):
+        return x * self.scale
+
+
 MADE_UP = {
     "channel_shuffle": ChannelShuffle,
     "roll": Roll,
@@ -79,6 +101,12 @@ MADE_UP = {
     "fold": FoldIntoSpace,
     "operation": lambda: Cumulative(),
     "subclass": LocalResponse,
+    "by_channel": ByChannel,
+    "by_row_over_channels": lambda: ByRow(
+        lambda x: x / (2 + ops.max(x, -1)[..., None])
+    ),
+    "by_row_counting_channels": lambda: ByRow(lambda x: x / x.shape[-1]),
+    "by_row_then_moved": lambda: ByRow(lambda x: ops.flip(x, -1)),
     "ops_roll": lambda: lambda x: ops.roll(x, 1, axis=-1),
     "ops_flip": lambda: lambda x: ops.flip(x, axis=-1),
     "ops_softmax": lambda: ops.softmax,

@@ -2,6 +2,7 @@
 
 from tf_splitting.tracing.rules import (  # noqa: F401  (each registers its rules)
     activations,
+    apart,
     attention,
     axes,
     convolution,

@@ -5,8 +5,6 @@ A learnable scale and shift of a whole tensor is one, whoever wrote it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -16,6 +14,7 @@ from tf_splitting.tracing.keras_internals import sublayers
 from tf_splitting.tracing.rules.activations import is_made_of_such
 from tf_splitting.tracing.rules.registry import recognizes
 from tf_splitting.tracing.tracer import Signal, Tracer
+from tf_splitting.tracing.weights_as_arrays import weights_as_arrays
 
 
 def _is_numbered(layer: Any) -> bool:
@@ -24,22 +23,8 @@ def _is_numbered(layer: Any) -> bool:
     numbers = all(len(weight.shape) == 0 for weight in layer.weights)
     if not numbers or sublayers(layer) or takes_training(layer):
         return False
-    with _as_numbers(layer):
+    with weights_as_arrays(layer):
         return is_made_of_such(layer.call)
-
-
-@contextmanager
-def _as_numbers(layer: Any) -> Iterator[None]:
-    """Puts numbers in the place of a layer's weights for a while.
-
-    Of a variable times a symbolic tensor, backends make nothing.
-    """
-    own = {k: v for k, v in vars(layer).items() if isinstance(v, keras.Variable)}
-    vars(layer).update({name: float(variable) for name, variable in own.items()})
-    try:
-        yield
-    finally:
-        vars(layer).update(own)
 
 
 @recognizes(_is_numbered)

@@ -23,7 +23,7 @@ _MASK: set[type] = set()
 _OPENS: set[type] = set()
 _POINTWISE: set[type] = set()
 _RESIZES: dict[type, Resize] = {}
-_RECOGNIZED: list[tuple[Callable[[Any], bool], Rule]] = []
+_RECOGNIZED: list[tuple[Callable[[Any], bool], Callable[..., Signal | None]]] = []
 
 
 def register(
@@ -60,10 +60,15 @@ def register(
     return decorate
 
 
-def recognizes(test: Callable[[Any], bool]) -> Callable[[Rule], Rule]:
-    """Registers a rule for layers of types that have none, if they pass a test."""
+def recognizes(
+    test: Callable[[Any], bool],
+) -> Callable[[Callable[..., Signal | None]], Callable[..., Signal | None]]:
+    """Registers a rule for layers of types that have none, if they pass a test.
 
-    def decorate(rule: Rule) -> Rule:
+    The rule returns None for a call that it knows nothing of.
+    """
+
+    def decorate(rule: Callable[..., Signal | None]) -> Callable[..., Signal | None]:
         _RECOGNIZED.append((test, rule))
         return rule
 
@@ -112,6 +117,9 @@ def describe(
     path, kind, closed = tracer.call.path, type(operation), tracer.call.closed
     masked = kind in _MASK and not tracer.call.extras
     if rule is None:
+        recognized = _recognized(tracer, operation, inputs)
+        if recognized is not None:
+            return recognized
         reason = f"nothing is known about {path!r} of type {kind.__name__}"
         reason += "" if closed is None else f", which {closed}"
     elif not (tracer.call.plain or masked or kind in _ANY_ARGUMENTS):
@@ -127,7 +135,18 @@ def _rule(operation: Any) -> Rule | None:
     """What describes an operation: itself, or what is registered for it."""
     if hasattr(operation, "trace_channels"):
         return lambda tracer, operation, *xs: operation.trace_channels(tracer, *xs)
-    found = rule_for(type(operation))
-    if found is not None:
-        return found
-    return next((rule for test, rule in _RECOGNIZED if test(operation)), None)
+    return rule_for(type(operation))
+
+
+def _recognized(
+    tracer: Tracer, operation: Any, inputs: Sequence[Signal]
+) -> Signal | None:
+    """What a layer of a type without a rule does, if that shows from its code."""
+    if not tracer.call.plain:
+        return None
+    for test, rule in _RECOGNIZED:
+        if test(operation):
+            result = rule(tracer, operation, *inputs)
+            if result is not None:
+                return result
+    return None

@@ -1,0 +1,100 @@
+"""Layers of any type that leave channels apart, with weights that know nothing of them.
+
+Attention's heads are channels. A normalization of what is in each head, with one scale
+for all of them, is such a layer, whoever wrote it: it is followed with its weights as
+arrays, to see what it does along the axis of the channels.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from tf_splitting.tracing.following import Describe, ModelTracer
+from tf_splitting.tracing.inlining import takes_training
+from tf_splitting.tracing.keras_graph import FlatGraph, calls_of
+from tf_splitting.tracing.keras_internals import sublayers
+from tf_splitting.tracing.outline import outline
+from tf_splitting.tracing.rules.registry import describe, is_known, recognizes
+from tf_splitting.tracing.symbolic_call import (
+    ClosedError,
+    call_symbolically,
+    left_alone,
+    stand_ins,
+)
+from tf_splitting.tracing.ties import whole
+from tf_splitting.tracing.tracer import Signal, Tracer
+from tf_splitting.tracing.weights_as_arrays import weights_as_arrays
+
+
+def _has_weights_of_its_own(layer: Any) -> bool:
+    """Whether it is a layer that nobody looks into because of its weights alone."""
+    return (
+        isinstance(layer, keras.layers.Layer)
+        and bool(layer.weights)
+        and not sublayers(layer)
+        and not takes_training(layer)
+    )
+
+
+@recognizes(_has_weights_of_its_own)
+def _apart(tracer: Tracer, layer: Any, *xs: Signal) -> Signal | None:
+    if len(xs) != 1 or len(tracer.call.shapes) != 1:
+        return None
+    (x,) = xs
+    outlines = []
+    for more in (0, 1):
+        shape = list(x.shape)
+        shape[x.axis] = x.width + more
+        try:
+            model = _followed(layer, tuple(shape))
+        except ClosedError:
+            return None
+        flat = calls_of(model, is_known)
+        if not _Apart(flat, x.axis).keeps_apart(describe):
+            return None
+        outlines.append(outline(model))
+    if outlines[0] != outlines[1]:
+        return None
+    return tracer.channelwise(tracer.call.run, x)
+
+
+def _followed(layer: Any, shape: tuple[int | None, ...]) -> keras.Model:
+    """What a layer does, its weights as arrays, with a tensor of this shape.
+
+    Raises:
+        ClosedError: it cannot be followed.
+    """
+    x = keras.KerasTensor(shape, layer.compute_dtype)
+    with left_alone(layer), weights_as_arrays(layer):
+        called = call_symbolically(layer, stand_ins(layer, (x,), {}))
+        return keras.Model(called.given.inputs[0], called.outputs)
+
+
+class _Apart(ModelTracer):
+    """Follows the channels on an axis of a model's only input.
+
+    Args:
+        flat: the model's calls.
+        axis: counted from the end.
+    """
+
+    def __init__(self, flat: FlatGraph, axis: int) -> None:
+        super().__init__(flat, split_untrainable=False)
+        (index,) = flat.inputs
+        shape = flat.shapes[index]
+        width = shape[axis]
+        assert width is not None
+        self._group = self._record.ties.new_group(width, "")
+        self._signals[index] = Signal(index, shape, axis, ((self._group, 1),))
+
+    def keeps_apart(self, describe: Describe) -> bool:
+        """Whether each channel comes out where it went in, and is not mixed."""
+        self._go_through(describe)
+        group = self._group.root()
+        results = [self._signals[index] for index in self._flat.outputs]
+        (given,) = self._flat.inputs
+        return group.frozen is None and [
+            (each.shape, each.axis, whole(each.blocks)) for each in results
+        ] == [(self._flat.shapes[given], self._signals[given].axis, ((group, 1),))]
