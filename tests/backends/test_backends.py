@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scenarios
+import tiers
 
 import tf_splitting
 
@@ -20,14 +21,18 @@ TOLERANCES = {"estimate": 1e-4, "exact": 1e-5, "split": 1e-5, "grow": 1e-5}
 DEFAULT = 1e-5
 # Numbers below are rounding, as in the gradient of a bias in front of a normalization.
 NOISE = 1e-6
+# Slow ones, of which every step is in another row too.
+RARE = {"family", "build"}
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
+def results(request, tmp_path_factory):
     """`(TensorFlow's, JAX's)` arrays by `row|key`."""
+    rare = set() if request.config.getoption("--exhaustive") else RARE
+    names = [name for name in scenarios.ROWS if name not in rare]
     folder = tmp_path_factory.mktemp("backends")
-    here = scenarios.results_of(scenarios.ROWS.values(), folder)
-    there = on_jax(folder)
+    here = scenarios.results_of([scenarios.ROWS[name] for name in names], folder)
+    there = on_jax(folder, *names, "resumed", "read")
     here |= scenarios.results_of([scenarios.resumed, scenarios.read], folder)
     return here, there
 
@@ -76,9 +81,9 @@ def test_every_public_function_has_a_row():
     assert functions <= scenarios.ROWS.keys()
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_job_on_jax_alone_ends_as_on_tensorflow(tmp_path):
-    """The quick one of these; the rows of the contract are slow."""
+    """The quick one of these, for work on the backends."""
     here = scenarios.results_of([scenarios.short_job], tmp_path)
     there = on_jax(tmp_path, "short_job")
     for key, (one, other) in row_of((here, there), "short_job").items():
@@ -87,7 +92,9 @@ def test_a_job_on_jax_alone_ends_as_on_tensorflow(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", scenarios.ROWS)
+@pytest.mark.parametrize(
+    "name", tiers.few(scenarios.ROWS, scenarios.ROWS.keys() - RARE)
+)
 def test_both_backends_agree(name, results):
     for key, (one, other) in row_of(results, name).items():
         assert_near(one, other, TOLERANCES.get(name, DEFAULT), key)
