@@ -395,6 +395,22 @@ def test_a_lambda_freezes_by_what_is_in_it_and_keeps_its_function():
     assert nets.difference(nets.outputs(model, x), nets.outputs(grown, x)) < 1e-6
 
 
+def test_two_batches_of_numbers_joined_for_a_nested_model():
+    """As diffusion models do with time steps, for guidance without a classifier."""
+    # Keras adds the axis that is missing.
+    inner = keras.Input((1,))
+    x = layers.Dense(4, "tanh", name="hidden")(inner)
+    nested = keras.Model(inner, layers.Dense(2, name="read")(x), name="nested")
+    time = keras.Input(())
+    both = nested(ops.concatenate([time, time], axis=0))
+    first, second = ops.split(both, 2, axis=0)
+    model = nets.randomized(keras.Model(time, first + 2 * second))
+    assert [space.name for space in trace(model).growable] == ["nested/hidden"]
+    grown = split(model, SplitPlan({"nested/hidden": [1]}), epsilon=0.0)
+    x = np.arange(3.0)
+    np.testing.assert_allclose(grown(x), model(x), rtol=1e-5)
+
+
 @pytest.mark.slow
 def test_growing_warns_when_most_of_the_model_is_frozen():
     x = inputs = keras.Input((6, 8))

@@ -2,8 +2,10 @@
 
 import keras
 import numpy as np
+import pytest
 from keras import layers
 
+from tf_splitting import GrowthHistory, train
 from tf_splitting.data.sampling import draw_sample
 from tf_splitting.training.batch_statistics import reestimate_batch_statistics
 
@@ -28,3 +30,54 @@ def test_statistics_are_the_sample_means_of_each_batch():
     assert bn.momentum == 0.99
     np.testing.assert_array_equal(frozen.moving_mean, 0)
     np.testing.assert_array_equal(bn.gamma, 1)
+
+
+def normalizing(momentum):
+    """A model whose inputs are far from what its statistics start at."""
+    keras.utils.set_random_seed(0)
+    normalization = layers.BatchNormalization(momentum=momentum, name="bn")
+    model = keras.Sequential([keras.Input((4,)), normalization, layers.Dense(2)])
+    model.compile(
+        "sgd",
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    generator = np.random.default_rng(0)
+    x = generator.normal(5, 3, (96, 4)).astype("float32")
+    return model, (x, (x[:, 0] > x[:, 1]).astype(int))
+
+
+class Moved(keras.callbacks.Callback):
+    """What statistics are whenever an epoch ends."""
+
+    def __init__(self):
+        super().__init__()
+        self.means = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.means.append(np.array(self.model.get_layer("bn").moving_mean))
+
+
+# Six steps: of what came before, 0.94 is left, or 2e-10.
+@pytest.mark.parametrize(("momentum", "lags"), [(0.99, True), (0.02, False)])
+@pytest.mark.parametrize("validated", [False, True])
+def test_what_lags_when_an_epoch_ends_is_fitted(momentum, lags, validated):
+    model, data = normalizing(momentum)
+    moved, history = Moved(), GrowthHistory()
+    trained = train(
+        model,
+        data,
+        epochs=2,
+        batch_size=16,
+        validation_data=data if validated else None,
+        callbacks=[moved],
+        history=history,
+        verbose=0,
+    )
+    # The whole data is the sample.
+    fits = [np.allclose(mean, data[0].mean(0), rtol=1e-3) for mean in moved.means]
+    assert fits == [lags, lags]
+    np.testing.assert_array_equal(trained.get_layer("bn").moving_mean, moved.means[-1])
+    if validated:
+        loss = trained.evaluate(*data, verbose=0)[0]
+        assert history.epochs[-1]["val_loss"] == pytest.approx(loss, rel=1e-5)

@@ -18,7 +18,7 @@ from tf_splitting.errors import (
     PeerError,
     SplittingError,
 )
-from tf_splitting.growing.arguments import JobArguments
+from tf_splitting.growing.arguments import FITTED, JobArguments
 from tf_splitting.growing.freeing import free_old_functions
 from tf_splitting.growing.resizer import Resizer
 from tf_splitting.jobs import ESTIMATED, JobState, Keeper, Resumed, Saving
@@ -33,6 +33,7 @@ from tf_splitting.training import (
     CosineDecay,
     Divided,
     Feed,
+    FittingStatistics,
     GrowthHistory,
     Progress,
     Recorder,
@@ -256,7 +257,8 @@ class Job:
         if state.steps is not None:
             self.feed.lay(state.first_epoch, state.position, state.steps)
         last = state.epoch if state.ended else state.first_epoch + state.length
-        callbacks = [StopOnNonFinite(), self.recorder]
+        fitting = FittingStatistics(self.sample.part(0, FITTED), state.batch)
+        callbacks = [StopOnNonFinite(), fitting, self.recorder]
         if self._decays(final) and not has_own_schedule(model.optimizer):
             if state.peak is None:
                 state.peak = float(np.asarray(model.optimizer.learning_rate))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from tf_splitting.tracing import graph as g
@@ -19,10 +19,15 @@ class ModelTracer(Tracer):
     Args:
         flat: the model's calls.
         split_untrainable: as `trace` takes it.
+        last: calls that make several axes, of which the last is to hold the channels.
     """
 
-    def __init__(self, flat: FlatGraph, *, split_untrainable: bool) -> None:
-        super().__init__(tensors=len(flat.shapes), split_untrainable=split_untrainable)
+    def __init__(
+        self, flat: FlatGraph, *, split_untrainable: bool, last: Collection[str] = ()
+    ) -> None:
+        super().__init__(
+            tensors=len(flat.shapes), split_untrainable=split_untrainable, last=last
+        )
         self._flat = flat
         self._signals: dict[int, Signal] = {
             index: self._frozen_signal(index, flat.shapes[index], name, g.IS_INPUT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import keras
@@ -56,5 +57,22 @@ def trace(
     """
     flat = flatten(model, input_shape)
     untrainable = truth("split_untrainable", split_untrainable)
-    tracer = ModelTracer(flat, split_untrainable=untrainable)
-    return tracer.follow(describe, model.name)
+    graph, narrow = _followed(flat, model.name, untrainable)
+    if not narrow:
+        return graph
+    # Where heads cannot grow, what is in each may.
+    _, frozen = _followed(flat, model.name, untrainable, narrow)
+    if not narrow - frozen:
+        return graph
+    other, _ = _followed(flat, model.name, untrainable, narrow - frozen)
+    grows, then = ({space.name for space in g.growable} for g in (graph, other))
+    return other if grows < then else graph
+
+
+def _followed(
+    flat: FlatGraph, name: str, untrainable: bool, last: Collection[str] = ()
+) -> tuple[ChannelGraph, set[str]]:
+    """The graph, and the calls that may have their channels on another axis."""
+    tracer = ModelTracer(flat, split_untrainable=untrainable, last=last)
+    graph = tracer.follow(describe, name)
+    return graph, tracer.frozen_choices

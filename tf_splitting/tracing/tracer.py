@@ -10,7 +10,7 @@ whole protocol a layer needs in order to be split.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -49,8 +49,16 @@ class Tracer:
 
     call: keras_graph.Call
 
-    def __init__(self, *, tensors: int = 0, split_untrainable: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        tensors: int = 0,
+        split_untrainable: bool = False,
+        last: Collection[str] = (),
+    ) -> None:
         self._split_untrainable = split_untrainable
+        self._last = frozenset(last)
+        self._chosen: dict[str, Blocks] = {}
         self._temporaries = tensors
         self._record = Record()
         self._opaque: set[int] = set()
@@ -239,6 +247,15 @@ class Tracer:
         """
         return self._moved(run, (x,), channel_axis, self.bundle(x, heads).blocks)
 
+    def unfold_alike(
+        self, run: Callable[..., Any], x: Signal, heads: int, channel_axis: int = -1
+    ) -> Signal:
+        """The same, but what is in a head are the channels, one with those of others.
+
+        Channel i of each head is split and removed with channel i of all.
+        """
+        return self._moved(run, (x,), channel_axis, self.alike(x, heads).blocks)
+
     def bundle(self, x: Signal, count: int) -> Signal:
         """The same tensor, its channels taken as so many bundles of neighbours.
 
@@ -272,6 +289,24 @@ class Tracer:
         """
         carried = g.Carried(kind, initial)
         self._declare(variable, axis, "carried", signal, carried)
+
+    @property
+    def takes_last(self) -> bool:
+        """Whether the last of several axes that the call makes holds the channels.
+
+        Of heads and what is in each, heads are the channels, unless they cannot grow.
+        """
+        return self.call.path in self._last
+
+    def chosen(self, signal: Signal) -> Signal:
+        """Takes down that `signal` has its channels on one of several axes."""
+        self._chosen[self.call.path] = signal.blocks
+        return signal
+
+    @property
+    def frozen_choices(self) -> set[str]:
+        """Calls with several axes for channels, of which those that hold them froze."""
+        return {path for path, blocks in self._chosen.items() if not grows(blocks)}
 
     def config(self, key: str, signal: Signal, index: int | None = None) -> None:
         """Entry `key` (its item `index`) of the config is the width of `signal`."""

@@ -5,7 +5,10 @@ Out: the trained model, a `GrowthHistory`, losses on a sample.
 Imports from: estimating, tracing, data, support.
 """
 
-from tf_splitting.training.batch_statistics import reestimate_batch_statistics
+from tf_splitting.training.batch_statistics import (
+    FittingStatistics,
+    reestimate_batch_statistics,
+)
 from tf_splitting.training.data_checks import check_batch, check_data, check_loss
 from tf_splitting.training.data_watch import Watched
 from tf_splitting.training.dividing import Divided, divide
@@ -35,6 +38,7 @@ __all__ = [
     "Divided",
     "EpochSchedule",
     "Feed",
+    "FittingStatistics",
     "GrowthHistory",
     "Member",
     "Progress",

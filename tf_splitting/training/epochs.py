@@ -314,6 +314,7 @@ def _end_epoch(
             sample_weight=parts[2] if len(parts) > 2 else None,
             batch_size=arguments.get("validation_batch_size"),
             steps=arguments.get("validation_steps"),
+            callbacks=callbacks,
             verbose=0,
             return_dict=True,
         )

@@ -212,6 +212,30 @@ def products(x):
     return ops.transpose(ops.squeeze(mixed, -1), (0, 2, 1))
 
 
+def with_slopes(x):
+    """Attention whose heads have a number each, as those of Bloom: values get wider."""
+    q, k, v = (
+        layers.EinsumDense("abc,cde->abde", (None, 3, 2), bias_axes="de", name=name)(x)
+        for name in ("q", "k", "v")
+    )
+    scores = ops.einsum("bqnh,bknh->bnqk", q, k) + np.arange(3.0).reshape(1, 3, 1, 1)
+    mixed = ops.einsum("bnqk,bknh->bqnh", layers.Softmax()(scores), v)
+    return ops.reshape(mixed, (-1, 5, 6))
+
+
+def with_slopes_unfolded(x):
+    """The same with heads that are cut out of the outputs of dense layers."""
+    q, k, v = (
+        ops.transpose(
+            ops.reshape(layers.Dense(6, name=name)(x), (-1, 5, 3, 2)), (0, 2, 1, 3)
+        )
+        for name in ("q", "k", "v")
+    )
+    scores = ops.matmul(q, ops.transpose(k, (0, 1, 3, 2)))
+    scores = ops.softmax(scores + np.arange(3.0).reshape(1, 3, 1, 1))
+    return ops.reshape(ops.transpose(scores @ v, (0, 2, 1, 3)), (-1, 5, 6))
+
+
 def regular(x):
     """A block of a RegNet, its groups of two channels squeezed and excited."""
     y = x
@@ -556,6 +580,8 @@ ROWS = {
         lambda: of_rows(grouped_queries),
         "before x/value x/attention_output after",
     ),
+    "value_width": (lambda: of_rows(with_slopes), "before v after"),
+    "value_width_unfolded": (lambda: of_rows(with_slopes_unfolded), "before v after"),
     "matmul": (lambda: of_rows(products), "before keys after"),
     "ops_pieces": (lambda: of_rows(pieces), "before after"),
     # Groups of several channels.
@@ -610,7 +636,7 @@ SIBLINGS = {
     *("causal_groups", "coarser_groups", "finer_groups", "groups_of_a_concatenation"),
     *("groups_of_a_regnet", "groups_read_elsewhere", "matmul", "one_group_per_channel"),
     *("ops_fused_gate", "ops_more", "ops_orders", "ops_rearranged", "ops_reduced"),
-    *("sum_with_concatenation", "volumes_in_groups"),
+    *("sum_with_concatenation", "value_width_unfolded", "volumes_in_groups"),
 }
 
 
@@ -661,7 +687,8 @@ INDEXED = {
     *("conv2d_transpose", "dense", "depthwise2d", "einsum_dense", "embedding"),
     *("flatten", "groups", "grouped_queries", "in_pairs", "layer_scale", "lstm"),
     *("multiply", "ops_arithmetic", "ops_mean", "permute_channels", "prelu"),
-    *("reshape", "rotated", "separable2d", "up_sampling"),
+    *("reshape", "rotated", "separable2d", "up_sampling", "value_width"),
+    "value_width_unfolded",
 }
 
 
@@ -670,7 +697,7 @@ CARRYING = {
     *("attention", "batch_normalization", "depthwise1d", "depthwise2d", "einsum_each"),
     *("einsum_heads", "einsum_kept", "grouped_queries", "groups", "layer_scale"),
     *("prelu", "prelu_shared_channels", "prelu_shared_positions", "separable1d"),
-    "separable2d",
+    *("separable2d", "value_width"),
 }
 
 

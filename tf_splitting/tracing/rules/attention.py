@@ -68,7 +68,10 @@ def _width(layer: Any, changes: Mapping[int, Mapping[str, Any]]) -> dict[str, An
 def _dot_products(
     tracer: Tracer, operation: Any, *xs: Signal
 ) -> Signal | tuple[Signal, ...]:
-    """Query, key and value `[batch, positions, heads, size]`, then biases and masks."""
+    """Query, key and value `[batch, positions, heads, size]`, then biases and masks.
+
+    Values as wide as queries alone: Keras takes the result to be as wide as these.
+    """
     heads = [tracer.along(x, -2) for x in xs[:3]]
     apart = [x for x in heads if x is not None]
     sides = xs[3:]

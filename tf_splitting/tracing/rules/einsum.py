@@ -2,7 +2,8 @@
 
 A channel axis is a letter. A product keeps channels apart if their letter is in its
 result; a kernel mixes them if it sums over it. Of the axes that a kernel makes, the
-first holds the channels: in attention, the heads.
+first holds the channels: in attention, the heads. Where these cannot grow it is the
+last: the width of each head, as far as nothing sums over it, which is that of values.
 """
 
 from __future__ import annotations
@@ -71,16 +72,19 @@ def _einsum_dense(
 
     kept = read[0] == made[0] and letter != read[0]
     if kept and letter in mixed and new:
+        channels = new[-1] if tracer.takes_last else new[0]
         u = tracer.linear(
             x,
             kernel,
             multiply,
             in_axis=held.index(letter),
-            out_axis=held.index(new[0]),
-            channel_axis=made.index(new[0]),
+            out_axis=held.index(channels),
+            channel_axis=made.index(channels),
             positions=positions,
         )
-        tracer.config("output_shape", u, index=made.index(new[0]) - untold)
+        if len(new) > 1:
+            tracer.chosen(u)
+        tracer.config("output_shape", u, index=made.index(channels) - untold)
     elif kept and letter in made:
         every = {**spread, **sizes}
         macs = product(n for axis, n in every.items() if axis not in (letter, made[0]))

@@ -68,6 +68,8 @@ def concatenate(tracer: Tracer, axis: int, *xs: Signal) -> Signal | tuple[Signal
             f"{tracer.call.path!r} joins tensors with channels on other axes", *xs
         )
     rank = len(aligned[0].shape)
+    if axis % rank == 0:
+        return tracer.opaque(f"{tracer.call.path!r} joins batches", *xs)
     if axis % rank == aligned[0].axis % rank:
         return tracer.join(tracer.call.run, *aligned)
     return tracer.channelwise(tracer.call.run, *aligned, linear_part=tracer.call.run)

@@ -76,7 +76,13 @@ def _reshaped(
     if place is not None:
         heads = shape[place]
         assert heads is not None
-        return placed(tracer.unfold(run, x, heads, place), place)
+        last = tracer.takes_last and place + 2 == len(shape)
+        unfold = tracer.unfold_alike if last else tracer.unfold
+        place += last
+        return placed(tracer.chosen(unfold(run, x, heads, place)), place)
+    times = _tiled(x, shape)
+    if times is not None:
+        return placed(tracer.tile(run, x, times), len(shape) - 1)
     place = _folded(x, shape)
     if place is not None:
         size = _behind(x)[0]
@@ -130,6 +136,15 @@ def _kept(x: Signal, shape: tuple[int | None, ...]) -> int | None:
 def _unfolded(x: Signal, shape: tuple[int | None, ...]) -> int | None:
     """Where heads are, if the channels' axis becomes two: heads, and those in each."""
     return _place_in_front_of(shape, 2, x.width, _behind(x))
+
+
+def _tiled(x: Signal, shape: tuple[int | None, ...]) -> int | None:
+    """How many channels in a row are one, if axes in front of the last are folded."""
+    count = len(x.shape) - len(shape)
+    if x.axis != -1 or count < 1 or shape[1:-1] != x.shape[1 : -1 - count]:
+        return None
+    times = product(x.shape[-1 - count : -1])
+    return times if times is not None and shape[-1] == times * x.width else None
 
 
 def _folded(x: Signal, shape: tuple[int | None, ...]) -> int | None:
