@@ -18,7 +18,7 @@ from tf_splitting.errors import (
     PeerError,
     SplittingError,
 )
-from tf_splitting.growing.arguments import FITTED, JobArguments
+from tf_splitting.growing.arguments import JobArguments
 from tf_splitting.growing.freeing import free_old_functions
 from tf_splitting.growing.resizer import Resizer
 from tf_splitting.jobs import ESTIMATED, JobState, Keeper, Resumed, Saving
@@ -247,9 +247,10 @@ class Job:
         self, model: keras.Model, metrics: Sequence[np.ndarray], *, final: bool
     ) -> None:
         """Trains the phase's epochs that are left."""
-        state, progress = self.state, self.progress(model, final=final)
-        self.recorder.spent_before = state.spent
-        self.recorder.later = self.later
+        state, recorder = self.state, self.recorder
+        progress = self.progress(model, final=final)
+        recorder.spent_before = state.spent
+        recorder.later = self.later
         if state.length is None:
             state.length, state.steps = self.schedule.phase(progress, self._steps)
         if not state.length:
@@ -257,7 +258,7 @@ class Job:
         if state.steps is not None:
             self.feed.lay(state.first_epoch, state.position, state.steps)
         last = state.epoch if state.ended else state.first_epoch + state.length
-        fitting = FittingStatistics(self.sample.part(0, FITTED), state.batch)
+        fitting = FittingStatistics(self.sample, recorder.rows, state.batch)
         callbacks = [StopOnNonFinite(), fitting, self.recorder]
         if self._decays(final) and not has_own_schedule(model.optimizer):
             if state.peak is None:

@@ -48,6 +48,7 @@ class Recorder(keras.callbacks.Callback):
         name: what its lines begin with, if the job is one of several.
 
     Attributes:
+        rows: examples in a batch.
         round, final, macs: of the phase that runs.
         later: compute that is planned for when this job is done, in the units of
             `Progress.spent`.
@@ -69,7 +70,7 @@ class Recorder(keras.callbacks.Callback):
         self._name = name
         self._history = history
         self._schedule = schedule
-        self._rows = rows
+        self.rows = rows
         self._steps = steps
         self._verbose = verbose
         self._start = 0.0
@@ -91,7 +92,7 @@ class Recorder(keras.callbacks.Callback):
     @property
     def images_per_pass(self) -> float:
         """Images in the data; of data of unknown length, in a batch."""
-        return self._rows * (self._steps or 1)
+        return self.rows * (self._steps or 1)
 
     def progress(self, epoch: int) -> Progress:
         """Where the job is when so many epochs are done."""
@@ -116,7 +117,7 @@ class Recorder(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         seconds = self.spent
         logs = {name: float(value) for name, value in (logs or {}).items()}
-        images = round(self._batches * self._rows)
+        images = round(self._batches * self.rows)
         self._history.epochs.append(
             {
                 "epoch": epoch + 1,
