@@ -3,6 +3,7 @@
 nox                      the default tests, on both
 nox -s oldest -- ARGS    on the oldest, ARGS passed on to pytest
 nox -s oldest -- -m core what CI runs: what another Keras breaks first
+nox -s citation          whether CITATION.cff is valid
 """
 
 import nox
@@ -26,6 +27,13 @@ def newest(session: nox.Session) -> None:
         *("--editable", ".[test]", "--upgrade", "--upgrade-strategy", "eager")
     )
     _test(session)
+
+
+@nox.session
+def citation(session: nox.Session) -> None:
+    """By the schema; apart, for its checker needs an old jsonschema."""
+    session.install("cffconvert>=2.0")
+    session.run("cffconvert", "--validate")
 
 
 def _test(session: nox.Session, *options: str) -> None:

@@ -270,15 +270,3 @@ def test_the_main_job(run_tool, tmp_path):
     assert 0.0359e9 <= history["rounds"][-1]["macs"] <= 0.037e9
     losses = [epoch["loss"] for epoch in history["epochs"]]
     assert losses[-1] < losses[0]
-
-
-def test_tools_run_from_the_project_root():
-    process = subprocess.run(
-        [sys.executable, "tools/grow.py", "--help"],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-    )
-    for flag in ("--model", "--target_macs", "--epsilon", "--workdir", "--[no]export"):
-        assert flag in process.stdout
