@@ -242,6 +242,8 @@ def outcome(workdir: Path) -> dict[str, Any]:
     for one in (history, *members):
         for record in (*one["epochs"], *one["rounds"]):
             del record["seconds"]
+        for epoch in one["epochs"]:
+            del epoch["measuring"]
     for member in members:
         del member["seconds"]
     arrays: dict[str, np.ndarray] = {}

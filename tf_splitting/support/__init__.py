@@ -48,6 +48,7 @@ from tf_splitting.support.placement import (
 )
 from tf_splitting.support.progress import Bar, format_count, format_seconds
 from tf_splitting.support.stopping import Looks, raise_if_requested, to_stop
+from tf_splitting.support.stopwatch import Stopwatch
 from tf_splitting.support.tables import format_table
 from tf_splitting.support.variables import assign_copy
 from tf_splitting.support.version import VERSION
@@ -58,6 +59,7 @@ __all__ = [
     "Bar",
     "Looks",
     "Placement",
+    "Stopwatch",
     "alone",
     "appearing",
     "arguments",

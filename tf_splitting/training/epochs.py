@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from tf_splitting.errors import NonFiniteLossError
-from tf_splitting.support import format_count, format_seconds
+from tf_splitting.support import Stopwatch, format_count, format_seconds
 from tf_splitting.training.feeds import Feed
 from tf_splitting.training.history import GrowthHistory
 from tf_splitting.training.schedule import Progress, Schedule
@@ -75,6 +75,7 @@ class Recorder(keras.callbacks.Callback):
         self._start = 0.0
         self._batches = 0
         self._first = False
+        self._measuring = Stopwatch()
         self._pace: float | None = None
         self.round = 0
         self.final = False
@@ -107,6 +108,13 @@ class Recorder(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._start = time.perf_counter() - self.spent_before
         self.spent_before = 0.0
+        self._measuring.reset()
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._measuring.start()
+
+    def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
+        self._measuring.stop()
 
     def on_train_batch_end(
         self, batch: int, logs: dict[str, Any] | None = None
@@ -125,6 +133,7 @@ class Recorder(keras.callbacks.Callback):
                 "seconds": seconds,
                 "images": images,
                 "compute": float(self.macs * images),
+                "measuring": self._measuring.reset(),
                 **logs,
             }
         )
