@@ -199,7 +199,10 @@ class Page:
         if method == "Page.loadEventFired":
             self._loaded = True
         elif method == "Network.requestWillBeSent":
-            self.requests.append(params["request"]["url"])
+            url = params["request"]["url"]
+            # What is written out in the page is fetched from nowhere.
+            if not url.startswith(("data:", "blob:")):
+                self.requests.append(url)
         elif method == "Network.loadingFailed" and not params.get("canceled"):
             self.complaints.append(f"request failed: {params['errorText']}")
         elif method == "Runtime.exceptionThrown":
@@ -305,8 +308,10 @@ class Page:
         On a phone also of a page that does not say `width=device-width`, which is laid
         out for a wide window and shown small.
         """
-        wide: int = self.evaluate("document.documentElement.scrollWidth")
-        return wide - self._width
+        root = "document.documentElement"
+        wide, seen = self.evaluate(f"[{root}.scrollWidth, {root}.clientWidth]")
+        # A scroll bar takes some of the window.
+        return int(wide - min(seen, self._width))
 
     def screenshot(self, path: Path, *, whole: bool = True) -> None:
         """Writes what is seen as PNG.

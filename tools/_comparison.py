@@ -136,3 +136,6 @@ def _write(
         plot_family(
             curves, job.folder / PICTURE, quantity=f"test {metric}", title=title
         )
+        _results.write_page(
+            job.model, job.images, job.history, job.folder, curves, f"test {metric}"
+        )

@@ -1,6 +1,8 @@
 """What a growing job leaves behind: files, and the last lines on the terminal."""
 
-from collections.abc import Mapping
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import _devices
@@ -12,11 +14,13 @@ from flags import job
 from tf_splitting import GrowthHistory, count_macs, count_params, trace
 from tf_splitting.data import ImageData
 from tf_splitting.exporting import (
+    Curve,
     export_litert,
     export_saved_model,
     is_available,
     plot_growth,
     width_table,
+    write_report,
 )
 from tf_splitting.models import read_model
 from tf_splitting.support import (
@@ -32,6 +36,7 @@ from tf_splitting.training import divide
 COMPARED = 8
 HISTORY = "history.json"
 PICTURE = "growth.png"
+REPORT = "report.html"
 SAVED_MODEL = "saved_model"
 LITERT = "model.tflite"
 LOGS = "logs"
@@ -69,6 +74,8 @@ def write(
     if history.epochs and not (folder / PICTURE).exists():
         title = f"{result.name} on {images.name}"
         plot_growth(history.epochs, folder / PICTURE, title=title)
+    if not (folder / REPORT).exists():
+        write_page(result, images, history, folder)
     wanted = {
         SAVED_MODEL: (job.EXPORT, export_saved_model),
         LITERT: (job.LITERT, export_litert),
@@ -89,6 +96,35 @@ def write(
             # Converters report their progress there.
             with _quiet.stderr_held_back():
                 export(result, path, inputs=inputs)
+
+
+def write_page(
+    model: keras.Model,
+    images: ImageData,
+    history: GrowthHistory,
+    folder: Path,
+    curves: Sequence[Curve] = (),
+    quantity: str = "",
+) -> None:
+    """Writes the report of a job.
+
+    Args:
+        model, images, history, folder: as for `write`.
+        curves, quantity: of a family, see `write_report`.
+    """
+    write_report(
+        history,
+        folder / REPORT,
+        title=f"{model.name} on {images.name}",
+        command=shlex.join(["python", *sys.argv]),
+        facts={
+            "Training images": f"{images.train_size}",
+            "Test images": f"{images.test_size}",
+            "Classes": f"{images.classes}",
+        },
+        curves=curves,
+        quantity=quantity,
+    )
 
 
 def report(

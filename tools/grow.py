@@ -22,9 +22,9 @@ Whole experiments are flagfiles, see flags/experiments/README.md:
     python tools/grow.py --flagfile=flags/experiments/mobilenet_v2_splitting_1.flags
 
 Writes to --workdir: grown.keras, saved_model/ (unless --noexport), history.json,
-growth.png, flags.txt, checkpoints/, and TensorBoard events under logs/. Of a family
-the models go to stage-0.100G/ and so on, as each is finished, and family.json and
-family.png compare them.
+growth.png, report.html (all of the job for a browser), flags.txt, checkpoints/, and
+TensorBoard events under logs/. Of a family the models go to stage-0.100G/ and so on, as
+each is finished, and family.json and family.png compare them.
 
 A job that was killed goes on with the same command and its --workdir. SIGTERM and
 SIGINT stop it after the step it is at, saved, with exit code 75; a second one at once.

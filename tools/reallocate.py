@@ -8,7 +8,7 @@ A model that is trained already needs little training before:
         --final_epochs=10 --dataset=cifar100
 
 Writes to --workdir: reallocated.keras, saved_model/ (unless --noexport), history.json,
-growth.png, flags.txt, checkpoints/, and TensorBoard events under logs/.
+growth.png, report.html, flags.txt, checkpoints/, and TensorBoard events under logs/.
 
 A job that was killed goes on with the same command and its --workdir. SIGTERM and
 SIGINT stop it after the step it is at, saved, with exit code 75; a second one at once.

@@ -71,6 +71,7 @@ WRITING = {
     ".grown.keras.*": "writing the model",
     ".saved_model.*": "exporting",
     ".growth.png.*": "writing the picture",
+    ".report.html.*": "writing the report",
     ".history.json.*": "writing the history",
     "checkpoints/member-*/.checkpoint-*": "saving a branch",
     "stage-*/.*": "writing a member",

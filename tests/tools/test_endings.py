@@ -24,7 +24,7 @@ import tf_splitting
 from tf_splitting.jobs.checkpoints.store import CheckpointStore
 
 # What a finished job has written, in this order.
-RESULTS = ("history.json", "grown.keras", "growth.png", "saved_model")
+RESULTS = ("history.json", "grown.keras", "growth.png", "report.html", "saved_model")
 
 
 @pytest.mark.slow
