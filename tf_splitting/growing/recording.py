@@ -14,7 +14,7 @@ from tf_splitting.growing.arguments import MEASURED
 from tf_splitting.growing.describing import described
 from tf_splitting.growing.round_table import round_table
 from tf_splitting.jobs import JobState
-from tf_splitting.support import Stopwatch
+from tf_splitting.support import Stopwatch, wrapped
 from tf_splitting.tracing import ChannelGraph
 from tf_splitting.training import (
     GrowthHistory,
@@ -121,5 +121,5 @@ class Rounds:
     def tell(self, text: str) -> str:
         """Prints, if that is wanted, and returns the text."""
         if self.verbose:
-            print(text, flush=True)
+            print(wrapped(text), flush=True)
         return text
