@@ -63,6 +63,14 @@ class ExchangePlan(plan_text.Saved):
     def __str__(self) -> str:
         return f"{self.removals}\n{self.splits}"
 
+    def changes(self) -> dict[str, int]:
+        """By how many neurons each space that changes gets wider, or narrower."""
+        return {**self.removals.changes(), **self.splits.changes()}
+
+    def widths_before(self) -> dict[str, int]:
+        """Widths of the model that the plan was made for, as far as it says."""
+        return {**self.removals.made_for, **self.splits.made_for}
+
     def widths(self, graph: ChannelGraph) -> dict[str, int]:
         """Width of every space of the graph once the plan is applied.
 

@@ -151,6 +151,13 @@ class GrowthHistory:
     seed: Seed | None = None
     branch: GrowthHistory | None = field(default=None, repr=False, compare=False)
 
+    def __repr__(self) -> str:
+        members = f", {len(self.members)} members" * bool(self.members)
+        return (
+            f"<GrowthHistory of {len(self.rounds)} rounds, {len(self.epochs)} epochs"
+            f"{members}>"
+        )
+
     @property
     def compute(self) -> float:
         """Training compute spent, in MACs times images; estimates are in it."""

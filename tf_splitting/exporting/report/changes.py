@@ -6,7 +6,7 @@ from plotly import graph_objects as go
 
 from tf_splitting.exporting.report.colours import BLUE, GREEN, MUTED, QUIET
 from tf_splitting.exporting.report.drawing import axis, figure, shown
-from tf_splitting.exporting.report.section import NO_CHANGE, Section
+from tf_splitting.exporting.report.section import NO_CHANGE, OLD, Section
 from tf_splitting.training import GrowthHistory, RoundRecord
 
 # Rounds that one mark lies beside another.
@@ -24,12 +24,16 @@ def section(history: GrowthHistory) -> Section:
     )
     if not history.rounds:
         return Section("changes", title, about, missing=[NO_CHANGE])
-    unknown = [r.round for r in history.rounds if r.predicted_gain is None]
+    rounds = [record for record in history.rounds if "loss" in record.before]
+    if not rounds:
+        missing = [OLD.format("losses around changes")]
+        return Section("changes", title, about, missing=missing)
+    unknown = [record.round for record in rounds if record.predicted_gain is None]
     missing = []
     if unknown:
         which = ", ".join(map(str, unknown))
         missing.append(f"Nothing was predicted in round {which}.")
-    return Section("changes", title, about, {"": _drawn(history.rounds)}, missing)
+    return Section("changes", title, about, {"": _drawn(rounds)}, missing)
 
 
 def _drawn(rounds: list[RoundRecord]) -> go.Figure:

@@ -30,6 +30,6 @@ class Section:
 # What sections say that miss something.
 NO_CHANGE = "No widths were changed."
 OLD = (
-    "The history does not hold {}: an older version wrote it. A job that runs anew "
-    "records it."
+    "The history does not hold {}: older versions did not record that, and loops of "
+    "one's own need not."
 )

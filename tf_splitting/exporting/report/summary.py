@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tf_splitting.exporting.reporting import metric_name
 from tf_splitting.support import format_count, format_seconds
@@ -58,9 +58,13 @@ def rounds_of(history: GrowthHistory) -> list[Sequence[str]]:
                 " ".join(changes),
                 format_count(record.macs),
                 format_count(record.params),
-                f"{record.before['loss']:.4f}",
-                f"{record.after['loss']:.4f}",
+                _loss(record.before),
+                _loss(record.after),
                 "" if gain is None else f"{gain:.3g}",
             )
         )
     return rows
+
+
+def _loss(metrics: Mapping[str, float]) -> str:
+    return f"{metrics['loss']:.4f}" if "loss" in metrics else ""
