@@ -128,7 +128,7 @@ class SplittingScores(Mapping[str, SpaceScores]):
     def __repr__(self) -> str:
         return (
             f"<SplittingScores of {len(self)} spaces on {self.examples} examples, by "
-            f"{self.estimator or 'nobody knows what'}>"
+            f"{self.estimator.partition('(')[0] or 'nobody knows what'}>"
         )
 
     def repeated(self, times: int) -> SplittingScores:

@@ -48,7 +48,7 @@ class RemovalScores(Mapping[str, np.ndarray]):
     def __repr__(self) -> str:
         return (
             f"<RemovalScores of {len(self)} spaces on {self.examples} examples, by "
-            f"{self.estimator or 'nobody knows what'}>"
+            f"{self.estimator.partition('(')[0] or 'nobody knows what'}>"
         )
 
     def __str__(self) -> str:

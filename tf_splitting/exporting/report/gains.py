@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from plotly import graph_objects as go
 
-from tf_splitting.exporting.report.colours import LINES
 from tf_splitting.exporting.report.drawing import (
     AROUND,
     ROW,
@@ -57,7 +58,8 @@ def per_million(record: RoundRecord) -> dict[str, float]:
 def _drawn(rounds: list[RoundRecord]) -> go.Figure:
     found = {record.round: per_million(record) for record in rounds}
     names = [s for s in rounds[-1].widths if any(s in each for each in found.values())]
-    result = figure(AROUND + ROW * len(names), hovermode="closest")
+    # A legend of many rounds takes two lines on a phone.
+    result = figure(AROUND + ROW * (len(names) + 2), hovermode="closest")
     for record, colour in zip(rounds, one_of_many(len(rounds)), strict=True):
         spaces = [space for space in names if space in found[record.round]]
         result.add_scatter(
@@ -88,9 +90,24 @@ def _drawn(rounds: list[RoundRecord]) -> go.Figure:
     result.layout.xaxis = axis(
         "loss per million MACs",
         type="log",
-        minor={"ticks": "outside", "tickcolor": LINES},
-        exponentformat="power",
-        nticks=6,
+        tickvals=(marks := _marks(found)),
+        ticktext=[f"{mark:g}" for mark in marks],
+        tickangle=0,
     )
     result.layout.yaxis = {**rows(names), "showgrid": True}
     return result
+
+
+def _marks(found: dict[int, dict[str, float]]) -> list[float]:
+    """Round numbers on a logarithmic axis, five or so."""
+    sizes = [abs(v) for each in found.values() for v in each.values() if v]
+    if not sizes:
+        return []
+    low, high = math.floor(math.log10(min(sizes))), math.ceil(math.log10(max(sizes)))
+    marks = [
+        float(f"{digit}e{power}")
+        for power in range(low, high + 1)
+        for digit in (1, 2, 5)
+    ]
+    inside = [m for m in marks if min(sizes) / 2.5 <= m <= 2.5 * max(sizes)]
+    return inside[:: -(-len(inside) // 5)]
