@@ -195,7 +195,7 @@ def test_the_table_of_a_round(capsys):
     )
     told = capsys.readouterr().out
     assert "before removal" in told
-    assert "neurons measured on 160 examples: " in told
+    assert "neurons measured on 160 examples\n" in told
 
 
 def frozen_model():

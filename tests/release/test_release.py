@@ -22,6 +22,8 @@ DATA = {
     "tf_splitting/py.typed",
     "tf_splitting/data/shipped/LICENSE-fashion-mnist.txt",
     "tf_splitting/data/shipped/fashion_mnist_small.npz",
+    "tf_splitting/exporting/report/page.css",
+    "tf_splitting/exporting/report/page.js",
 }
 ABOUT = {
     *("METADATA", "RECORD", "WHEEL", "entry_points.txt", "top_level.txt"),

@@ -25,7 +25,7 @@ from tf_splitting_programs.jobs import results
 from tf_splitting_programs.jobs.events import EpochEvents
 
 # What a finished job has written, in this order.
-RESULTS = ("history.json", "grown.keras", "growth.png", "saved_model")
+RESULTS = ("history.json", "grown.keras", "growth.png", "report.html", "saved_model")
 
 
 @pytest.mark.slow

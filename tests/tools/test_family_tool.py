@@ -45,10 +45,12 @@ def test_every_member_has_a_folder_of_its_own(family):
     _, workdir = family
     names = {path.name for path in workdir.iterdir()}
     files = {".lock", "flags.txt", "history.json", "family.json", "family.png"} | {
-        "seed.json"
+        "seed.json",
+        "report.html",
     }
     assert names == files | {"checkpoints", "logs", *STAGES}
     own = {"growth.png", "history.json", "model.tflite", "report.json", "saved_model"}
+    own.add("report.html")
     for stage, target in zip(STAGES, TARGETS):
         assert {p.name for p in (workdir / stage).iterdir()} == own | {
             "grown.keras",

@@ -19,7 +19,7 @@ TARGET = 120e3
 
 def test_everything_is_there_and_nothing_else(job):
     _, workdir = job
-    files = {"flags.txt", "grown.keras", "growth.png", "history.json"}
+    files = {"flags.txt", "grown.keras", "growth.png", "report.html", "history.json"}
     folders = {"checkpoints", "logs", "saved_model"}
     assert {path.name for path in workdir.iterdir()} == {".lock"} | files | folders
 

@@ -19,6 +19,7 @@ from tf_splitting.errors import (
     SplittingError,
 )
 from tf_splitting.growing.arguments import JobArguments
+from tf_splitting.growing.describing import seed_of
 from tf_splitting.growing.freeing import free_old_functions
 from tf_splitting.growing.resizer import Resizer
 from tf_splitting.jobs import ESTIMATED, JobState, Keeper, Resumed, Saving
@@ -119,6 +120,8 @@ class Job:
     def work(self, model: keras.Model) -> keras.Model:
         """What `run` does, without a word on where an error leaves the job."""
         resumed = self.resume(model)
+        if self.history.seed is None:
+            self.history.seed = seed_of(model)
         self.come_back(model)
         if resumed is None:
             return self.go_on(model)

@@ -70,9 +70,9 @@ PROGRAM = Program(
     ),
     notes="""
 Writes to --workdir: grown.keras, saved_model/ (unless --noexport), history.json,
-growth.png, flags.txt, checkpoints/, and TensorBoard events under logs/. Of a family
-the models go to stage-0.100G/ and so on, as each is finished, and family.json and
-family.png compare them.
+growth.png, report.html (all of the job, for a browser), flags.txt, checkpoints/, and
+TensorBoard events under logs/. Of a family the models go to stage-0.100G/ and so on,
+as each is finished, and family.json and family.png compare them.
 
 A job that was killed goes on with the same command and its --workdir. SIGTERM and
 SIGINT stop it after the step it is at, saved, with exit code 75; a second one at

@@ -41,8 +41,9 @@ PROGRAM = Program(
         ),
     ),
     notes="""
-Writes to --workdir: reallocated.keras, saved_model/ (unless --noexport), history.json,
-growth.png, flags.txt, checkpoints/, and TensorBoard events under logs/.
+Writes to --workdir: reallocated.keras, saved_model/ (unless --noexport),
+history.json, growth.png, report.html (all of the job, for a browser), flags.txt,
+checkpoints/, and TensorBoard events under logs/.
 
 A job that was killed goes on with the same command and its --workdir. SIGTERM and
 SIGINT stop it after the step it is at, saved, with exit code 75; a second one at

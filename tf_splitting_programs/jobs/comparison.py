@@ -134,3 +134,12 @@ def _write(
         plot_family(
             curves, job.folder / PICTURE, quantity=f"test {metric}", title=title
         )
+        results.write_page(
+            job.model,
+            job.images,
+            job.history,
+            job.folder,
+            job.again,
+            curves,
+            f"test {metric}",
+        )

@@ -91,7 +91,9 @@ def written(
         return None
     with training_job.told_of_a_full_disk(job.folder, job.again):
         make_directory(folder)
-        results.write(model, job.images, history, folder, file, exports=exports)
+        results.write(
+            model, job.images, history, folder, file, job.again, exports=exports
+        )
         if not new:
             return None
         row = Row(

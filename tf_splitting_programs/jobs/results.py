@@ -1,6 +1,6 @@
 """What a growing job leaves behind: files, and the last lines on the terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -9,11 +9,13 @@ import numpy as np
 from tf_splitting import GrowthHistory, count_macs, count_params, trace
 from tf_splitting.data import ImageData
 from tf_splitting.exporting import (
+    Curve,
     export_litert,
     export_saved_model,
     is_available,
     plot_growth,
     width_table,
+    write_report,
 )
 from tf_splitting.models import read_model
 from tf_splitting.support import (
@@ -32,6 +34,7 @@ from tf_splitting_programs.running import stderr_held_back
 COMPARED = 8
 HISTORY = "history.json"
 PICTURE = "growth.png"
+REPORT = "report.html"
 SAVED_MODEL = "saved_model"
 LITERT = "model.tflite"
 LOGS = "logs"
@@ -43,6 +46,7 @@ def write(
     history: GrowthHistory,
     folder: Path,
     name: str,
+    command: str,
     *,
     exports: bool = True,
 ) -> None:
@@ -57,6 +61,7 @@ def write(
         history: of the job.
         folder: where everything goes.
         name: of the model's file.
+        command: that the job goes on with.
         exports: whether other formats are written that were asked for.
 
     Raises:
@@ -69,6 +74,8 @@ def write(
     if history.epochs and not (folder / PICTURE).exists():
         title = f"{result.name} on {images.name}"
         plot_growth(history.epochs, folder / PICTURE, title=title)
+    if not (folder / REPORT).exists():
+        write_page(result, images, history, folder, command)
     wanted = {
         SAVED_MODEL: (job.EXPORT, export_saved_model),
         LITERT: (job.LITERT, export_litert),
@@ -89,6 +96,36 @@ def write(
             # Converters report their progress there.
             with stderr_held_back():
                 export(result, path, inputs=inputs)
+
+
+def write_page(
+    model: keras.Model,
+    images: ImageData,
+    history: GrowthHistory,
+    folder: Path,
+    command: str,
+    curves: Sequence[Curve] = (),
+    quantity: str = "",
+) -> None:
+    """Writes the report of a job.
+
+    Args:
+        model, images, history, folder, command: as for `write`.
+        curves, quantity: of a family, see `write_report`.
+    """
+    write_report(
+        history,
+        folder / REPORT,
+        title=f"{model.name} on {images.name}",
+        command=command,
+        facts={
+            "Training images": f"{images.train_size}",
+            "Test images": f"{images.test_size}",
+            "Classes": f"{images.classes}",
+        },
+        curves=curves,
+        quantity=quantity,
+    )
 
 
 def report(

@@ -221,7 +221,7 @@ def _run_in(
         return
     if chief:
         with told_of_a_full_disk(folder, again):
-            results.write(result, images, setting.history, folder, kind.result)
+            results.write(result, images, setting.history, folder, kind.result, again)
     results.report(result, images, widths, setting.history, folder)
 
 
