@@ -19,7 +19,7 @@ from sphinx.util.docutils import SphinxDirective
 
 FOLDER = "gallery"
 CELL = re.compile(
-    r"^#+ (?P<heading>.*)$|^```\{code-cell\}.*\n---\n(?P<options>.*?)^---$",
+    r"^#+ (?P<heading>[^\n]*)$|^```\{code-cell\}[^\n]*\n---\n(?P<options>.*?)^---$",
     re.MULTILINE | re.DOTALL,
 )
 
