@@ -21,6 +21,8 @@ TOGETHER = re.compile(
 )
 # Code right in front of a letter: `Signal`s.
 ADJOINING = re.compile(r"(?<!`)(`[^`\n]+`)(?=\w)")
+# An absolute value, which would be a substitution.
+ABSOLUTE = re.compile(r"\|(\S(?:[^|\n]*\S)?)\|")
 # Not a list of errors: "As `grow`, but ..."
 PROSE = re.compile(r"^Raises:\n +(?=As )", re.MULTILINE)
 
@@ -33,6 +35,7 @@ def tidy(
     text = TOGETHER.sub(_one_by_one, text)
     text = PROSE.sub("**Raises:** ", text)
     text = re.sub(r"^Source: ", "**Source:** ", text, flags=re.MULTILINE)
+    text = ABSOLUTE.sub(r"\\|\1\\|", text)
     text = ADJOINING.sub(r"\1\\ ", text)
     lines[:] = text.split("\n")
 
