@@ -72,6 +72,7 @@ class Gallery(SphinxDirective):
         lines = ["::::{grid} 1 1 2 2", ":gutter: 3", ""]
         folder = Path(self.env.doc2path(self.env.docname)).parent
         for name in self.content:
+            self.env.note_dependency(str(folder / f"{name}.md"))
             for file, heading, alt in pictures(folder / f"{name}.md"):
                 lines += [
                     ":::{grid-item-card}",
