@@ -81,7 +81,7 @@ def test_what_a_tutorial_draws_is_said_in_words_and_is_in_the_gallery(path):
             drawn += 1
             assert len(re.search(r"alt: (.*)", options)[1]) > 40
     kept = sorted(DOCS.glob(f"gallery/{path.stem}-*.png"))
-    assert len(kept) == drawn >= 2, "run nox -s site"
+    assert len(kept) == drawn >= 1, "run nox -s site"
 
 
 @pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
