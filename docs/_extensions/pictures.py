@@ -15,6 +15,7 @@ from typing import NamedTuple
 import yaml
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
 FOLDER = "gallery"
@@ -73,6 +74,8 @@ class Gallery(SphinxDirective):
         folder = Path(self.env.doc2path(self.env.docname)).parent
         for name in self.content:
             self.env.note_dependency(str(folder / f"{name}.md"))
+            text = (folder / f"{name}.md").read_text()
+            title = re.search(r"^# (.*)$", text, re.MULTILINE)[1]
             for file, heading, alt in pictures(folder / f"{name}.md"):
                 lines += [
                     ":::{grid-item-card}",
@@ -81,24 +84,26 @@ class Gallery(SphinxDirective):
                     f":img-top: ../{FOLDER}/{file}",
                     f":img-alt: {alt}",
                     f"{heading}",
+                    "+++",
+                    f"{title}",
                     ":::",
                 ]
         return self.parse_text_to_nodes("\n".join([*lines, "::::"]))
 
 
-def take(app: Sphinx, problem: Exception | None) -> None:
-    """Copies what the tutorials drew, if asked to."""
-    if problem is not None or not app.config.take_pictures:
+def take(app: Sphinx, env: BuildEnvironment) -> None:
+    """Copies what the tutorials drew, if asked to, before the gallery is written."""
+    if not app.config.take_pictures:
         return
     source = Path(app.srcdir)
-    for page in app.env.found_docs:
+    for page in env.found_docs:
         path = source / f"{page}.md"
         wanted = pictures(path) if page.startswith("tutorials/") else []
         if not wanted:
             continue
         drawn = [
             source / image["uri"]
-            for image in app.env.get_doctree(page).findall(nodes.image)
+            for image in env.get_doctree(page).findall(nodes.image)
             if image.get("alt") in {each.alt for each in wanted}
         ]
         for file, each in zip(drawn, wanted, strict=True):
@@ -108,5 +113,5 @@ def take(app: Sphinx, problem: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_config_value("take_pictures", False, "", bool)
     app.add_directive("gallery", Gallery)
-    app.connect("build-finished", take)
+    app.connect("env-updated", take)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
