@@ -10,7 +10,12 @@ from tf_splitting.exporting.formats import (
     export_saved_model,
     is_available,
 )
-from tf_splitting.exporting.loading import Served, load_litert, load_saved_model
+from tf_splitting.exporting.loading import (
+    ExportError,
+    Served,
+    load_litert,
+    load_saved_model,
+)
 from tf_splitting.exporting.report.writing import write_report
 from tf_splitting.exporting.reporting import (
     Curve,
@@ -22,6 +27,7 @@ from tf_splitting.exporting.reporting import (
 
 __all__ = [
     "Curve",
+    "ExportError",
     "Served",
     "export_litert",
     "export_saved_model",
