@@ -230,7 +230,7 @@ def test_widths_are_multiples():
     assert 0.8 * 900 < count_macs(grown) <= 900
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_descent_never_raises_the_loss():
     history = GrowthHistory()
     model = seed_model()
@@ -241,7 +241,7 @@ def test_descent_never_raises_the_loss():
         assert record.after["loss"] <= record.before["loss"] + 1e-6
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_seed_decides():
     def weights(seed):
         keras.utils.set_random_seed(1)

@@ -174,7 +174,7 @@ def test_another_cost_is_met():
     )
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_grown_model_shrinks_again():
     model = wide_model((4, 4))
     macs = count_macs(model)

@@ -143,7 +143,7 @@ def test_members_can_be_evaluated_together(family, run_here, capsys):
         assert f"{row['metrics']['loss']:.4f}" in line
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_folder_needs_no_flag(family, run_tool):
     _, workdir = family
     process = run_tool("evaluate", workdir, "--test_limit=40", "--batch_size=16")

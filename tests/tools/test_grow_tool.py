@@ -209,7 +209,7 @@ def test_restart_keeps_what_was_there(run_tool, small_file, tmp_path):
     assert (workdir / "grown.keras").read_bytes() != before
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_killed_jobs_end_as_those_left_alone():
     """A short run of the harness that kills a hundred times."""
     with tempfile.NamedTemporaryFile() as output:

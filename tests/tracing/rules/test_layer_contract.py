@@ -756,11 +756,7 @@ def test_fresh_neurons_keep_the_function(row, carried):
         assert nets.difference(before, after) < 1e-9
 
 
-@pytest.mark.parametrize(
-    "built",
-    tiers.sorted_out(ROWS, INDEXED, ROWS.keys() - SIBLINGS),
-    indirect=True,
-)
+@pytest.mark.parametrize("built", tiers.few(ROWS, INDEXED), indirect=True)
 def test_splitting_index(row):
     if not row.growable:
         pytest.skip("nothing to split")
@@ -772,7 +768,7 @@ def test_splitting_index(row):
         assert found == expected, space
 
 
-@pytest.mark.parametrize("built", tiers.some(ROWS, INDEXED), indirect=True)
+@pytest.mark.parametrize("built", tiers.few(ROWS, INDEXED), indirect=True)
 def test_what_steps_say_of_themselves(row):
     """`linear_part`, `activation`, `factor`, `shift`, `scaled` against `run`."""
     generator = np.random.default_rng(0)
