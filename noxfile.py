@@ -3,6 +3,8 @@
 nox                      the default tests, on both
 nox -s oldest -- ARGS    on the oldest, ARGS passed on to pytest
 nox -s oldest -- -m core what CI runs: what another Keras breaks first
+nox -s citation          whether CITATION.cff is valid
+nox -s site              the site with its tutorials run, for every night
 """
 
 import nox
@@ -26,6 +28,23 @@ def newest(session: nox.Session) -> None:
         *("--editable", ".[test]", "--upgrade", "--upgrade-strategy", "eager")
     )
     _test(session)
+
+
+@nox.session
+def citation(session: nox.Session) -> None:
+    """By the schema; apart, for its checker needs an old jsonschema."""
+    session.install("cffconvert>=2.0")
+    session.run("cffconvert", "--validate")
+
+
+@nox.session
+def site(session: nox.Session) -> None:
+    """The site, strictly, with all tutorials run; the gallery gets their pictures."""
+    session.install("--editable", ".[docs]")
+    session.run(
+        *("python", "-m", "sphinx", "-W", "--keep-going", "-b", "html"),
+        *("-D", "take_pictures=1", "docs", "docs/_build/html"),
+    )
 
 
 def _test(session: nox.Session, *options: str) -> None:

@@ -14,6 +14,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 import pytest
+from browsing import browser  # noqa: F401
 
 
 def pytest_addoption(parser):

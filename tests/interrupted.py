@@ -43,6 +43,8 @@ def timeless(history):
     data = history.to_dict()
     for record in (*data["epochs"], *data["rounds"]):
         del record["seconds"]
+    for epoch in data["epochs"]:
+        del epoch["measuring"]
     return data
 
 

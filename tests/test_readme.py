@@ -1,17 +1,13 @@
 """The README's Python examples run, in order, as a reader would run them."""
 
-import re
-from pathlib import Path
-
 import keras
 import pytest
-
-README = Path(__file__).parent.parent / "README.md"
+from readme import README, python_blocks
 
 
 @pytest.fixture(scope="module")
 def namespace(tmp_path_factory):
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    blocks = python_blocks()
     assert len(blocks) >= 3
     names = {}
     with pytest.MonkeyPatch.context() as patch:

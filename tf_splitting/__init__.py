@@ -26,7 +26,7 @@ from tf_splitting.estimating import (
     estimate,
     estimate_removals,
 )
-from tf_splitting.growing import grow, reallocate, shrink, train
+from tf_splitting.growing import GrowthLogger, grow, reallocate, shrink, train
 from tf_splitting.rebuilding import remove, scale, split, to_functional
 from tf_splitting.selecting import (
     ExchangePlan,
@@ -48,6 +48,7 @@ __all__ = [
     "Exact",
     "ExchangePlan",
     "GrowthHistory",
+    "GrowthLogger",
     "Interrupted",
     "Member",
     "NormalizationScale",

@@ -1,6 +1,6 @@
-"""Imported first by every tool: makes the project's root importable.
+"""Imported first by every tool: makes the project's packages importable.
 
-Python puts the script's own folder on the path; the `flags` package lies beside it.
+Python puts the script's own folder on the path; the packages lie beside it.
 """
 
 import sys

@@ -1,32 +1,15 @@
 """Exports a `.keras` file, and checks that the result computes the same.
 
-    python tools/export.py --model=grown.keras --format=saved_model,tflite \
-        --output=exported
+    python tools/export.py --model=grown.keras --output=exported
+    python tools/export.py --helpshort
 
-Writes `saved_model/` and `model.tflite`. Outputs are compared on random images: a
-SavedModel's may differ by 1e-5 of the largest output, a LiteRT model's by 1e-3. What
-differs by more is an error, and the file does not appear.
+The same as `tf-splitting export`, from a clone.
 """
 
 import _bootstrap  # noqa: F401
-import _program
 
-from flags import exporting
-from flags import model as model_flags
-
-JOB = "_export_job"
-FLAGS = (model_flags, exporting)
-
-
-def check() -> None:
-    """Raises `UsageError` if a flag is missing."""
-    _program.require(model_flags.MODEL, "a .keras file")
-    _program.require(exporting.OUTPUT, "a folder")
-    if not exporting.FORMAT.value:
-        raise _program.UsageError(
-            "--format is empty: give saved_model, tflite or both."
-        )
-
+from tf_splitting_programs.commands.export import PROGRAM
+from tf_splitting_programs.running import run_tool
 
 if __name__ == "__main__":
-    _program.run(check, JOB, FLAGS)
+    run_tool(PROGRAM)

@@ -71,6 +71,7 @@ WRITING = {
     ".grown.keras.*": "writing the model",
     ".saved_model.*": "exporting",
     ".growth.png.*": "writing the picture",
+    ".report.html.*": "writing the report",
     ".history.json.*": "writing the history",
     "checkpoints/member-*/.checkpoint-*": "saving a branch",
     "stage-*/.*": "writing a member",
@@ -242,6 +243,8 @@ def outcome(workdir: Path) -> dict[str, Any]:
     for one in (history, *members):
         for record in (*one["epochs"], *one["rounds"]):
             del record["seconds"]
+        for epoch in one["epochs"]:
+            del epoch["measuring"]
     for member in members:
         del member["seconds"]
     arrays: dict[str, np.ndarray] = {}

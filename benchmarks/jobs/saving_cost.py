@@ -28,8 +28,9 @@ from absl import flags
 from shared import Runs, parser_of, print_table
 
 from tf_splitting.jobs import Keeper
+from tf_splitting_programs.commands.grow import PROGRAM
+from tf_splitting_programs.running import Call
 
-ROOT = Path(__file__).resolve().parents[2]
 MAIN_JOB = ("--model=mobilenet_v2", "--target_macs=0.2e9")
 
 
@@ -59,11 +60,11 @@ def timed_saves() -> list[dict[str, float]]:
 
 def run_tool(workdir: Path, given: list[str]) -> dict[str, Any]:
     """Runs the job in this process. Returns its history."""
-    sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
-    tool = importlib.import_module("grow")
-    flags.FLAGS(["grow.py", *MAIN_JOB, f"--workdir={workdir}", *given])
-    tool.check()
-    importlib.import_module(tool.JOB).run()
+    arguments = (*MAIN_JOB, f"--workdir={workdir}", *given)
+    flags.FLAGS(["grow", *arguments])
+    PROGRAM.check()
+    job = importlib.import_module(PROGRAM.job)
+    job.run(Call(PROGRAM, ("tf-splitting", "grow"), arguments))
     return json.loads((workdir / "history.json").read_text())
 
 

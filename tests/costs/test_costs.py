@@ -147,3 +147,11 @@ def test_costs_of_a_plan_by_hand():
     assert widths == {**graph.widths, "first": 6}
     assert costs.COSTS["macs"](graph, widths) == 5 * 6 + 6 * 6 + 6 * 3
     assert np.isclose(costs.COSTS["params"](graph, widths), 6 * 6 + 7 * 6 + 7 * 3)
+
+
+def test_what_a_space_adds_by_itself():
+    graph = trace(nets.dense())
+    widths = {**graph.widths, "first": 6, "second": 5}
+    # 4 to 6 neurons with 5 inputs and 6 readers; 6 to 5 with 4 inputs and 3 readers.
+    added = {"first": 2 * (5 + 6), "second": -(4 + 3)}
+    assert costs.macs_by_space(graph, widths) == added

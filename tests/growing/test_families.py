@@ -157,7 +157,7 @@ def test_whatever_the_settings(name):
     assert_alone(models[0], history, 0, model=seed_model((20, 20)), **settings)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_members_share_compute_too():
     epochs, targets = 6.0, TARGETS[:2]
     schedules = compute_schedules([targets[:1], targets], MACS, epochs, 0.5)

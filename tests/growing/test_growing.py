@@ -13,7 +13,14 @@ import tiers
 from keras import layers
 
 import tf_splitting
-from tf_splitting import GrowthHistory, count_macs, count_params, grow, trace
+from tf_splitting import (
+    GrowthHistory,
+    count_macs,
+    count_params,
+    grow,
+    macs_per_layer,
+    trace,
+)
 from tf_splitting.errors import (
     BudgetError,
     DataError,
@@ -155,11 +162,20 @@ def test_the_history_is_complete(job, tmp_path):
     assert [record.round for record in history.rounds] == [1, 2]
     # Budgets in between grow by one ratio.
     assert 0.9 * target / 2 <= history.rounds[0].macs <= target / 2
-    before = trace(job[0]).widths
+    seed = history.seed
+    assert (seed.macs, seed.params) == (count_macs(job[0]), count_params(job[0]))
+    assert seed.widths == trace(job[0]).widths
+    assert last.layer_widths == trace(grown).layer_widths()
+    assert last.layer_macs == macs_per_layer(grown)
+    before = seed.widths
     for record in history.rounds:
         assert record.added == sum(record.widths.values()) - sum(before.values())
+        changed = {n for n, width in record.widths.items() if width != before[n]}
+        assert set(record.gains) == set(record.space_macs) == changed
+        assert sum(record.gains.values()) == pytest.approx(record.predicted_gain)
         assert set(record.before) == set(record.after) == {"loss", "accuracy"}
-        assert set(record.seconds) == {"training", "estimating", "rebuilding"}
+        parts = {"training", "estimating", "rebuilding", "measuring"}
+        assert set(record.seconds) == parts
         assert all(seconds > 0 for seconds in record.seconds.values())
         assert record.predicted_gain > 0
         assert record.examples > 0
@@ -170,6 +186,11 @@ def test_the_history_is_complete(job, tmp_path):
     loaded = json.loads((tmp_path / "history.json").read_text())
     assert loaded["rounds"][1]["macs"] == last.macs
     assert loaded["epochs"][0]["loss"] == history.epochs[0]["loss"]
+    assert all(0 < e["measuring"] < e["seconds"] for e in history.epochs)
+    assert GrowthHistory.load(tmp_path / "history.json") == history
+    (tmp_path / "history.json").write_text('{"rounds": 3}')
+    with pytest.raises(DataError, match="no history of a job"):
+        GrowthHistory.load(tmp_path / "history.json")
 
 
 @pytest.mark.slow
@@ -209,7 +230,7 @@ def test_widths_are_multiples():
     assert 0.8 * 900 < count_macs(grown) <= 900
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_descent_never_raises_the_loss():
     history = GrowthHistory()
     model = seed_model()
@@ -220,7 +241,7 @@ def test_descent_never_raises_the_loss():
         assert record.after["loss"] <= record.before["loss"] + 1e-6
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_seed_decides():
     def weights(seed):
         keras.utils.set_random_seed(1)

@@ -101,7 +101,7 @@ def test_it_grows_as_the_functional_model_of_it_does():
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_other_jobs_take_one_too():
     x, y = classes()
     arguments = {"epochs": 1, "final_epochs": 1, "verbose": 0}

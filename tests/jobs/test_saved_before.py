@@ -79,10 +79,14 @@ def test_a_job_goes_on(tmp_path, same_keras):
     before = json.loads((folder / "history.json").read_text())
     assert history.to_dict()["epochs"][:4] == before["epochs"]
     # What was not counted then is not known now.
+    parts = ("compute", "layer_widths", "layer_macs", "gains", "space_macs")
+    unknown = {part: {} for part in parts}
     assert history.to_dict()["rounds"][:1] == [
-        {**record, "compute": {}, "removed": 0, "kind": "split"}
+        {**record, **unknown, "removed": 0, "kind": "split"}
         for record in before["rounds"]
     ]
+    # But for what the job started from, which is given again.
+    assert history.seed.macs == tf_splitting.count_macs(model())
     # The plan that was saved is the one that was applied.
     plan = SplitPlan.from_json((folder / "plan.json").read_text())
     assert len(plan) == history.rounds[1].added > 0

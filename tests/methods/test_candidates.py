@@ -97,7 +97,7 @@ class Outgoing:
         return slopes
 
 
-@pytest.mark.parametrize("net", tiers.sorted_out(NETS, QUICK, ["residual", "grouped"]))
+@pytest.mark.parametrize("net", tiers.sorted_out(NETS, QUICK, ["residual"]))
 def test_the_gain_is_that_of_a_step_of_the_outgoing_weights(net, float64):
     round_ = context(net)
     scored = {

@@ -20,7 +20,7 @@ EXPECTED_FROZEN: dict[str, str] = {}
 
 # Some run by default, a few of other layers with --slow, and all with --exhaustive.
 # The quick ones are saved too.
-SLOW = ("InceptionV3", "ResNet50")
+SLOW = ("ResNet50",)
 QUICK = ("ConvNeXtTiny", "EfficientNetB0", "MobileNetV2", "MobileNetV3Small")
 
 DEFAULT = ("MobileNetV3Small",)

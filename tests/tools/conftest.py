@@ -2,13 +2,14 @@
 
 import importlib
 import subprocess
-import sys
 
 import keras
 import pytest
 from absl import flags
 from absl.testing import flagsaver
-from tool_runs import ROOT, SHORT, TINY, command, environment
+from tool_runs import SHORT, TINY, command, environment, program_of
+
+from tf_splitting_programs.running import Call
 
 
 @pytest.fixture(scope="session")
@@ -76,18 +77,17 @@ def run_here(monkeypatch, tmp_path):
     """`run_here("grow", model="...")`: a tool's job in this process, which is
     faster where the program around it does not matter.
     """
-    monkeypatch.setattr(sys, "path", [str(ROOT / "tools"), str(ROOT), *sys.path])
     monkeypatch.chdir(tmp_path)
 
     def run(tool, **values):
-        module = importlib.import_module(tool)
+        program = program_of(tool)
         # Before flags are set: those defined meanwhile would be gone afterwards.
-        job = importlib.import_module(module.JOB)
+        job = importlib.import_module(program.job)
         if not flags.FLAGS.is_parsed():
             flags.FLAGS([tool])
         texts = {name: str(value) for name, value in values.items()}
         with flagsaver.as_parsed(**texts):
-            module.check()
-            job.run()
+            program.check()
+            job.run(Call(program, ("python", f"tools/{tool}.py"), ()))
 
     return run

@@ -9,7 +9,6 @@ import resource
 import shutil
 import signal
 import subprocess
-import sys
 from contextlib import contextmanager
 
 import keras
@@ -18,13 +17,15 @@ import tensorflow as tf
 import tiers
 from absl import flags
 from tensorflow.core.util.event_pb2 import Event
-from tool_runs import ROOT, SHORT, TINY, started
+from tool_runs import SHORT, TINY, started
 
 import tf_splitting
 from tf_splitting.jobs.checkpoints.store import CheckpointStore
+from tf_splitting_programs.jobs import results
+from tf_splitting_programs.jobs.events import EpochEvents
 
 # What a finished job has written, in this order.
-RESULTS = ("history.json", "grown.keras", "growth.png", "saved_model")
+RESULTS = ("history.json", "grown.keras", "growth.png", "report.html", "saved_model")
 
 
 @pytest.mark.slow
@@ -151,11 +152,8 @@ def too_small_for(path):
 
 
 @pytest.mark.slow
-def test_each_result_is_whole_or_absent(job, monkeypatch, tmp_path):
+def test_each_result_is_whole_or_absent(job, tmp_path):
     _, done = job
-    monkeypatch.setattr(sys, "path", [str(ROOT / "tools"), str(ROOT), *sys.path])
-    import _results
-
     if not flags.FLAGS.is_parsed():
         flags.FLAGS(["grow"])
     grown = keras.saving.load_model(done / "grown.keras")
@@ -167,17 +165,14 @@ def test_each_result_is_whole_or_absent(job, monkeypatch, tmp_path):
     for number, name in enumerate(RESULTS):
         told = pytest.raises(OSError, match=f"File too large.*{name}")
         with limited_files(too_small_for(done / name)), told:
-            _results.write(grown, images, history, tmp_path, "grown.keras")
+            results.write(grown, images, history, tmp_path, "grown.keras")
         assert {path.name for path in tmp_path.iterdir()} == set(RESULTS[:number])
         copy = shutil.copytree if (done / name).is_dir() else shutil.copy
         copy(done / name, tmp_path / name)
 
 
-def test_events_wait_for_room(monkeypatch, tmp_path):
+def test_events_wait_for_room(tmp_path):
     """A full disk takes part of an event; the job goes on, and all are there later."""
-    monkeypatch.setattr(sys, "path", [str(ROOT / "tools"), *sys.path])
-    from _events import EpochEvents
-
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     events = EpochEvents(tmp_path / "logs", tf_splitting.GrowthHistory())

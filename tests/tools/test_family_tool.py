@@ -45,10 +45,12 @@ def test_every_member_has_a_folder_of_its_own(family):
     _, workdir = family
     names = {path.name for path in workdir.iterdir()}
     files = {".lock", "flags.txt", "history.json", "family.json", "family.png"} | {
-        "seed.json"
+        "seed.json",
+        "report.html",
     }
     assert names == files | {"checkpoints", "logs", *STAGES}
     own = {"growth.png", "history.json", "model.tflite", "report.json", "saved_model"}
+    own.add("report.html")
     for stage, target in zip(STAGES, TARGETS):
         assert {p.name for p in (workdir / stage).iterdir()} == own | {
             "grown.keras",
@@ -141,7 +143,7 @@ def test_members_can_be_evaluated_together(family, run_here, capsys):
         assert f"{row['metrics']['loss']:.4f}" in line
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_folder_needs_no_flag(family, run_tool):
     _, workdir = family
     process = run_tool("evaluate", workdir, "--test_limit=40", "--batch_size=16")

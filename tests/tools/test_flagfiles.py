@@ -20,8 +20,8 @@ ROWS = {
 # All in one process, with parsers of their own: absl flags are global.
 PARSE = """
 import json, pathlib, sys
-sys.path[:0] = ["tools", "."]
-import grow
+sys.path[:0] = ["."]
+import tf_splitting_programs.commands.grow
 from absl import flags
 values = {}
 for file in sorted(pathlib.Path("flags/experiments").glob("*.flags")):

@@ -1,6 +1,5 @@
 """Wrong values of every flag of every tool: refused before there is any work."""
 
-import importlib
 import zipfile
 
 import keras
@@ -10,11 +9,12 @@ from absl.testing import flagsaver
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from tool_runs import TINY
+from tool_runs import TINY, program_of
 
 import tf_splitting
 from tf_splitting import SplittingError
 from tf_splitting.errors import DataError, UnknownNameError
+from tf_splitting_programs.running import UsageError
 
 TOOLS = ("grow", "shrink", "evaluate", "inspect_model", "export")
 EXAMPLES = 10
@@ -37,16 +37,10 @@ def flags_of(run_here):
     """`flags_of("grow")`: the tool's flags but absl's own."""
 
     def find(tool):
-        module = importlib.import_module(tool)
+        program = program_of(tool)
         if not flags.FLAGS.is_parsed():
             flags.FLAGS([tool])
-        holders = [
-            value
-            for each in (*module.FLAGS, importlib.import_module("flags.program"))
-            for value in vars(each).values()
-            if isinstance(value, flags.FlagHolder)
-        ]
-        return [flags.FLAGS[holder.name] for holder in holders]
+        return program.all_flags()
 
     return find
 
@@ -194,8 +188,7 @@ def test_an_output_that_cannot_be_written_is_refused(run_here, small_file, files
 
 def is_documented(error):
     """Whether a tool makes one message of it."""
-    program = importlib.import_module("_program")
-    return isinstance(error, SplittingError | program.UsageError)
+    return isinstance(error, SplittingError | UsageError)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ TARGET = 120e3
 
 def test_everything_is_there_and_nothing_else(job):
     _, workdir = job
-    files = {"flags.txt", "grown.keras", "growth.png", "history.json"}
+    files = {"flags.txt", "grown.keras", "growth.png", "report.html", "history.json"}
     folders = {"checkpoints", "logs", "saved_model"}
     assert {path.name for path in workdir.iterdir()} == {".lock"} | files | folders
 
@@ -209,7 +209,7 @@ def test_restart_keeps_what_was_there(run_tool, small_file, tmp_path):
     assert (workdir / "grown.keras").read_bytes() != before
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_killed_jobs_end_as_those_left_alone():
     """A short run of the harness that kills a hundred times."""
     with tempfile.NamedTemporaryFile() as output:
@@ -270,15 +270,3 @@ def test_the_main_job(run_tool, tmp_path):
     assert 0.0359e9 <= history["rounds"][-1]["macs"] <= 0.037e9
     losses = [epoch["loss"] for epoch in history["epochs"]]
     assert losses[-1] < losses[0]
-
-
-def test_tools_run_from_the_project_root():
-    process = subprocess.run(
-        [sys.executable, "tools/grow.py", "--help"],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-    )
-    for flag in ("--model", "--target_macs", "--epsilon", "--workdir", "--[no]export"):
-        assert flag in process.stdout

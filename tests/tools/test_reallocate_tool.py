@@ -28,7 +28,13 @@ def test_what_is_there_and_what_is_told(done, small_file):
     lines = process.stdout.splitlines()
     assert sum("before exchange" in line for line in lines) == 2
     assert not any(line.startswith("target:") for line in lines)
-    files = {"flags.txt", "reallocated.keras", "growth.png", "history.json"}
+    files = {
+        "flags.txt",
+        "reallocated.keras",
+        "growth.png",
+        "report.html",
+        "history.json",
+    }
     folders = {"checkpoints", "logs"}
     assert {path.name for path in workdir.iterdir()} == {".lock"} | files | folders
     before = keras.saving.load_model(small_file)

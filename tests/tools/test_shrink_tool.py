@@ -31,7 +31,7 @@ def test_what_is_there_and_what_is_told(shrunk):
     assert sum("before removal" in line for line in lines) == 2
     assert any(line.startswith("target: 10.0k MACs") for line in lines)
     assert any(line.startswith("test: accuracy 0.") for line in lines)
-    files = {"flags.txt", "shrunk.keras", "growth.png", "history.json"}
+    files = {"flags.txt", "shrunk.keras", "growth.png", "report.html", "history.json"}
     folders = {"checkpoints", "logs"}
     assert {path.name for path in workdir.iterdir()} == {".lock"} | files | folders
     smaller = keras.saving.load_model(workdir / "shrunk.keras")

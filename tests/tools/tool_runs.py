@@ -1,5 +1,6 @@
 """How the tests of the tools run them: settings and command lines."""
 
+import importlib
 import os
 import signal
 import subprocess
@@ -15,6 +16,11 @@ SHORT = ("--sample_size=16", "--passes=2", "--final_epochs=1")
 
 def command(tool, *flags):
     return [sys.executable, str(ROOT / "tools" / f"{tool}.py"), *map(str, flags)]
+
+
+def program_of(tool):
+    """The program behind a tool. Its flags are defined from then on."""
+    return importlib.import_module(f"tf_splitting_programs.commands.{tool}").PROGRAM
 
 
 def environment():

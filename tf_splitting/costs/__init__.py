@@ -10,6 +10,8 @@ from tf_splitting.costs.macs import (
     MACS,
     count_macs,
     growable_share,
+    macs_by_space,
+    macs_of_layers,
     macs_per_layer,
     macs_terms,
 )
@@ -31,6 +33,8 @@ __all__ = [
     "count_params",
     "get_cost",
     "growable_share",
+    "macs_by_space",
+    "macs_of_layers",
     "macs_per_layer",
     "macs_terms",
     "params_per_layer",

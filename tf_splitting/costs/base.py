@@ -28,6 +28,9 @@ class TermCost:
         self.name = name
         self._terms_of = terms_of
 
+    def __repr__(self) -> str:
+        return f"<TermCost {self.name!r}>"
+
     def __call__(self, graph: ChannelGraph, widths: Mapping[str, int]) -> float:
         return total(self._terms_of(graph), widths)
 

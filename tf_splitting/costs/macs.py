@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -27,6 +28,41 @@ def macs_terms(graph: ChannelGraph) -> tuple[Term, ...]:
                 "it in the model: tf_splitting.to_functional(model, batch)."
             )
     return graph.terms
+
+
+def macs_of_layers(graph: ChannelGraph) -> dict[str, int]:
+    """Layer path to MACs, in order of execution; a layer called twice counts twice.
+
+    Raises:
+        ModelError: a spatial size is unknown.
+    """
+    widths = graph.widths
+    counts: dict[str, int] = {}
+    for term in macs_terms(graph):
+        counts[term.layer] = counts.get(term.layer, 0) + total((term,), widths)
+    return counts
+
+
+def macs_by_space(graph: ChannelGraph, widths: Mapping[str, int]) -> dict[str, int]:
+    """What the MACs change by if one space alone gets another width.
+
+    MACs are bilinear in neighbouring widths: where neighbours change together, this
+    does not add up to what the whole changes by.
+
+    Args:
+        graph: of the model before.
+        widths: afterwards; spaces that keep theirs are left out of the result.
+
+    Raises:
+        ModelError: a spatial size is unknown.
+    """
+    terms, before = macs_terms(graph), graph.widths
+    whole = total(terms, before)
+    return {
+        space: total(terms, {**before, space: width}) - whole
+        for space, width in widths.items()
+        if width != before[space]
+    }
 
 
 def growable_share(graph: ChannelGraph) -> float:
@@ -71,11 +107,7 @@ def macs_per_layer(model: keras.Model, input_shape: Any = None) -> dict[str, int
             SplittingWarning,
             stacklevel=2,
         )
-    widths = graph.widths
-    counts: dict[str, int] = {}
-    for term in macs_terms(graph):
-        counts[term.layer] = counts.get(term.layer, 0) + total((term,), widths)
-    return counts
+    return macs_of_layers(graph)
 
 
 def count_macs(model: keras.Model, input_shape: Any = None) -> int:

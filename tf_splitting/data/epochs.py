@@ -52,6 +52,9 @@ class Epochs(keras.utils.PyDataset):
         self._before: set[int] = set()
         self._lock = Lock()
 
+    def __repr__(self) -> str:
+        return f"<Epochs of {self._steps} batches, epoch {self._next} next>"
+
     def __len__(self) -> int:
         return self._steps
 

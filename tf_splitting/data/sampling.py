@@ -40,6 +40,9 @@ class Sample:
 
     batches: tuple[Batch, ...]
 
+    def __repr__(self) -> str:
+        return f"<Sample of {self.size} examples in {len(self.batches)} batches>"
+
     @property
     def size(self) -> int:
         """Number of examples."""

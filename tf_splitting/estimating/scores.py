@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -67,6 +68,13 @@ class SpaceScores:
     second_incoming: Mapping[str, np.ndarray] = field(default_factory=dict)
     second_outgoing: Mapping[str, np.ndarray] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        lowest = self.splitting_index.min() if len(self.splitting_index) else math.nan
+        return (
+            f"<SpaceScores of {len(self.splitting_index)} neurons, lowest splitting "
+            f"index {lowest:.3g}>"
+        )
+
     def repeated(self, times: int) -> SpaceScores:
         """Scores of new neurons, of which a neuron may be the parent of several.
 
@@ -116,6 +124,12 @@ class SplittingScores(Mapping[str, SpaceScores]):
 
     def __len__(self) -> int:
         return len(self.spaces)
+
+    def __repr__(self) -> str:
+        return (
+            f"<SplittingScores of {len(self)} spaces on {self.examples} examples, by "
+            f"{self.estimator.partition('(')[0] or 'nobody knows what'}>"
+        )
 
     def repeated(self, times: int) -> SplittingScores:
         """The same with a neuron the parent of several, see `SpaceScores.repeated`."""

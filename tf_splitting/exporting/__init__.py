@@ -1,4 +1,4 @@
-"""What is written for others to use: SavedModel, LiteRT, pictures, tables.
+"""What is written for others to use: SavedModel, LiteRT, pictures, tables, a report.
 
 In: a finished model, its history.
 Out: files, checked against the model.
@@ -10,7 +10,13 @@ from tf_splitting.exporting.formats import (
     export_saved_model,
     is_available,
 )
-from tf_splitting.exporting.loading import Served, load_litert, load_saved_model
+from tf_splitting.exporting.loading import (
+    ExportError,
+    Served,
+    load_litert,
+    load_saved_model,
+)
+from tf_splitting.exporting.report.writing import write_report
 from tf_splitting.exporting.reporting import (
     Curve,
     metric_name,
@@ -21,6 +27,7 @@ from tf_splitting.exporting.reporting import (
 
 __all__ = [
     "Curve",
+    "ExportError",
     "Served",
     "export_litert",
     "export_saved_model",
@@ -31,4 +38,5 @@ __all__ = [
     "plot_family",
     "plot_growth",
     "width_table",
+    "write_report",
 ]

@@ -46,7 +46,7 @@ def load_saved_model(path: str | Path) -> Served:
 
     Raises:
         ModelError: the folder is no SavedModel, or has no such function.
-        DataError (when it is run): inputs are missing, or of another type.
+        DataError: when it is run, inputs are missing, or of another type.
 
     Example:
         >>> served = load_saved_model("run/saved_model")
@@ -100,7 +100,7 @@ def load_litert(path: str | Path) -> Callable[[Any], Any]:
     Raises:
         ModelError: it is no such file, or has several inputs or outputs and no
             signature that names them.
-        DataError (when it is run): inputs are missing, or of another type.
+        DataError: when it is run, inputs are missing, or of another type.
     """
     path = as_path("path", path, error=ModelError)
     tf = import_tensorflow()

@@ -14,6 +14,7 @@ from tf_splitting.growing.checks import (
 from tf_splitting.growing.freeing import free_old_functions
 from tf_splitting.growing.grow_arguments import GrowArguments
 from tf_splitting.growing.growing import grow, train
+from tf_splitting.growing.logger import GrowthLogger
 from tf_splitting.growing.reallocate_arguments import ReallocateArguments
 from tf_splitting.growing.reallocating import reallocate
 from tf_splitting.growing.shrink_arguments import ShrinkArguments
@@ -24,6 +25,7 @@ __all__ = [
     "DESCENT",
     "MEASURED",
     "GrowArguments",
+    "GrowthLogger",
     "ReallocateArguments",
     "ShrinkArguments",
     "TrainArguments",

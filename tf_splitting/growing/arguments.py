@@ -16,11 +16,8 @@ from tf_splitting.rebuilding import OPTIMIZER_STATES, OptimizerState
 from tf_splitting.support import arguments as given
 from tf_splitting.training import GrowthHistory
 
-# Examples that losses around a split are measured on, and batch statistics for these.
+# Examples that losses around a split and batch statistics are measured on.
 MEASURED = 1024
-# That batch statistics are fitted to after a short epoch, which these are not to make
-# much longer.
-FITTED = 256
 # That removals are measured on, if the user does not say how many.
 EXAMPLES = 2048
 # Where no compute is laid out.

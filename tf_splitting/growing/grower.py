@@ -15,7 +15,7 @@ from tf_splitting.growing.step_size import build_at
 from tf_splitting.jobs import JobState
 from tf_splitting.methods import Proposal, Round
 from tf_splitting.rebuilding import FRESH, Splitting
-from tf_splitting.selecting import gain_of
+from tf_splitting.selecting import gains_of
 from tf_splitting.support import format_count
 from tf_splitting.tracing import trace
 
@@ -66,8 +66,9 @@ class Grower:
                 compute=compute,
             )
         )
-        state.estimating = time.perf_counter() - start
-        state.estimated = proposal.compute
+        # What could not be split for a family's member before does not count.
+        state.measuring = state.estimating = state.estimated = 0.0
+        self.rounds.proposed(state, start, proposal.compute)
         return proposal
 
     def apply(
@@ -92,21 +93,28 @@ class Grower:
             split_untrainable=wanted.split_untrainable,
         )
         before, scores = state.before or {}, proposal.scores
+        gains = {} if scores is None else gains_of(proposal.plan, scores)
         grown, step, after = build_at(
-            splitting, wanted.epsilon, self.rounds.measured, before["loss"]
+            splitting,
+            wanted.epsilon,
+            self.rounds.measured,
+            before["loss"],
+            self.rounds.watch,
         )
         self._check_budget(grown, model, state)
         self.rounds.record(
             grown,
             state,
             start,
+            splitting.graph,
+            splitting.growth.new_widths,
             added=len(proposal.plan),
-            widths=splitting.growth.new_widths,
             epsilon=step,
             after=after,
             examples=None if scores is None else scores.examples,
             passes=None if scores is None else scores.passes,
-            predicted_gain=None if scores is None else gain_of(proposal.plan, scores),
+            predicted_gain=None if scores is None else sum(gains.values()),
+            gains=gains,
         )
         state.newcomers = proposal.plan.added
         return grown

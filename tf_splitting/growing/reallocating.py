@@ -39,7 +39,7 @@ def reallocate(
 
     Raises:
         ModelError: not compiled, no graph, or nothing can change.
-        As `grow`, else.
+        SplittingError: as `grow`, else.
 
     Example:
         >>> model.compile(keras.optimizers.SGD(0.1, momentum=0.9), loss)

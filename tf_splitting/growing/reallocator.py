@@ -81,15 +81,14 @@ class Reallocator:
             **self.exchanges.selection,
         )
         took = gained * gains.examples + lost * losses.examples
-        # Growth that could not go on may have measured in this round before.
-        state.estimating += time.perf_counter() - start
-        state.estimated += took
+        self.rounds.proposed(state, start, took)
         return ExchangeProposal(
             plan,
             plan.predicted_gain(losses, gains),
             losses.examples,
             losing.passes + gains.passes,
             took,
+            plan.predicted_gains(losses, gains),
         )
 
     def apply(
@@ -128,15 +127,17 @@ class Reallocator:
             result,
             state,
             start,
+            graph,
+            plan.widths(graph),
             kind="exchange",
             added=len(plan.splits),
             removed=len(plan.removals),
-            widths=plan.widths(graph),
             epsilon=FRESH,
             after=self.rounds.losses(result),
             examples=proposal.examples,
             passes=proposal.passes,
             predicted_gain=proposal.gain,
+            gains=proposal.gains or {},
         )
         state.newcomers = plan.splits.added
         return result

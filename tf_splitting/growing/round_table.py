@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tf_splitting.support import format_count, format_seconds, format_table
+from tf_splitting.support import format_count, format_seconds, format_table, styled
 from tf_splitting.training import RoundRecord
 
 
@@ -23,9 +23,13 @@ def round_table(record: RoundRecord, rounds: int) -> str:
     step = "" if record.epsilon is None else f", epsilon {record.epsilon}"
     changes = [f"+{record.added}"] * bool(record.added)
     changes += [f"-{record.removed}"] * bool(record.removed)
-    tail = (
-        f"{' '.join(changes)} neurons{measured}{step}: "
-        f"{format_count(record.macs)} MACs, {format_count(record.params)} params; "
-        f"{spent}"
+    head, *body = format_table(rows).splitlines()
+    return "\n".join(
+        [
+            styled(head, "bold"),
+            *body,
+            f"{' '.join(changes)} neurons{measured}{step}",
+            f"{format_count(record.macs)} MACs, {format_count(record.params)} params",
+            styled(spent, "dim"),
+        ]
     )
-    return f"{format_table(rows)}\n{tail}"

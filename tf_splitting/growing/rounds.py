@@ -18,7 +18,8 @@ from tf_splitting.errors import (
     PeerError,
     SplittingError,
 )
-from tf_splitting.growing.arguments import FITTED, JobArguments
+from tf_splitting.growing.arguments import JobArguments
+from tf_splitting.growing.describing import seed_of
 from tf_splitting.growing.freeing import free_old_functions
 from tf_splitting.growing.resizer import Resizer
 from tf_splitting.jobs import ESTIMATED, JobState, Keeper, Resumed, Saving
@@ -119,6 +120,8 @@ class Job:
     def work(self, model: keras.Model) -> keras.Model:
         """What `run` does, without a word on where an error leaves the job."""
         resumed = self.resume(model)
+        if self.history.seed is None:
+            self.history.seed = seed_of(model)
         self.come_back(model)
         if resumed is None:
             return self.go_on(model)
@@ -247,9 +250,10 @@ class Job:
         self, model: keras.Model, metrics: Sequence[np.ndarray], *, final: bool
     ) -> None:
         """Trains the phase's epochs that are left."""
-        state, progress = self.state, self.progress(model, final=final)
-        self.recorder.spent_before = state.spent
-        self.recorder.later = self.later
+        state, recorder = self.state, self.recorder
+        progress = self.progress(model, final=final)
+        recorder.spent_before = state.spent
+        recorder.later = self.later
         if state.length is None:
             state.length, state.steps = self.schedule.phase(progress, self._steps)
         if not state.length:
@@ -257,7 +261,7 @@ class Job:
         if state.steps is not None:
             self.feed.lay(state.first_epoch, state.position, state.steps)
         last = state.epoch if state.ended else state.first_epoch + state.length
-        fitting = FittingStatistics(self.sample.part(0, FITTED), state.batch)
+        fitting = FittingStatistics(self.sample, recorder.rows, state.batch)
         callbacks = [StopOnNonFinite(), fitting, self.recorder]
         if self._decays(final) and not has_own_schedule(model.optimizer):
             if state.peak is None:

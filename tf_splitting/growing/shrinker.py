@@ -15,7 +15,7 @@ from tf_splitting.growing.shrink_arguments import ShrinkArguments
 from tf_splitting.jobs import JobState
 from tf_splitting.methods import RemovalProposal
 from tf_splitting.rebuilding import removed
-from tf_splitting.selecting import loss_of, select_removals
+from tf_splitting.selecting import losses_of, select_removals
 from tf_splitting.tracing import trace
 
 
@@ -68,9 +68,8 @@ class Shrinker:
             target_cost=wanted.target_cost if last else math.inf,
             **wanted.selection,
         )
-        state.estimating = time.perf_counter() - start
-        state.estimated = cost * sample.size
-        return RemovalProposal(plan, scores, state.estimated)
+        self.rounds.proposed(state, start, cost * sample.size)
+        return RemovalProposal(plan, scores, cost * sample.size)
 
     def apply(
         self, model: keras.Model, proposal: RemovalProposal, state: JobState
@@ -93,19 +92,22 @@ class Shrinker:
             optimizer_state=wanted.optimizer_state,
         )
         scores, plan = proposal.scores, proposal.plan
+        losses = losses_of(plan, scores) if scores.predicted else {}
         self.rounds.record(
             smaller,
             state,
             start,
+            graph,
+            plan.widths(graph),
             kind="removal",
             added=0,
             removed=len(plan),
-            widths=plan.widths(graph),
             epsilon=None,
             after=self.rounds.losses(smaller),
             examples=scores.examples,
             passes=wanted.chosen_estimator.passes,
-            predicted_gain=-loss_of(plan, scores) if scores.predicted else None,
+            predicted_gain=-sum(losses.values()) if scores.predicted else None,
+            gains={space: -loss for space, loss in losses.items()},
         )
         return smaller
 

@@ -38,7 +38,7 @@ def shrink(model: keras.Model, dataset: Any, arguments: ShrinkArguments) -> kera
     Raises:
         ModelError: not compiled, no graph, or nothing can be smaller.
         BudgetError: the model meets the target already, or cannot meet it.
-        As `grow`, else.
+        SplittingError: as `grow`, else.
 
     Example:
         >>> model.compile(keras.optimizers.SGD(0.1, momentum=0.9), loss)

@@ -6,6 +6,7 @@ import keras
 
 from tf_splitting.data import Sample
 from tf_splitting.rebuilding import FRESH, Splitting, check_step
+from tf_splitting.support import Stopwatch
 from tf_splitting.training import measure, reestimate_batch_statistics
 
 DESCENT = "descent"
@@ -26,6 +27,7 @@ def build_at(
     epsilon: float | str,
     sample: Sample,
     loss_before: float,
+    watch: Stopwatch | None = None,
 ) -> tuple[keras.Model, float | str, dict[str, float]]:
     """Builds the grown model at a step.
 
@@ -35,6 +37,7 @@ def build_at(
             on the sample is no higher than before (its smallest if none is); "fresh".
         sample: what the loss is measured on.
         loss_before: loss of the model before the split.
+        watch: runs while something is measured, if anybody wants to know.
 
     Returns:
         The model, the step taken, and loss and metrics on the sample after it.
@@ -43,14 +46,17 @@ def build_at(
     batch statistics are estimated anew. The ladder keeps them, because it looks for the
     step that hardly changes the function.
     """
+    watch = watch or Stopwatch()
     if epsilon != DESCENT:
         model = splitting.build(1.0 if epsilon == FRESH else float(epsilon))
-        reestimate_batch_statistics(model, sample)
-        return model, epsilon, measure(model, sample)
+        with watch:
+            reestimate_batch_statistics(model, sample)
+            return model, epsilon, measure(model, sample)
     model = splitting.build(LADDER[0])
     for step in LADDER:
         splitting.set_weights(step)
-        after = measure(model, sample)
+        with watch:
+            after = measure(model, sample)
         if after["loss"] <= loss_before:
             break
     return model, step, after

@@ -26,6 +26,7 @@ class JobState:
         spent: seconds spent in the epoch that runs.
         estimating, estimated: seconds and training compute that proposals took, if no
             round's record has them.
+        measuring: seconds that measuring on the sample took, likewise.
         before: loss and metrics on the sample before the split that is proposed.
         newcomers: by space, how many of its last neurons the last round has added.
         members: of a family, those that have been finished.
@@ -45,6 +46,7 @@ class JobState:
     spent: float = 0.0
     estimating: float = 0.0
     estimated: float = 0.0
+    measuring: float = 0.0
     before: dict[str, float] | None = None
     newcomers: dict[str, int] = field(default_factory=dict)
     members: int = 0
@@ -60,6 +62,7 @@ class JobState:
             + (self.epoch - self.first_epoch) * (self.steps or 0),
             estimating=0.0 if split else self.estimating,
             estimated=0.0 if split else self.estimated,
+            measuring=0.0 if split else self.measuring,
             newcomers=self.newcomers,
             members=self.members,
             stuck=self.stuck,

@@ -99,6 +99,7 @@ class ExchangeProposal(NamedTuple):
         gain: what the loss is to fall by.
         examples, passes: how much was looked at, and how often.
         compute: what finding them took, in multiply-accumulates of training steps.
+        gains: `gain` by space; what older versions saved has none.
     """
 
     plan: ExchangePlan
@@ -106,6 +107,7 @@ class ExchangeProposal(NamedTuple):
     examples: int
     passes: int
     compute: float = 0.0
+    gains: dict[str, float] | None = None
 
 
 Change = Proposal | RemovalProposal | ExchangeProposal

@@ -66,6 +66,14 @@ def rebuild(
     def remade(layer: Any, name: str) -> Any:
         return remake(layer, name, sizes.get(id(layer)), class_of)
 
+    looked_into = {id(inside.layer) for inside in graph.insides.values()}
+    for layer in layers_in(model):
+        resize = resize_for(type(layer))
+        held = resize is not None and any(
+            id(each) in sizes for each in layers_in(layer)
+        )
+        if resize is not None and held and id(layer) not in looked_into:
+            sizes[id(layer)] = resize(layer, sizes)
     opened = []
     for inside in _changed(graph, widths):
         resize = resize_for(type(inside.layer))

@@ -12,8 +12,8 @@ from tf_splitting.estimating import SpaceScores
 from tf_splitting.selecting import plan_text
 from tf_splitting.selecting.plan import SplitPlan
 from tf_splitting.selecting.removal_plan import RemovalPlan
-from tf_splitting.selecting.removal_selection import loss_of
-from tf_splitting.selecting.selection import gain_of
+from tf_splitting.selecting.removal_selection import loss_of, losses_of
+from tf_splitting.selecting.selection import gain_of, gains_of
 from tf_splitting.support import instance
 from tf_splitting.tracing import ChannelGraph
 
@@ -63,6 +63,14 @@ class ExchangePlan(plan_text.Saved):
     def __str__(self) -> str:
         return f"{self.removals}\n{self.splits}"
 
+    def changes(self) -> dict[str, int]:
+        """By how many neurons each space that changes gets wider, or narrower."""
+        return {**self.removals.changes(), **self.splits.changes()}
+
+    def widths_before(self) -> dict[str, int]:
+        """Widths of the model that the plan was made for, as far as it says."""
+        return {**self.removals.made_for, **self.splits.made_for}
+
     def widths(self, graph: ChannelGraph) -> dict[str, int]:
         """Width of every space of the graph once the plan is applied.
 
@@ -85,6 +93,20 @@ class ExchangePlan(plan_text.Saved):
             gains: what splits gain by space, from `estimate`.
         """
         return gain_of(self.splits, gains) - loss_of(self.removals, losses)
+
+    def predicted_gains(
+        self, losses: Mapping[str, Any], gains: Mapping[str, SpaceScores]
+    ) -> dict[str, float]:
+        """The same by the spaces that change; negative where neurons go.
+
+        Args:
+            losses, gains: as for `predicted_gain`.
+        """
+        lost = losses_of(self.removals, losses)
+        return {
+            **{space: -loss for space, loss in lost.items()},
+            **gains_of(self.splits, gains),
+        }
 
     def splits_after(self, graph: ChannelGraph) -> SplitPlan:
         """The splits as a plan for the model without the neurons that are removed.

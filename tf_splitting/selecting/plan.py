@@ -107,6 +107,14 @@ class SplitPlan(plan_text.Saved):
         """Number of neurons that are added, by the spaces that grow."""
         return {space: len(each) for space, each in self.splits.items() if each}
 
+    def changes(self) -> dict[str, int]:
+        """By how many neurons each space that changes gets wider."""
+        return self.added
+
+    def widths_before(self) -> dict[str, int]:
+        """Widths of the model that the plan was made for, as far as it says."""
+        return self.made_for
+
     def with_directions(self, scores: Mapping[str, Any]) -> SplitPlan:
         """The plan together with the directions that the scores hold for its spaces.
 

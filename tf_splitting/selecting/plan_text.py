@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ from tf_splitting.errors import PlanError
 from tf_splitting.estimating import by_space
 from tf_splitting.support import (
     DISK_TROUBLE,
+    format_table,
     instance,
     refused,
     shown,
@@ -155,6 +156,36 @@ def parse(text: Any, kind: str, key: str) -> dict[str, Any]:
 
 class Saved:
     """A plan that has `to_json` and `from_json`, and so can be a file."""
+
+    def summary(self, print_fn: Callable[[str], Any] | None = None) -> None:
+        """Prints the plan space by space, as `keras.Model.summary` prints layers.
+
+        Args:
+            print_fn: called with the text in place of `print`.
+        """
+        parts = self.changes()
+        widths = self.widths_before()
+        rows = [("Channel space", "Width", "Change", "New width")]
+        for space, change in parts.items():
+            before = widths.get(space)
+            after = "" if before is None else str(before + change)
+            rows.append((space, str(before or ""), f"{change:+d}", after))
+        more = sum(change for change in parts.values() if change > 0)
+        less = -sum(change for change in parts.values() if change < 0)
+        counts = [f"{more} neurons more"] * bool(more)
+        counts += [f"{less} neurons less"] * bool(less)
+        (print_fn or print)(
+            f"{type(self).__name__}\n{format_table(rows, longest=44)}\n"
+            f"{', '.join(counts) or 'nothing changes'}"
+        )
+
+    def changes(self) -> dict[str, int]:
+        """By how many neurons each space that changes gets wider, or narrower."""
+        raise NotImplementedError
+
+    def widths_before(self) -> dict[str, int]:
+        """Widths of the model that the plan was made for, as far as it says."""
+        raise NotImplementedError
 
     def to_json(self) -> str:
         """The plan as JSON text."""

@@ -65,6 +65,14 @@ class RemovalPlan(plan_text.Saved):
         ]
         return "\n".join(lines)
 
+    def changes(self) -> dict[str, int]:
+        """By how many neurons each space that changes gets narrower, below 0."""
+        return {space: -len(each) for space, each in self.removals.items() if each}
+
+    def widths_before(self) -> dict[str, int]:
+        """Widths of the model that the plan was made for, as far as it says."""
+        return self.made_for
+
     def widths(self, graph: ChannelGraph) -> dict[str, int]:
         """Width of every space of the graph once the plan is applied.
 

@@ -80,9 +80,16 @@ def select_removals(
 
 def loss_of(plan: RemovalPlan, scores: Mapping[str, np.ndarray]) -> float:
     """Sum of what the removals of a plan cost."""
-    return sum(
-        float(scores[space][indices].sum()) for space, indices in plan.removals.items()
-    )
+    return sum(losses_of(plan, scores).values())
+
+
+def losses_of(plan: RemovalPlan, scores: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """What the removals of a plan cost, by the spaces that get narrower."""
+    return {
+        space: float(scores[space][indices].sum())
+        for space, indices in plan.removals.items()
+        if indices
+    }
 
 
 # Compares as worse than any step.

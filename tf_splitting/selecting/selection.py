@@ -155,10 +155,18 @@ def _number(name: str, value: float) -> float:
 
 def gain_of(plan: SplitPlan, scores: Mapping[str, SpaceScores]) -> float:
     """Sum of the gains of what a plan takes, the best candidates of each parent."""
-    total = 0.0
+    return sum(gains_of(plan, scores).values())
+
+
+def gains_of(plan: SplitPlan, scores: Mapping[str, SpaceScores]) -> dict[str, float]:
+    """The same by the spaces that grow."""
+    gains = {}
     for space, indices in plan.splits.items():
         gain, parents = scores[space].gain, scores[space].parents
         parents = np.arange(len(gain)) if parents is None else parents
-        for parent, count in Counter(indices).items():
-            total += float(np.sort(gain[parents == parent])[::-1][:count].sum())
-    return total
+        if indices:
+            gains[space] = sum(
+                float(np.sort(gain[parents == parent])[::-1][:count].sum())
+                for parent, count in Counter(indices).items()
+            )
+    return gains

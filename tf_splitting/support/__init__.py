@@ -48,7 +48,9 @@ from tf_splitting.support.placement import (
 )
 from tf_splitting.support.progress import Bar, format_count, format_seconds
 from tf_splitting.support.stopping import Looks, raise_if_requested, to_stop
+from tf_splitting.support.stopwatch import Stopwatch
 from tf_splitting.support.tables import format_table
+from tf_splitting.support.terminal import Piece, Style, line_of, styled, wrapped
 from tf_splitting.support.variables import assign_copy
 from tf_splitting.support.version import VERSION
 
@@ -57,7 +59,10 @@ __all__ = [
     "VERSION",
     "Bar",
     "Looks",
+    "Piece",
     "Placement",
+    "Stopwatch",
+    "Style",
     "alone",
     "appearing",
     "arguments",
@@ -76,6 +81,7 @@ __all__ = [
     "has_own_schedule",
     "in_a_line",
     "instance",
+    "line_of",
     "make_directory",
     "move",
     "number",
@@ -90,9 +96,11 @@ __all__ = [
     "scope_of",
     "shown",
     "stop_on_signals",
+    "styled",
     "to_stop",
     "truth",
     "verbosity",
     "whole",
+    "wrapped",
     "write_text_atomically",
 ]

@@ -5,11 +5,17 @@ from __future__ import annotations
 import sys
 import time
 
+from tf_splitting.support.terminal import Piece, fitting, styled, terminal_width
+
+# Seconds between two sights of a line that rewrites itself.
+OFTEN = 0.2
+
 
 class Bar:
     """A progress line that rewrites itself; silent when not verbose.
 
-    Where the output is not a terminal only the finished line is printed.
+    It is written over, never cleared, so that it does not flicker. Where the output is
+    not a terminal only the finished line is printed.
     """
 
     def __init__(
@@ -22,6 +28,7 @@ class Bar:
         self._done = 0
         self._start = time.perf_counter()
         self._shown = 0.0
+        self._length = 0
 
     @property
     def passes(self) -> int:
@@ -32,24 +39,37 @@ class Bar:
         """One more unit is done."""
         self._done += 1
         now = time.perf_counter()
-        if self._verbose and sys.stdout.isatty() and now - self._shown > 0.2:
+        if self._verbose and now - self._shown > OFTEN and terminal_width() is not None:
             self._shown = now
             spent = now - self._start
             left = spent / self._done * max(self.total - self._done, 0)
             which = f", pass {self.passes + 1}" if self._per_pass else ""
-            sys.stdout.write(
-                f"\r{self._label}{which}: {self._done}/{self.total}"
-                f" - {format_seconds(left)} left   "
+            self._write(
+                Piece(f"{self._label}{which}:", 2),
+                Piece(f"{self._done}/{self.total}", 3),
+                Piece(f"{format_seconds(left)} left", 1, "dim"),
             )
-            sys.stdout.flush()
 
     def close(self, what: str = "") -> None:
         """Ends the line, saying what was done."""
         if self._verbose:
             spent = format_seconds(time.perf_counter() - self._start)
-            start = "\r" if sys.stdout.isatty() else ""
             what = what or f"{self._done} batches"
-            print(f"{start}{self._label}: {what} in {spent}        ", flush=True)
+            if terminal_width() is None:
+                print(f"{self._label}: {what} in {spent}", flush=True)
+                return
+            self._write(Piece(f"{self._label}: {what}", 2), Piece(f"in {spent}", 1))
+            print(flush=True)
+
+    def _write(self, *pieces: Piece) -> None:
+        """Writes over the line; blanks cover what is left of the one before."""
+        fit, _ = fitting(pieces)
+        length = len(" ".join(piece.text for piece in fit))
+        text = " ".join(styled(piece.text, piece.style) for piece in fit)
+        blanks = " " * max(self._length - length, 0)
+        self._length = length
+        sys.stdout.write(f"\r{text}{blanks}")
+        sys.stdout.flush()
 
 
 def format_seconds(seconds: float) -> str:

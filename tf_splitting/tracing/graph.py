@@ -252,6 +252,39 @@ class ChannelGraph:
             if use.role == "produced"
         }
 
+    def summary(self, print_fn: Callable[[str], Any] | None = None) -> None:
+        """Prints what may grow, as `keras.Model.summary` prints layers.
+
+        Args:
+            print_fn: called with the text in place of `print`.
+
+        Example:
+            >>> tf_splitting.trace(model).summary()
+        """
+        rows = [("Channel space", "Width", "Produced by", "Consumed by", "May grow")]
+        rows += [
+            (
+                space.name,
+                str(space.width),
+                _listed(space.producers),
+                _listed(space.consumers),
+                "yes" if space.frozen is None else f"no: {space.frozen}",
+            )
+            for space in self.spaces
+        ]
+        grow = self.growable
+        (print_fn or print)(
+            f'Channels of model "{self.name}"\n{format_table(rows, longest=22)}\n'
+            f"{len(grow)} of {len(self.spaces)} spaces may grow, with "
+            f"{sum(space.width for space in grow)} neurons"
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"<ChannelGraph of model {self.name!r}: {len(self.spaces)} spaces, "
+            f"{len(self.growable)} of which may grow>"
+        )
+
     def __str__(self) -> str:
         rows = [("space", "width", "producers", "consumers", "frozen because")]
         rows += [
@@ -265,3 +298,9 @@ class ChannelGraph:
             for space in self.spaces
         ]
         return format_table(rows)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    """The first of some names, and how many more there are."""
+    more = f" +{len(names) - 1}" if len(names) > 1 else ""
+    return f"{names[0]}{more}" if names else "-"

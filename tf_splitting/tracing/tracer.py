@@ -10,7 +10,8 @@ whole protocol a layer needs in order to be split.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from keras import ops
 
 from tf_splitting.tracing import graph as g
 from tf_splitting.tracing import keras_graph
+from tf_splitting.tracing.inlining import takes_training
 from tf_splitting.tracing.record import Record
 from tf_splitting.tracing.ties import Blocks, freeze, grows, whole
 
@@ -62,6 +64,8 @@ class Tracer:
         self._temporaries = tensors
         self._record = Record()
         self._opaque: set[int] = set()
+        # Steps of the sequence that a layer is called on one by one, while it is.
+        self._sequence: tuple[int | None, ...] = ()
 
     @property
     def output_shape(self) -> tuple[int | None, ...]:
@@ -290,6 +294,33 @@ class Tracer:
         carried = g.Carried(kind, initial)
         self._declare(variable, axis, "carried", signal, carried)
 
+    @contextmanager
+    def step_by_step(self, layer: Any, x: Signal) -> Iterator[Signal]:
+        """A layer describes itself that the call applies to every step of a sequence.
+
+        Args:
+            layer: whose call it is meanwhile.
+            x: what the outer layer reads; its axis 1 holds the steps.
+
+        Yields:
+            What the inner layer reads; what it returns lacks the axis of the steps too.
+        """
+        call = self.call
+        self.call = replace(
+            call,
+            operation=layer,
+            path=f"{call.path}/{layer.name}",
+            shapes=tuple((shape[0], *shape[2:]) for shape in call.shapes),
+            run=lambda x: (
+                layer(x, training=False) if takes_training(layer) else layer(x)
+            ),
+        )
+        self._sequence = x.shape[1:2]
+        try:
+            yield replace(x, shape=(x.shape[0], *x.shape[2:]))
+        finally:
+            self.call, self._sequence = call, ()
+
     @property
     def takes_last(self) -> bool:
         """Whether the last of several axes that the call makes holds the channels.
@@ -352,6 +383,8 @@ class Tracer:
             self._record.consumers.extend((call.path, x.blocks) for x in xs)
             results.append(result)
         numbers = tuple(x.index for x in xs)
+        if self._sequence:
+            run = step_by_step(run, len(xs))
         self._record.steps.append(
             g.Step("opaque", call.path, run, numbers, call.outputs)
         )
@@ -379,6 +412,8 @@ class Tracer:
     ) -> Signal:
         index = self._temporaries
         self._temporaries += 1
+        if self._sequence:
+            run = step_by_step(run, len(xs))
         if self.call.masked:
             run = keras_graph.carrying_mask(run)
         axis = axis if axis < 0 else axis - len(shape)
@@ -398,7 +433,10 @@ class Tracer:
 
     def _amend(self, **parts: Any) -> None:
         """Says more of the last step."""
-        self._record.steps[-1] = replace(self._record.steps[-1], **parts)
+        step = self._record.steps[-1]
+        if self._sequence:
+            parts = _parts_step_by_step(parts, len(step.inputs))
+        self._record.steps[-1] = replace(step, **parts)
 
     def _declare(
         self,
@@ -412,8 +450,36 @@ class Tracer:
         self._record.declare(variable, axis, role, signal.blocks, path, carried)
 
     def _add_term(self, positions: int | None, window: int, *axes: Blocks) -> None:
-        term = (self.call.path, product((positions, window)), axes)
+        term = (self.call.path, product((*self._sequence, positions, window)), axes)
         self._record.terms.append(term)
+
+
+def step_by_step(run: Callable[..., Any], count: int) -> Callable[..., Any]:
+    """`run` on every step of its first `count` tensors, `[batch, steps, ...]`."""
+
+    def at_every_step(*tensors: Any) -> Any:
+        size, steps = ops.shape(tensors[0])[:2]
+        merged = [
+            ops.reshape(x, (size * steps, *ops.shape(x)[2:])) for x in tensors[:count]
+        ]
+        y = run(*merged, *tensors[count:])
+        return ops.reshape(y, (size, steps, *ops.shape(y)[1:]))
+
+    return at_every_step
+
+
+def _parts_step_by_step(parts: dict[str, Any], count: int) -> dict[str, Any]:
+    """What a step says of itself, for every step of a sequence.
+
+    What acts on every element, or is broadcast from the last axis on, stays as it is.
+    """
+    found = dict(parts)
+    linear_part, scaled = parts.get("linear_part"), parts.get("scaled")
+    if linear_part is not None:
+        found["linear_part"] = step_by_step(linear_part, count)
+    if scaled is not None:
+        found["scaled"] = lambda factor: step_by_step(scaled(factor), count)
+    return found
 
 
 def count_positions(shape: tuple[int | None, ...], channel_axis: int) -> int | None:

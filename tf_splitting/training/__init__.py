@@ -19,7 +19,13 @@ from tf_splitting.training.epochs import (
     set_values,
 )
 from tf_splitting.training.feeds import Feed, as_feed, set_validation_aside
-from tf_splitting.training.history import OF_EPOCHS, GrowthHistory, Member, RoundRecord
+from tf_splitting.training.history import (
+    OF_EPOCHS,
+    GrowthHistory,
+    Member,
+    RoundRecord,
+    Seed,
+)
 from tf_splitting.training.measuring import measure
 from tf_splitting.training.rates import CosineDecay
 from tf_splitting.training.schedule import (
@@ -45,6 +51,7 @@ __all__ = [
     "Recorder",
     "RoundRecord",
     "Schedule",
+    "Seed",
     "StopOnNonFinite",
     "Watched",
     "as_feed",

@@ -13,7 +13,14 @@ import keras
 import numpy as np
 
 from tf_splitting.errors import NonFiniteLossError
-from tf_splitting.support import format_count, format_seconds
+from tf_splitting.support import (
+    Piece,
+    Stopwatch,
+    Style,
+    format_count,
+    format_seconds,
+    line_of,
+)
 from tf_splitting.training.feeds import Feed
 from tf_splitting.training.history import GrowthHistory
 from tf_splitting.training.schedule import Progress, Schedule
@@ -48,6 +55,7 @@ class Recorder(keras.callbacks.Callback):
         name: what its lines begin with, if the job is one of several.
 
     Attributes:
+        rows: examples in a batch.
         round, final, macs: of the phase that runs.
         later: compute that is planned for when this job is done, in the units of
             `Progress.spent`.
@@ -69,12 +77,13 @@ class Recorder(keras.callbacks.Callback):
         self._name = name
         self._history = history
         self._schedule = schedule
-        self._rows = rows
+        self.rows = rows
         self._steps = steps
         self._verbose = verbose
         self._start = 0.0
         self._batches = 0
         self._first = False
+        self._measuring = Stopwatch()
         self._pace: float | None = None
         self.round = 0
         self.final = False
@@ -91,7 +100,7 @@ class Recorder(keras.callbacks.Callback):
     @property
     def images_per_pass(self) -> float:
         """Images in the data; of data of unknown length, in a batch."""
-        return self._rows * (self._steps or 1)
+        return self.rows * (self._steps or 1)
 
     def progress(self, epoch: int) -> Progress:
         """Where the job is when so many epochs are done."""
@@ -107,6 +116,13 @@ class Recorder(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._start = time.perf_counter() - self.spent_before
         self.spent_before = 0.0
+        self._measuring.reset()
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._measuring.start()
+
+    def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
+        self._measuring.stop()
 
     def on_train_batch_end(
         self, batch: int, logs: dict[str, Any] | None = None
@@ -116,7 +132,7 @@ class Recorder(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         seconds = self.spent
         logs = {name: float(value) for name, value in (logs or {}).items()}
-        images = round(self._batches * self._rows)
+        images = round(self._batches * self.rows)
         self._history.epochs.append(
             {
                 "epoch": epoch + 1,
@@ -125,6 +141,7 @@ class Recorder(keras.callbacks.Callback):
                 "seconds": seconds,
                 "images": images,
                 "compute": float(self.macs * images),
+                "measuring": self._measuring.reset(),
                 **logs,
             }
         )
@@ -142,19 +159,26 @@ class Recorder(keras.callbacks.Callback):
     def _line(
         self, epoch: int, seconds: float, logs: dict[str, float], pace: float
     ) -> str:
+        """What matters most stays where a terminal has no room for all of it."""
         progress = self.progress(epoch + 1)
         left = pace * (self._schedule.remaining(progress) + self.later)
-        return "  ".join(
-            [
-                *([] if self._name is None else [self._name]),
-                self._schedule.told(progress),
-                *(f"{name} {value:.4f}" for name, value in logs.items()),
-                f"{format_count(self.macs)} MACs",
-                f"compute {format_count(self._history.path_compute + self.estimated)}",
-                format_seconds(seconds),
-                f"{format_seconds(left)} left",
-            ]
-        )
+        compute = format_count(self._history.path_compute + self.estimated)
+        told = "val_" if any(name.startswith("val_") for name in logs) else ""
+        pieces = [] if self._name is None else [Piece(self._name, 4, "dim")]
+        pieces.append(Piece(self._schedule.told(progress), 9, "blue"))
+        for name, value in logs.items():
+            # A metric says more than the loss, and of other data more than of this.
+            weight = 7.0 if name.startswith(told) else 3.0
+            weight -= name.endswith("loss")
+            style: Style = "bold" if name.startswith(told) else "plain"
+            pieces.append(Piece(f"{name} {value:.4f}", weight, style))
+        pieces += [
+            Piece(f"{format_count(self.macs)} MACs", 5),
+            Piece(f"compute {compute}", 1, "dim"),
+            Piece(format_seconds(seconds), 0, "dim"),
+            Piece(f"{format_seconds(left)} left", 8, "dim"),
+        ]
+        return line_of(pieces)
 
 
 class PhaseCallbacks(keras.callbacks.CallbackList):

@@ -7,12 +7,32 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from tf_splitting.support import write_text_atomically
+from tf_splitting.errors import DataError
+from tf_splitting.support import in_a_line, write_text_atomically
+from tf_splitting.support import path as as_path
 
 # What an epoch's entry holds besides the logs of `fit`.
-OF_EPOCHS = ("epoch", "round", "macs", "seconds", "images", "compute")
+OF_EPOCHS = ("epoch", "round", "macs", "seconds", "images", "compute", "measuring")
 
 Kind = Literal["split", "removal", "exchange"]
+
+
+@dataclass(frozen=True)
+class Seed:
+    """What a job started from.
+
+    Attributes:
+        macs, params: of the model.
+        widths: width of every space.
+        layer_widths: output width of every layer that has neurons of its own.
+        layer_macs: multiply-accumulates of every layer that has some.
+    """
+
+    macs: int
+    params: int
+    widths: dict[str, int]
+    layer_widths: dict[str, int]
+    layer_macs: dict[str, int]
 
 
 @dataclass
@@ -33,12 +53,15 @@ class RoundRecord:
         predicted_gain: what the loss was to fall by: the sum of the gains of the
             neurons that were split, at the step they were estimated with, less what
             those that were removed were to lose; None where nothing was estimated.
-        seconds: time spent "training" (since the last change), "estimating" and
-            "rebuilding".
+        seconds: time spent "training" (since the last change), "estimating",
+            "rebuilding" and "measuring" (losses before and after).
         compute: likewise, of "training" and "estimating", in multiply-accumulates times
             images: a training step counts those of one forward pass per image,
             estimates count at what they cost in training steps.
         kind: "split", "removal" or "exchange".
+        layer_widths, layer_macs: of the rebuilt model, as a `Seed`'s.
+        gains: `predicted_gain` by the spaces that changed.
+        space_macs: what the MACs change by if one of these changes alone.
     """
 
     round: int
@@ -56,6 +79,10 @@ class RoundRecord:
     compute: dict[str, float] = field(default_factory=dict)
     removed: int = 0
     kind: Kind = "split"
+    layer_widths: dict[str, int] = field(default_factory=dict)
+    layer_macs: dict[str, int] = field(default_factory=dict)
+    gains: dict[str, float] = field(default_factory=dict)
+    space_macs: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -100,10 +127,13 @@ class GrowthHistory:
     Attributes:
         rounds: one record per change of widths.
         epochs: one entry per epoch: "epoch", "round", "macs", "seconds", "images",
-            "compute" (MACs times images) and the logs of `fit` (losses and metrics).
+            "compute" (MACs times images), "measuring" (seconds of these that went into
+            validation data) and the logs of `fit` (losses and metrics).
         stopped: why growing ended before the target, if it did.
         settled: why exchanges ended before their last round, if they did.
         members: of a job with several targets, the models that are finished.
+        seed: what the job started from; None before it starts, and in histories of
+            older versions, whose rounds do not hold layers either.
         branch: while one of these has left the job's own path to be finished: what led
             to it and what it does. Not kept.
 
@@ -118,7 +148,15 @@ class GrowthHistory:
     stopped: str | None = None
     settled: str | None = None
     members: list[Member] = field(default_factory=list)
+    seed: Seed | None = None
     branch: GrowthHistory | None = field(default=None, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        members = f", {len(self.members)} members" * bool(self.members)
+        return (
+            f"<GrowthHistory of {len(self.rounds)} rounds, {len(self.epochs)} epochs"
+            f"{members}>"
+        )
 
     @property
     def compute(self) -> float:
@@ -151,6 +189,7 @@ class GrowthHistory:
             [*self.epochs[: member.epoch], *member.epochs],
             member.stopped,
             member.settled,
+            seed=self.seed,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -170,10 +209,33 @@ class GrowthHistory:
         self.stopped = data["stopped"]
         self.settled = data.get("settled")
         self.members[:] = [Member.of(each) for each in data.get("members", [])]
+        seed = data.get("seed")
+        self.seed = None if seed is None else Seed(**seed)
 
     def save(self, path: str | Path) -> None:
         """Writes the history as JSON; the file appears whole or not at all."""
         write_text_atomically(path, self.to_json())
+
+    @classmethod
+    def load(cls, path: str | Path) -> GrowthHistory:
+        """Reads what `save` wrote, now or by an older version.
+
+        Raises:
+            DataError: there is no such file, or it is something else.
+
+        Example:
+            >>> history = tf_splitting.GrowthHistory.load("run/history.json")
+        """
+        path = as_path("path", path)
+        history = cls()
+        try:
+            history.fill(json.loads(path.read_text()))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"{str(path)!r} is no history of a job: {in_a_line(error)}. Expected a "
+                "history.json, or what GrowthHistory.save wrote."
+            ) from error
+        return history
 
 
 def _compute(rounds: list[RoundRecord], epochs: list[dict[str, Any]]) -> float:
@@ -182,6 +244,6 @@ def _compute(rounds: list[RoundRecord], epochs: list[dict[str, Any]]) -> float:
 
 
 def _seconds(rounds: list[RoundRecord], epochs: list[dict[str, Any]]) -> float:
-    parts = ("estimating", "rebuilding")
-    growing = sum(record.seconds[part] for record in rounds for part in parts)
+    parts = ("estimating", "rebuilding", "measuring")
+    growing = sum(record.seconds.get(part, 0.0) for record in rounds for part in parts)
     return sum(epoch["seconds"] for epoch in epochs) + growing

@@ -16,15 +16,6 @@ from tf_splitting.errors import PlanError
 pytestmark = pytest.mark.usefixtures("float64")
 
 
-class ChannelShuffle(layers.Layer):
-    """ShuffleNet's: two groups of channels, interleaved."""
-
-    def call(self, x):
-        *positions, channels = ops.shape(x)
-        x = ops.reshape(x, (*positions, 2, channels // 2))
-        return ops.reshape(ops.swapaxes(x, -1, -2), (*positions, channels))
-
-
 class Roll(layers.Layer):
     def call(self, x):
         return ops.roll(x, 1, axis=-1)
@@ -94,7 +85,6 @@ class ByChannel(layers.Layer):
 
 
 MADE_UP = {
-    "channel_shuffle": ChannelShuffle,
     "roll": Roll,
     "softmax": ChannelSoftmax,
     "tempered": Tempered,

@@ -45,6 +45,12 @@ class RemovalScores(Mapping[str, np.ndarray]):
     def __len__(self) -> int:
         return len(self.spaces)
 
+    def __repr__(self) -> str:
+        return (
+            f"<RemovalScores of {len(self)} spaces on {self.examples} examples, by "
+            f"{self.estimator.partition('(')[0] or 'nobody knows what'}>"
+        )
+
     def __str__(self) -> str:
         rows = [("space", "width", "lowest cost", "median cost", "summed cost")]
         for name, costs in self.spaces.items():

@@ -36,6 +36,13 @@ def _dense(
 def _embedding(
     tracer: Tracer, layer: keras.layers.Embedding, x: Signal
 ) -> Signal | tuple[Signal, ...]:
+    return embed(tracer, layer, x)
+
+
+def embed(
+    tracer: Tracer, layer: keras.layers.Embedding, x: Signal
+) -> Signal | tuple[Signal, ...]:
+    """The rows of an embedding's table."""
     reason = altered(tracer, layer)
     if reason is not None:
         return tracer.opaque(reason, x)

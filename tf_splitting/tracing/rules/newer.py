@@ -18,7 +18,7 @@ SINCE = {
     f"Adaptive{kind}Pooling{n}D": (3, 13)
     for kind in ("Average", "Max")
     for n in (1, 2, 3)
-}
+} | {"ReversibleEmbedding": (3, 12)}
 # Operations that the oldest release lacks.
 NEWER_FUNCTIONS = {
     *("array_split", "cbrt", "deg2rad", "erfc", "fmax", "fmin", "fmod", "hypot"),

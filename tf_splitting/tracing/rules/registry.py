@@ -2,12 +2,13 @@
 
 A layer describes itself in one of two ways: by a method
 `trace_channels(tracer, *signals)` of its own, or by a rule registered here for its
-exact type. Exact, because a subclass may compute something else. Whatever has neither
-is opaque: it freezes the spaces it touches.
+exact type. Exact, because a subclass may compute something else; one that adds nothing
+does not. Whatever has neither is opaque: it freezes the spaces it touches.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -100,12 +101,12 @@ def is_pointwise(kind: type) -> bool:
 
 def rule_for(kind: type) -> Rule | None:
     """The rule registered for exactly this type, if any."""
-    return _RULES.get(kind)
+    return _RULES.get(_same_code(kind))
 
 
 def is_known(operation: Any) -> bool:
     """Whether a layer or operation describes itself, or has a rule that does."""
-    kind = type(operation)
+    kind = _same_code(type(operation))
     return hasattr(operation, "trace_channels") or kind in _RULES.keys() - _OPENS
 
 
@@ -114,21 +115,36 @@ def describe(
 ) -> Signal | tuple[Signal, ...]:
     """Lets an operation describe its call to the tracer."""
     rule = _rule(operation)
-    path, kind, closed = tracer.call.path, type(operation), tracer.call.closed
-    masked = kind in _MASK and not tracer.call.extras
+    path, closed, kind = tracer.call.path, tracer.call.closed, type(operation)
+    same = _same_code(kind)
+    masked = same in _MASK and not tracer.call.extras
     if rule is None:
         recognized = _recognized(tracer, operation, inputs)
         if recognized is not None:
             return recognized
         reason = f"nothing is known about {path!r} of type {kind.__name__}"
         reason += "" if closed is None else f", which {closed}"
-    elif not (tracer.call.plain or masked or kind in _ANY_ARGUMENTS):
+    elif not (tracer.call.plain or masked or same in _ANY_ARGUMENTS):
         reason = f"{path!r} is called with further arguments"
     else:
         return rule(tracer, operation, *inputs)
     if getattr(operation, "weights", None):
         tracer.leave_uncounted()
     return tracer.opaque(reason, *inputs)
+
+
+def _same_code(kind: type) -> type:
+    """The class itself, or that of which it is another name."""
+    while kind not in _RULES and len(kind.__bases__) == 1:
+        # KerasHub notes on classes where it exports them.
+        if any(
+            not (name.startswith("__") or name.startswith("_api_export"))
+            or inspect.isfunction(value)
+            for name, value in vars(kind).items()
+        ):
+            break
+        kind = kind.__bases__[0]
+    return kind
 
 
 def _rule(operation: Any) -> Rule | None:

@@ -1,8 +1,0 @@
-"""What `export.py` writes."""
-
-from absl import flags
-
-from flags.parsers import define_text
-
-FORMAT = flags.DEFINE_list("format", "saved_model", "saved_model, tflite, or both.")
-OUTPUT = define_text("output", None, "Folder that the results appear in.")
