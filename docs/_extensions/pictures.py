@@ -83,9 +83,9 @@ class Gallery(SphinxDirective):
                     ":link-type: doc",
                     f":img-top: ../{FOLDER}/{file}",
                     f":img-alt: {alt}",
-                    f"{heading}",
-                    "+++",
-                    f"{title}",
+                    f"**{heading}**",
+                    "",
+                    title,
                     ":::",
                 ]
         return self.parse_text_to_nodes("\n".join([*lines, "::::"]))
