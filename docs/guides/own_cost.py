@@ -1,4 +1,4 @@
-"""The costs of `own_cost.md`; tests/docs runs this file."""
+"""The costs of `own_cost.md`; tests/site runs this file."""
 
 # [function]
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The layers of `own_layer.md`; tests/docs runs this file."""
+"""The layers of `own_layer.md`; tests/site runs this file."""
 
 # [layers]
 import keras
