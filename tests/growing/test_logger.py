@@ -12,6 +12,7 @@ from tf_splitting.errors import SplittingError
 from tf_splitting.exporting import write_report
 
 
+@pytest.mark.slow
 def test_what_a_loop_does_is_told_and_logged(capsys, tmp_path):
     model = nets.dense()
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
