@@ -48,6 +48,7 @@ def figures_in(path):
     }
 
 
+@pytest.mark.slow
 def test_figures_hold_the_numbers_of_the_history(history, tmp_path):
     write_report(history, tmp_path / "report.html", title="a job")
     found = figures_in(tmp_path / "report.html")
@@ -81,6 +82,7 @@ def test_figures_hold_the_numbers_of_the_history(history, tmp_path):
     assert taken == pytest.approx(history.seconds)
 
 
+@pytest.mark.slow
 def test_widths_are_told_round_by_round(history, tmp_path):
     write_report(history, tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text()
@@ -91,6 +93,7 @@ def test_widths_are_told_round_by_round(history, tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_the_page_says_what_the_job_was(history, tmp_path):
     write_report(
         history,
@@ -125,6 +128,7 @@ def nasty(history):
     return again
 
 
+@pytest.mark.slow
 def test_users_words_are_words(history, tmp_path):
     path = tmp_path / "report.html"
     facts = {NASTY: NASTY}
@@ -140,6 +144,7 @@ def test_users_words_are_words(history, tmp_path):
     assert "<img" not in marks
 
 
+@pytest.mark.slow
 def test_an_old_history_says_what_it_misses(history, tmp_path):
     data = history.to_dict()
     for record in data["rounds"]:
