@@ -165,7 +165,7 @@ def test_each_result_is_whole_or_absent(job, tmp_path):
     for number, name in enumerate(RESULTS):
         told = pytest.raises(OSError, match=f"File too large.*{name}")
         with limited_files(too_small_for(done / name)), told:
-            results.write(grown, images, history, tmp_path, "grown.keras")
+            results.write(grown, images, history, tmp_path, "grown.keras", "grow")
         assert {path.name for path in tmp_path.iterdir()} == set(RESULTS[:number])
         copy = shutil.copytree if (done / name).is_dir() else shutil.copy
         copy(done / name, tmp_path / name)

@@ -76,8 +76,8 @@ def test_the_comparison_says_what_was_measured_and_spent(family):
     first = history.epochs[0]
     assert first["round"] == 0 < history.epochs[1]["round"]
     assert seed["compute"] == first["compute"]
-    # With batch statistics that fit, as they were put right for the split.
-    assert seed["metrics"]["loss"] != pytest.approx(first["val_loss"], rel=1e-4)
+    # Its few steps ended with batch statistics that fit.
+    assert seed["metrics"]["loss"] == pytest.approx(first["val_loss"], rel=1e-4)
     for number, (member, row, baseline) in enumerate(
         zip(history.members, about["grown"], about["scaled"], strict=True)
     ):

@@ -13,16 +13,13 @@ from tf_splitting import (
     scale,
     train,
 )
-from tf_splitting.data import draw_sample
 from tf_splitting.exporting import Curve, metric_name, plot_family
-from tf_splitting.growing import MEASURED
 from tf_splitting.support import (
     format_count,
     format_seconds,
     format_table,
     write_text_atomically,
 )
-from tf_splitting.training import reestimate_batch_statistics
 from tf_splitting_programs.flags import growing, program, widths
 from tf_splitting_programs.jobs import devices, results, training_job
 from tf_splitting_programs.jobs.family import ROW, SEED, Row, row_in, written
@@ -101,10 +98,6 @@ def _make_baseline(member: Member, job: training_job.Setting) -> None:
     if devices.is_chief():
         print(f"scaled to {format_count(target)} MACs, to compare with:", flush=True)
     train(model, job.images, training_epochs=passes, **own.common)
-    # Few steps leave moving statistics behind the weights. Growth has estimated those
-    # of members anew at every split.
-    sample = draw_sample(job.images, size=MEASURED, seed=program.SEED.value)
-    reestimate_batch_statistics(model, sample)
     folder = job.folder / stage(target) / SCALED
     name = f"scaled to {format_count(target)}"
     written(model, name, own.history, folder, SCALED_FILE, job, exports=False)
