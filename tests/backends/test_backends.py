@@ -22,7 +22,7 @@ DEFAULT = 1e-5
 # Numbers below are rounding, as in the gradient of a bias in front of a normalization.
 NOISE = 1e-6
 # Slow ones, of which every step is in another row too.
-RARE = {"family", "build"}
+RARE = {"family", "build", "reallocate", "shrink"}
 
 
 @pytest.fixture(scope="module")

@@ -73,13 +73,13 @@ def alone(tmp_path_factory):
     return results_of(file, start("tensorflow", "one", file))
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_mirrored_replicas_grow_what_one_device_grows(alone, tmp_path):
     file = tmp_path / "mirrored.npz"
     assert_same_job(alone, results_of(file, start("tensorflow", "mirrored", file)))
 
 
-@pytest.mark.exhaustive
+@pytest.mark.slow
 def test_data_parallel_devices_grow_what_one_device_grows(alone, tmp_path):
     file = tmp_path / "data_parallel.npz"
     assert_same_job(alone, results_of(file, start("jax", "data_parallel", file)))

@@ -323,7 +323,7 @@ def test_wrong_values_are_refused(name, argument, no_training):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", tiers.few(FUNCTIONS, ["grow", "shrink"]))
+@pytest.mark.parametrize("name", tiers.few(FUNCTIONS, ["grow"]))
 def test_right_values_are_taken(name):
     function = FUNCTIONS[name]
     function.call(**function.valid())

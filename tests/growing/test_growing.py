@@ -420,7 +420,7 @@ np.save(sys.argv[2], model(np.load(sys.argv[3])))
 """
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_result_loads_where_the_package_is_unknown(job, tmp_path):
     grown = job[1]
     grown.save(tmp_path / "grown.keras")

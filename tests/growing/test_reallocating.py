@@ -70,7 +70,7 @@ def test_it_ends_where_no_exchange_pays(capsys):
     assert len(history.epochs) == 2
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_growth_ends_with_exchanges(capsys):
     model = wide_model((8, 3))
     target, history = 2.5 * count_macs(model), GrowthHistory()

@@ -119,7 +119,7 @@ def test_full_networks_are_those_of_keras_applications(name, multiplier, side):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_raw_pixels_give_what_scaled_pixels_give_without_rescaling():
     options = {"input_shape": (32, 32, 3), "classes": 4, "widths": "cifar_seed"}
     raw = models.mobilenet_v1(**options)
@@ -165,7 +165,7 @@ def test_defaults_are_swish_and_logits():
     assert model.get_layer("predictions").activation is keras.activations.linear
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_dropout_is_a_layer_only_where_asked_for():
     def dropouts(**options):
         model = models.mobilenet_v2((32, 32, 3), classes=3, **options)
@@ -242,7 +242,7 @@ def test_unknown_names_name_the_nearest(build, message):
         build()
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_saved_models_load_without_custom_objects(tmp_path):
     model = models.mobilenet_v1((32, 32, 3), classes=3, widths="cifar_seed")
     model.save(tmp_path / "model.keras")

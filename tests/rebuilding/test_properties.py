@@ -253,7 +253,7 @@ def test_thousands_of_random_models(float64, tmp_path, seed):
     test_random_models(None, tmp_path, seed)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_random_models_have_what_is_to_be_tested():
     """Every kind of operation occurs, and growable spaces of every kind do."""
     features, spaces = Counter(), Counter()

@@ -230,7 +230,7 @@ def test_killed_jobs_end_as_those_left_alone():
     assert "kills: 1 in" in process.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_built_in_model_grows(run_tool, tmp_path):
     process = run_tool(
         "grow",
