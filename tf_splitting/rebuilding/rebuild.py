@@ -66,13 +66,13 @@ def rebuild(
     def remade(layer: Any, name: str) -> Any:
         return remake(layer, name, sizes.get(id(layer)), class_of)
 
+    # Of those that nobody looked into, only the layers that they hold say their widths.
     looked_into = {id(inside.layer) for inside in graph.insides.values()}
     for layer in layers_in(model):
         resize = resize_for(type(layer))
-        held = resize is not None and any(
-            id(each) in sizes for each in layers_in(layer)
-        )
-        if resize is not None and held and id(layer) not in looked_into:
+        if resize is None or id(layer) in looked_into:
+            continue
+        if any(id(each) in sizes for each in layers_in(layer)):
             sizes[id(layer)] = resize(layer, sizes)
     opened = []
     for inside in _changed(graph, widths):

@@ -144,6 +144,10 @@ class LearnableAffine(layers.Layer):
         return self.scale * ops.tanh(x) + self.shift
 
 
+class EachStep(layers.TimeDistributed):
+    """Adds nothing to what it is."""
+
+
 class ByPosition(layers.Layer):
     """A scale for every position, and none for channels."""
 
@@ -431,7 +435,10 @@ ROWS = {
         "before after",
     ),
     "layer_scale": (lambda: of_images(LayerScale(0.7, 4)), "before after"),
-    "learnable_affine": (lambda: of_images(LearnableAffine()), "before after"),
+    "learnable_affine": (
+        lambda: of_images(LearnableAffine(name="learnable_affine")),
+        "before after",
+    ),
     "stochastic_depth": (lambda: of_images(StochasticDepth(0.0)), "before after"),
     "resizing": (
         lambda: of_images(L.Resizing(3, 5, interpolation="nearest")),
@@ -607,6 +614,10 @@ ROWS = {
         "before x after",
     ),
     "reversible": (lambda: of_words(to_words_and_back), "x after"),
+    "another_name_of_steps": (
+        lambda: of_rows(EachStep(L.Dense(5, "tanh", name="x"), name="each")),
+        "before each/x after",
+    ),
     "step_by_step": (
         lambda: of_volumes(
             L.TimeDistributed(L.Conv2D(5, 2, activation="tanh", name="x"), name="each"),
@@ -693,6 +704,13 @@ def row(built):
     weights = built.model.get_weights()
     yield built
     built.model.set_weights(weights)
+
+
+def test_weights_that_are_numbers_make_an_activation():
+    """Whose derivatives estimates know."""
+    model = ROWS["learnable_affine"][0]()
+    (step,) = (s for s in trace(model).steps if s.layer == "learnable_affine")
+    assert step.activation is not None
 
 
 def test_growable_spaces(row):

@@ -12,7 +12,6 @@ from tf_splitting.tracing.rules import (  # noqa: F401  (each registers its rule
     identity,
     merging,
     normalization,
-    numbered,
     operations,
     positions,
     recurrent,

@@ -1,8 +1,8 @@
 """Layers of any type that leave channels apart, with weights that know nothing of them.
 
-Attention's heads are channels. A normalization of what is in each head, with one scale
-for all of them, is such a layer, whoever wrote it: it is followed with its weights as
-arrays, to see what it does along the axis of the channels.
+A learnable scale and shift of a whole tensor is such a layer, whoever wrote it. Nor do
+weights for what is in each head of attention, whose channels are the heads: the layer
+is followed with its weights as arrays, to see what it does along their axis.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from tf_splitting.tracing.inlining import takes_training
 from tf_splitting.tracing.keras_graph import FlatGraph, calls_of
 from tf_splitting.tracing.keras_internals import sublayers
 from tf_splitting.tracing.outline import outline
+from tf_splitting.tracing.rules.activations import is_made_of_such
 from tf_splitting.tracing.rules.registry import describe, is_known, recognizes
 from tf_splitting.tracing.symbolic_call import (
     ClosedError,
@@ -28,21 +29,15 @@ from tf_splitting.tracing.tracer import Signal, Tracer
 from tf_splitting.tracing.weights_as_arrays import weights_as_arrays
 
 
-def _has_weights_of_its_own(layer: Any) -> bool:
-    """Whether it is a layer that nobody looks into because of its weights alone."""
-    return (
-        isinstance(layer, keras.layers.Layer)
-        and bool(layer.weights)
-        and not sublayers(layer)
-        and not takes_training(layer)
-    )
-
-
-@recognizes(_has_weights_of_its_own)
+@recognizes
 def _apart(tracer: Tracer, layer: Any, *xs: Signal) -> Signal | None:
+    if not _has_weights_of_its_own(layer):
+        return None
     if len(xs) != 1 or len(tracer.call.shapes) != 1:
         return None
     (x,) = xs
+    if _acts_on_elements(layer):
+        return tracer.channelwise(tracer.call.run, x, activation=tracer.call.run)
     outlines = []
     for more in (0, 1):
         shape = list(x.shape)
@@ -58,6 +53,24 @@ def _apart(tracer: Tracer, layer: Any, *xs: Signal) -> Signal | None:
     if outlines[0] != outlines[1]:
         return None
     return tracer.channelwise(tracer.call.run, x)
+
+
+def _has_weights_of_its_own(layer: Any) -> bool:
+    """Whether it is a layer that nobody looks into because of its weights alone."""
+    return (
+        isinstance(layer, keras.layers.Layer)
+        and bool(layer.weights)
+        and not sublayers(layer)
+        and not takes_training(layer)
+    )
+
+
+def _acts_on_elements(layer: Any) -> bool:
+    """Whether its weights are numbers, and it acts on every element alone."""
+    if any(len(weight.shape) > 0 for weight in layer.weights):
+        return False
+    with weights_as_arrays(layer):
+        return is_made_of_such(layer.call)
 
 
 def _followed(layer: Any, shape: tuple[int | None, ...]) -> keras.Model:

@@ -33,12 +33,6 @@ def _dense(
 
 
 @register(keras.layers.Embedding)
-def _embedding(
-    tracer: Tracer, layer: keras.layers.Embedding, x: Signal
-) -> Signal | tuple[Signal, ...]:
-    return embed(tracer, layer, x)
-
-
 def embed(
     tracer: Tracer, layer: keras.layers.Embedding, x: Signal
 ) -> Signal | tuple[Signal, ...]:

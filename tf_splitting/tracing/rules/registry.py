@@ -24,7 +24,7 @@ _MASK: set[type] = set()
 _OPENS: set[type] = set()
 _POINTWISE: set[type] = set()
 _RESIZES: dict[type, Resize] = {}
-_RECOGNIZED: list[tuple[Callable[[Any], bool], Callable[..., Signal | None]]] = []
+_RECOGNIZED: list[Callable[..., Signal | None]] = []
 
 
 def register(
@@ -61,19 +61,13 @@ def register(
     return decorate
 
 
-def recognizes(
-    test: Callable[[Any], bool],
-) -> Callable[[Callable[..., Signal | None]], Callable[..., Signal | None]]:
-    """Registers a rule for layers of types that have none, if they pass a test.
+def recognizes(rule: Callable[..., Signal | None]) -> Callable[..., Signal | None]:
+    """Registers a rule for operations of types that have none.
 
-    The rule returns None for a call that it knows nothing of.
+    It returns None for those that it knows nothing of.
     """
-
-    def decorate(rule: Callable[..., Signal | None]) -> Callable[..., Signal | None]:
-        _RECOGNIZED.append((test, rule))
-        return rule
-
-    return decorate
+    _RECOGNIZED.append(rule)
+    return rule
 
 
 def resizes(*types: type) -> Callable[[Resize], Resize]:
@@ -91,7 +85,7 @@ def resizes(*types: type) -> Callable[[Resize], Resize]:
 
 def resize_for(kind: type) -> Resize | None:
     """How layers of exactly this type say the widths in them, if they do."""
-    return _RESIZES.get(kind)
+    return _RESIZES.get(_same_code(kind))
 
 
 def is_pointwise(kind: type) -> bool:
@@ -160,9 +154,5 @@ def _recognized(
     """What a layer of a type without a rule does, if that shows from its code."""
     if not tracer.call.plain:
         return None
-    for test, rule in _RECOGNIZED:
-        if test(operation):
-            result = rule(tracer, operation, *inputs)
-            if result is not None:
-                return result
-    return None
+    found = (rule(tracer, operation, *inputs) for rule in _RECOGNIZED)
+    return next((result for result in found if result is not None), None)

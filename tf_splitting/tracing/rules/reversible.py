@@ -28,11 +28,8 @@ def _reversible(
     x = readable(tracer, layer, given, -1)
     if layer.tie_weights or isinstance(x, str):
         macs = product((*given.shape[1:], tracer.output_shape[-1]))
-        return tracer.opaque(
-            x if isinstance(x, str) else tied,
-            given,
-            macs=macs,
-        )
+        reason = x if isinstance(x, str) else tied
+        return tracer.opaque(reason, given, macs=macs)
     dtype = layer.reverse_dtype or layer.compute_dtype
 
     def to_logits(x: Any, kernel: Any) -> Any:
