@@ -10,7 +10,7 @@ from tf_splitting import SplitPlan, count_macs, select, split, trace
 from tf_splitting.costs.registry import COSTS
 from tf_splitting.errors import BudgetError, PlanError
 from tf_splitting.estimating.scores import SpaceScores
-from tf_splitting.selecting import gain_of
+from tf_splitting.selecting import gains_of
 
 MODELS = ("dense", "depthwise", "residual", "concatenate", "flatten")
 
@@ -185,7 +185,7 @@ def test_a_parent_of_several_is_taken_as_often_as_it_gains():
     # Room for four: gains 3, 1.5, and one each of both parents.
     plan = select(scores, graph, target_macs=1e9, max_growth=2.0)
     assert plan.splits == {"first": [0, 0, 0, 1]}
-    assert gain_of(plan, scores) == pytest.approx(3 + 1.5 + 1 + 1)
+    assert sum(gains_of(plan, scores).values()) == pytest.approx(3 + 1.5 + 1 + 1)
     plan = select(scores, graph, target_macs=1e9, max_growth=100)
     assert plan.splits == {"first": [0, 0, 0, 1, 1, 1, 2, 2, 2]}
 

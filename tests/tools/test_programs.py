@@ -130,27 +130,26 @@ finally:
 """
 
 
-def test_a_mistake_is_told_before_keras_is_imported():
-    process = subprocess.run(
-        [sys.executable, "-c", UNHURRIED],
+def python(*arguments):
+    """The completed process, output as text."""
+    return subprocess.run(
+        [sys.executable, *arguments],
         cwd=ROOT,
         env=environment(),
         capture_output=True,
         text=True,
     )
+
+
+def test_a_mistake_is_told_before_keras_is_imported():
+    process = python("-c", UNHURRIED)
     assert process.returncode == 2
     assert "Did you mean: target_macs" in process.stderr
     assert process.stdout == "set()\n"
 
 
 def test_tools_run_from_the_project_root():
-    process = subprocess.run(
-        [sys.executable, "tools/grow.py", "--help"],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-    )
+    process = python("tools/grow.py", "--help")
     assert process.returncode == 0
     assert "\n    python tools/grow.py --model=mobilenet_v2 --target_" in process.stdout
     for flag in ("--model", "--target_macs", "--epsilon", "--workdir", "--[no]export"):

@@ -7,20 +7,20 @@ from typing import Any
 import keras
 
 from tf_splitting.costs import count_params, macs_of_layers
-from tf_splitting.tracing import trace
+from tf_splitting.tracing import ChannelGraph, trace
 from tf_splitting.training import Seed
 
 
 def described(
-    model: keras.Model, widths: dict[str, int] | None = None
+    model: keras.Model, graph: ChannelGraph, widths: dict[str, int] | None = None
 ) -> dict[str, Any]:
     """The fields that a `Seed` and a `RoundRecord` share.
 
     Args:
-        model: traced once.
+        model: as it is now.
+        graph: its trace.
         widths: of all spaces, if they are known.
     """
-    graph = trace(model)
     layers = macs_of_layers(graph)
     return {
         "macs": sum(layers.values()),
@@ -33,4 +33,4 @@ def described(
 
 def seed_of(model: keras.Model) -> Seed:
     """What a job says of the model that it starts from."""
-    return Seed(**described(model))
+    return Seed(**described(model, trace(model)))

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
-
-import keras
 
 from tf_splitting.costs import macs_by_space
 from tf_splitting.estimating import SplittingScores
-from tf_splitting.growing.describing import described, seed_of
+from tf_splitting.growing.describing import described
+from tf_splitting.growing.round_table import changes_in
 from tf_splitting.selecting import SplitPlan, gains_of
 from tf_splitting.support import (
-    Stopwatch,
     format_count,
     format_table,
     instance,
@@ -21,10 +18,10 @@ from tf_splitting.support import (
     whole,
 )
 from tf_splitting.tracing import ChannelGraph, trace
-from tf_splitting.training import GrowthHistory, RoundRecord
+from tf_splitting.training import EpochWatch, GrowthHistory, RoundRecord, Seed
 
 
-class GrowthLogger(keras.callbacks.Callback):
+class GrowthLogger(EpochWatch):
     """Tells, records and logs what is done to a model between calls of `fit`.
 
     One object is passed to `fit` of every model of a loop. Where a model has other
@@ -70,9 +67,6 @@ class GrowthLogger(keras.callbacks.Callback):
         self._before: ChannelGraph | None = None
         self._cost: dict[str, int] = {}
         self._gains: dict[str, float] = {}
-        self._batches = 0
-        self._start = 0.0
-        self._measuring = Stopwatch()
 
     def __repr__(self) -> str:
         done = self.history
@@ -90,29 +84,14 @@ class GrowthLogger(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         graph = trace(self.model)
+        now = described(self.model, graph)
         if self._before is None:
             if self.history.seed is None:
-                self.history.seed = seed_of(self.model)
+                self.history.seed = Seed(**now)
         elif graph.widths != self._before.widths:
-            self._changed(self._before, graph)
-        now = described(self.model)
+            self._changed(self._before, graph, now)
         self._before = graph
         self._cost = {"macs": now["macs"], "params": now["params"]}
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._start = time.perf_counter()
-        self._measuring.reset()
-
-    def on_train_batch_end(
-        self, batch: int, logs: dict[str, Any] | None = None
-    ) -> None:
-        self._batches = batch + 1
-
-    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self._measuring.start()
-
-    def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
-        self._measuring.stop()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         logs = {} if logs is None else logs
@@ -123,7 +102,7 @@ class GrowthLogger(keras.callbacks.Callback):
                 "epoch": epoch + 1,
                 "round": len(self.history.rounds),
                 "macs": self._cost["macs"],
-                "seconds": time.perf_counter() - self._start,
+                "seconds": self.spent,
                 **(spent if self._rows else {}),
                 "measuring": self._measuring.reset(),
                 **{name: float(value) for name, value in logs.items()},
@@ -132,7 +111,9 @@ class GrowthLogger(keras.callbacks.Callback):
         # For the callbacks that come after this one.
         logs.update(self._cost, round=len(self.history.rounds))
 
-    def _changed(self, before: ChannelGraph, after: ChannelGraph) -> None:
+    def _changed(
+        self, before: ChannelGraph, after: ChannelGraph, now: dict[str, Any]
+    ) -> None:
         """Records what is new since the last call of `fit`, and tells it."""
         changes = {
             space: after.widths[space] - width
@@ -146,7 +127,7 @@ class GrowthLogger(keras.callbacks.Callback):
         gains, self._gains = self._gains, {}
         record = RoundRecord(
             round=done + 1,
-            **described(self.model),
+            **now,
             added=added,
             removed=removed,
             epsilon=None,
@@ -171,10 +152,8 @@ class GrowthLogger(keras.callbacks.Callback):
     def _tell(
         self, record: RoundRecord, before: ChannelGraph, changes: dict[str, int]
     ) -> None:
-        counts = [f"+{record.added}"] * bool(record.added)
-        counts += [f"-{record.removed}"] * bool(record.removed)
         title = (
-            f"round {record.round}: {' '.join(counts)} neurons, "
+            f"round {record.round}: {changes_in(record)}, "
             f"{format_count(self._cost['macs'])} to {format_count(record.macs)} MACs"
         )
         rows = [("space", "before", "after")]

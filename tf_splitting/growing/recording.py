@@ -15,7 +15,7 @@ from tf_splitting.growing.describing import described
 from tf_splitting.growing.round_table import round_table
 from tf_splitting.jobs import JobState
 from tf_splitting.support import Stopwatch, wrapped
-from tf_splitting.tracing import ChannelGraph
+from tf_splitting.tracing import ChannelGraph, trace
 from tf_splitting.training import (
     GrowthHistory,
     RoundRecord,
@@ -98,7 +98,7 @@ class Rounds:
         epochs = [e for e in self.history.epochs if e["round"] == state.round]
         record = RoundRecord(
             round=state.round + 1,
-            **described(model, widths),
+            **described(model, trace(model), widths),
             before=state.before or {},
             seconds={
                 "training": sum(epoch["seconds"] for epoch in epochs),

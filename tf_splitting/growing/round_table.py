@@ -6,6 +6,13 @@ from tf_splitting.support import format_count, format_seconds, format_table, sty
 from tf_splitting.training import RoundRecord
 
 
+def changes_in(record: RoundRecord) -> str:
+    """How many neurons came and went."""
+    came = [f"+{record.added}"] * bool(record.added)
+    went = [f"-{record.removed}"] * bool(record.removed)
+    return f"{' '.join([*came, *went])} neurons"
+
+
 def round_table(record: RoundRecord, rounds: int) -> str:
     """A round's table: cost, loss and metrics before and after, time."""
     kind = record.kind
@@ -21,14 +28,12 @@ def round_table(record: RoundRecord, rounds: int) -> str:
         else ""
     )
     step = "" if record.epsilon is None else f", epsilon {record.epsilon}"
-    changes = [f"+{record.added}"] * bool(record.added)
-    changes += [f"-{record.removed}"] * bool(record.removed)
     head, *body = format_table(rows).splitlines()
     return "\n".join(
         [
             styled(head, "bold"),
             *body,
-            f"{' '.join(changes)} neurons{measured}{step}",
+            f"{changes_in(record)}{measured}{step}",
             f"{format_count(record.macs)} MACs, {format_count(record.params)} params",
             styled(spent, "dim"),
         ]

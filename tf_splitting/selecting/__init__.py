@@ -14,8 +14,8 @@ from tf_splitting.selecting.exchange_selection import (
 from tf_splitting.selecting.moves import Moves
 from tf_splitting.selecting.plan import SplitPlan
 from tf_splitting.selecting.removal_plan import RemovalPlan
-from tf_splitting.selecting.removal_selection import loss_of, losses_of, select_removals
-from tf_splitting.selecting.selection import gain_of, gains_of, select
+from tf_splitting.selecting.removal_selection import losses_of, select_removals
+from tf_splitting.selecting.selection import gains_of, select
 
 __all__ = [
     "DEFAULT_MOVED",
@@ -23,9 +23,7 @@ __all__ = [
     "Moves",
     "RemovalPlan",
     "SplitPlan",
-    "gain_of",
     "gains_of",
-    "loss_of",
     "losses_of",
     "select",
     "select_exchanges",

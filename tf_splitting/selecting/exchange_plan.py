@@ -12,8 +12,8 @@ from tf_splitting.estimating import SpaceScores
 from tf_splitting.selecting import plan_text
 from tf_splitting.selecting.plan import SplitPlan
 from tf_splitting.selecting.removal_plan import RemovalPlan
-from tf_splitting.selecting.removal_selection import loss_of, losses_of
-from tf_splitting.selecting.selection import gain_of, gains_of
+from tf_splitting.selecting.removal_selection import losses_of
+from tf_splitting.selecting.selection import gains_of
 from tf_splitting.support import instance
 from tf_splitting.tracing import ChannelGraph
 
@@ -92,7 +92,8 @@ class ExchangePlan(plan_text.Saved):
             losses: what removals lose by space, from `estimate_removals`.
             gains: what splits gain by space, from `estimate`.
         """
-        return gain_of(self.splits, gains) - loss_of(self.removals, losses)
+        gained, lost = gains_of(self.splits, gains), losses_of(self.removals, losses)
+        return sum(gained.values()) - sum(lost.values())
 
     def predicted_gains(
         self, losses: Mapping[str, Any], gains: Mapping[str, SpaceScores]

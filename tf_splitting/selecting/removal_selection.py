@@ -78,11 +78,6 @@ def select_removals(
     return steps.plan()
 
 
-def loss_of(plan: RemovalPlan, scores: Mapping[str, np.ndarray]) -> float:
-    """Sum of what the removals of a plan cost."""
-    return sum(losses_of(plan, scores).values())
-
-
 def losses_of(plan: RemovalPlan, scores: Mapping[str, np.ndarray]) -> dict[str, float]:
     """What the removals of a plan cost, by the spaces that get narrower."""
     return {

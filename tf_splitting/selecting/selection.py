@@ -153,13 +153,8 @@ def _number(name: str, value: float) -> float:
     return number(name, value, finite=False, error=PlanError)
 
 
-def gain_of(plan: SplitPlan, scores: Mapping[str, SpaceScores]) -> float:
-    """Sum of the gains of what a plan takes, the best candidates of each parent."""
-    return sum(gains_of(plan, scores).values())
-
-
 def gains_of(plan: SplitPlan, scores: Mapping[str, SpaceScores]) -> dict[str, float]:
-    """The same by the spaces that grow."""
+    """Gains of what a plan takes, the best candidates of each parent, by space."""
     gains = {}
     for space, indices in plan.splits.items():
         gain, parents = scores[space].gain, scores[space].parents

@@ -12,6 +12,7 @@ from tf_splitting.training.batch_statistics import (
 from tf_splitting.training.data_checks import check_batch, check_data, check_loss
 from tf_splitting.training.data_watch import Watched
 from tf_splitting.training.dividing import Divided, divide
+from tf_splitting.training.epoch_watch import EpochWatch
 from tf_splitting.training.epochs import (
     Recorder,
     StopOnNonFinite,
@@ -43,6 +44,7 @@ __all__ = [
     "CosineDecay",
     "Divided",
     "EpochSchedule",
+    "EpochWatch",
     "Feed",
     "FittingStatistics",
     "GrowthHistory",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,12 +14,12 @@ import numpy as np
 from tf_splitting.errors import NonFiniteLossError
 from tf_splitting.support import (
     Piece,
-    Stopwatch,
     Style,
     format_count,
     format_seconds,
     line_of,
 )
+from tf_splitting.training.epoch_watch import EpochWatch
 from tf_splitting.training.feeds import Feed
 from tf_splitting.training.history import GrowthHistory
 from tf_splitting.training.schedule import Progress, Schedule
@@ -40,7 +39,7 @@ class StopOnNonFinite(keras.callbacks.Callback):
             )
 
 
-class Recorder(keras.callbacks.Callback):
+class Recorder(EpochWatch):
     """Records every epoch and prints a line for it.
 
     One recorder lives through the whole job, so that it can say how much time is
@@ -80,10 +79,7 @@ class Recorder(keras.callbacks.Callback):
         self.rows = rows
         self._steps = steps
         self._verbose = verbose
-        self._start = 0.0
-        self._batches = 0
         self._first = False
-        self._measuring = Stopwatch()
         self._pace: float | None = None
         self.round = 0
         self.final = False
@@ -91,11 +87,6 @@ class Recorder(keras.callbacks.Callback):
         self.later = 0.0
         self.spent_before = 0.0
         self.estimated = 0.0
-
-    @property
-    def spent(self) -> float:
-        """Seconds spent in the epoch that runs, those before a resume too."""
-        return time.perf_counter() - self._start
 
     @property
     def images_per_pass(self) -> float:
@@ -114,20 +105,9 @@ class Recorder(keras.callbacks.Callback):
             self._pace = last["seconds"] / last["macs"]
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._start = time.perf_counter() - self.spent_before
+        super().on_epoch_begin(epoch, logs)
+        self._start -= self.spent_before
         self.spent_before = 0.0
-        self._measuring.reset()
-
-    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self._measuring.start()
-
-    def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
-        self._measuring.stop()
-
-    def on_train_batch_end(
-        self, batch: int, logs: dict[str, Any] | None = None
-    ) -> None:
-        self._batches = batch + 1
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         seconds = self.spent

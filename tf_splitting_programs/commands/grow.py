@@ -1,5 +1,6 @@
 """`grow`."""
 
+from tf_splitting_programs.commands.training_jobs import GOING_ON, check_folder
 from tf_splitting_programs.flags import (
     adding,
     builtin,
@@ -33,8 +34,7 @@ def check() -> None:
             )
     elif target.TARGET_MACS.present:
         raise UsageError("--nogrow does not go with --target_macs.")
-    if devices.PROCESSES.value > 1:
-        require(job.WORKDIR, "the folder that all processes share")
+    check_folder()
 
 
 PROGRAM = Program(
@@ -68,16 +68,12 @@ PROGRAM = Program(
             "the repository:",
         ),
     ),
-    notes="""
+    notes=f"""
 Writes to --workdir: grown.keras, saved_model/ (unless --noexport), history.json,
 growth.png, report.html (all of the job, for a browser), flags.txt, checkpoints/, and
 TensorBoard events under logs/. Of a family the models go to stage-0.100G/ and so on,
 as each is finished, and family.json and family.png compare them.
-
-A job that was killed goes on with the same command and its --workdir. SIGTERM and
-SIGINT stop it after the step it is at, saved, with exit code 75; a second one at
-once.
-""",
+{GOING_ON}""",
     check=check,
     job="tf_splitting_programs.jobs.growing_job",
     topics=(

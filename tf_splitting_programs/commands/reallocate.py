@@ -1,5 +1,6 @@
 """`reallocate`."""
 
+from tf_splitting_programs.commands.training_jobs import check_folder, writes
 from tf_splitting_programs.flags import (
     adding,
     builtin,
@@ -24,8 +25,7 @@ def check() -> None:
         UsageError: a flag is missing.
     """
     require(model_flags.MODEL, "a .keras file, mobilenet_v1 or ResNet50")
-    if devices.PROCESSES.value > 1:
-        require(job.WORKDIR, "the folder that all processes share")
+    check_folder()
 
 
 PROGRAM = Program(
@@ -40,15 +40,7 @@ PROGRAM = Program(
             "A model that is trained already needs little training before:",
         ),
     ),
-    notes="""
-Writes to --workdir: reallocated.keras, saved_model/ (unless --noexport),
-history.json, growth.png, report.html (all of the job, for a browser), flags.txt,
-checkpoints/, and TensorBoard events under logs/.
-
-A job that was killed goes on with the same command and its --workdir. SIGTERM and
-SIGINT stop it after the step it is at, saved, with exit code 75; a second one at
-once.
-""",
+    notes=writes("reallocated.keras"),
     check=check,
     job="tf_splitting_programs.jobs.reallocating_job",
     topics=(

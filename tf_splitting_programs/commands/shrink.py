@@ -1,5 +1,6 @@
 """`shrink`."""
 
+from tf_splitting_programs.commands.training_jobs import check_folder, writes
 from tf_splitting_programs.flags import (
     builtin,
     data,
@@ -29,8 +30,7 @@ def check() -> None:
         raise UsageError(
             "--target_macs: a model shrinks to one target; give one number."
         )
-    if devices.PROCESSES.value > 1:
-        require(job.WORKDIR, "the folder that all processes share")
+    check_folder()
 
 
 PROGRAM = Program(
@@ -46,15 +46,7 @@ PROGRAM = Program(
             "A model that is trained already needs little training before:",
         ),
     ),
-    notes="""
-Writes to --workdir: shrunk.keras, saved_model/ (unless --noexport),
-history.json, growth.png, report.html (all of the job, for a browser), flags.txt,
-checkpoints/, and TensorBoard events under logs/.
-
-A job that was killed goes on with the same command and its --workdir. SIGTERM and
-SIGINT stop it after the step it is at, saved, with exit code 75; a second one at
-once.
-""",
+    notes=writes("shrunk.keras"),
     check=check,
     job="tf_splitting_programs.jobs.shrinking_job",
     topics=(

@@ -108,6 +108,34 @@ def rows(names: Sequence[str]) -> dict[str, Any]:
     )
 
 
+def add_bars(
+    result: go.Figure,
+    name: str,
+    colour: str,
+    lengths: Sequence[float],
+    told: Sequence[str],
+) -> None:
+    """Bars of one kind in `rows`.
+
+    Args:
+        result: gets them.
+        name: of the kind.
+        colour: of the bars.
+        lengths: by row.
+        told: what is shown of each under the mouse.
+    """
+    result.add_bar(
+        x=lengths,
+        y=list(range(len(lengths))),
+        name=name,
+        orientation="h",
+        marker={"color": colour},
+        text=told,
+        textposition="none",
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
 def one_of_many(count: int) -> list[str]:
     """Colours for so many: apart if they are few, else in an order, from cividis."""
     if count <= len(_APART):

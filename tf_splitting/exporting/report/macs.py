@@ -5,7 +5,15 @@ from __future__ import annotations
 from plotly import graph_objects as go
 
 from tf_splitting.exporting.report.colours import BLUE, QUIET
-from tf_splitting.exporting.report.drawing import AROUND, ROW, axis, figure, rows, shown
+from tf_splitting.exporting.report.drawing import (
+    AROUND,
+    ROW,
+    add_bars,
+    axis,
+    figure,
+    rows,
+    shown,
+)
 from tf_splitting.exporting.report.section import OLD, Section
 from tf_splitting.support import format_count
 from tf_splitting.training import GrowthHistory
@@ -32,20 +40,12 @@ def _drawn(stages: dict[str, dict[str, int]]) -> go.Figure:
     result = figure(AROUND + ROW * len(layers), barmode="group", bargap=0.25)
     for (name, macs), colour in zip(stages.items(), (QUIET, BLUE)):
         whole = max(1, sum(macs.values()))
-        result.add_bar(
-            x=[macs[layer] for layer in layers],
-            y=list(range(len(layers))),
-            name=name,
-            orientation="h",
-            marker={"color": colour},
-            text=[
-                f"{shown(layer)}, {name}<br><b>{format_count(macs[layer])}</b> MACs, "
-                f"{macs[layer] / whole:.1%} of {format_count(whole)}"
-                for layer in layers
-            ],
-            textposition="none",
-            hovertemplate="%{text}<extra></extra>",
-        )
+        told = [
+            f"{shown(layer)}, {name}<br><b>{format_count(macs[layer])}</b> MACs, "
+            f"{macs[layer] / whole:.1%} of {format_count(whole)}"
+            for layer in layers
+        ]
+        add_bars(result, name, colour, [macs[layer] for layer in layers], told)
     result.layout.xaxis = axis("MACs", tickformat="~s")
     result.layout.yaxis = rows(layers)
     return result

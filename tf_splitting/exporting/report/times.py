@@ -5,7 +5,7 @@ from __future__ import annotations
 from plotly import graph_objects as go
 
 from tf_splitting.exporting.report.colours import BLUE, GREEN, PURPLE, VERMILLION
-from tf_splitting.exporting.report.drawing import AROUND, axis, figure, rows
+from tf_splitting.exporting.report.drawing import AROUND, add_bars, axis, figure, rows
 from tf_splitting.exporting.report.section import OLD, Section
 from tf_splitting.support import format_count, format_seconds
 from tf_splitting.training import GrowthHistory
@@ -68,20 +68,12 @@ def _drawn(phases: dict[str, dict[str, float]]) -> go.Figure:
     result = figure(AROUND + _BAR * len(phases), barmode="stack", bargap=0.3)
     for part, colour in _COLOURS.items():
         seconds = [spent.get(part, 0.0) for spent in phases.values()]
-        result.add_bar(
-            x=seconds,
-            y=list(range(len(phases))),
-            name=part,
-            orientation="h",
-            marker={"color": colour},
-            text=[
-                f"{phase}, {part}<br><b>{format_seconds(each)}</b> of "
-                f"{format_seconds(sum(spent.values()))}"
-                for (phase, spent), each in zip(phases.items(), seconds, strict=True)
-            ],
-            textposition="none",
-            hovertemplate="%{text}<extra></extra>",
-        )
+        told = [
+            f"{phase}, {part}<br><b>{format_seconds(each)}</b> of "
+            f"{format_seconds(sum(spent.values()))}"
+            for (phase, spent), each in zip(phases.items(), seconds, strict=True)
+        ]
+        add_bars(result, part, colour, seconds, told)
     result.layout.xaxis = axis("seconds")
     result.layout.yaxis = rows(list(phases))
     return result

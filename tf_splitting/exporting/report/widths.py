@@ -10,6 +10,7 @@ from tf_splitting.exporting.report.colours import BLUE, NARROWER_TO_WIDER, PAPER
 from tf_splitting.exporting.report.drawing import (
     AROUND,
     ROW,
+    add_bars,
     axis,
     figure,
     rows,
@@ -45,21 +46,13 @@ def _bars(history: GrowthHistory, seed: Seed) -> go.Figure:
     before, after = seed.layer_widths, history.rounds[-1].layer_widths
     layers = list(before)
     result = figure(AROUND + ROW * len(layers), barmode="group", bargap=0.25)
+    told = [
+        f"{shown(layer)}<br>{before[layer]} → <b>{after[layer]}</b> neurons, "
+        f"×{after[layer] / before[layer]:.2f}"
+        for layer in layers
+    ]
     for name, widths, colour in (("before", before, QUIET), ("after", after, BLUE)):
-        result.add_bar(
-            x=[widths[layer] for layer in layers],
-            y=list(range(len(layers))),
-            name=name,
-            orientation="h",
-            marker={"color": colour},
-            text=[
-                f"{shown(layer)}<br>{before[layer]} → <b>{after[layer]}</b> neurons, "
-                f"×{after[layer] / before[layer]:.2f}"
-                for layer in layers
-            ],
-            textposition="none",
-            hovertemplate="%{text}<extra></extra>",
-        )
+        add_bars(result, name, colour, [widths[layer] for layer in layers], told)
     result.layout.xaxis = axis("neurons", side="bottom")
     result.layout.yaxis = rows(layers)
     return result
