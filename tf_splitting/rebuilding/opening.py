@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from tf_splitting.tracing import (
     RemakeError,
     clone,
     has_graph,
+    layers_in,
     look_inside,
     mask_of,
     nodes_of,
@@ -52,8 +53,8 @@ def clone_opening(
         RemakeError: a layer can neither be made anew nor opened.
     """
     insides = list(insides)
-    layers = {id(inside.layer) for inside in opened}
     known = {id(each.layer): each for each in insides}
+    layers = {id(inside.layer) for inside in opened} | _unsaved(model, known)
     waiting = list(layers)
     while True:
         while waiting:
@@ -79,6 +80,20 @@ def clone_opening(
                 raise
             layers.add(id(error.layer))
             waiting.append(id(error.layer))
+
+
+def _unsaved(model: keras.Model, known: Container[int]) -> set[int]:
+    """Layers that a model of a class of its own saves as a whole, by `id`.
+
+    A clone may be of another class, and has to save them one by one.
+    """
+    if type(model).__module__.startswith("keras."):
+        return set()
+    return {
+        id(each)
+        for each in model.layers
+        if id(each) in known and not _stands_alone(each)
+    }
 
 
 def _inside(node: Any, around: Inside) -> Inside | None:
@@ -125,9 +140,13 @@ def _stands_alone(layer: Any) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            config = keras.saving.serialize_keras_object(remake(layer, layer.name))
-            keras.saving.deserialize_keras_object(config, safe_mode=False)
+            new = remake(layer, layer.name)
+            if layers_in(layer) and type(layer).build is keras.layers.Layer.build:
+                # Keras builds it by a call, as far as that goes.
+                new.build_from_config(layer.get_build_config())
+            config = keras.saving.serialize_keras_object(new)
+            loaded = keras.saving.deserialize_keras_object(config, safe_mode=False)
     except Exception:
         # Of whatever kind: it is the layer's own code.
         return False
-    return True
+    return not new.built or len(loaded.variables) == len(layer.variables)

@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tf_splitting.tracing.rules.alone import describe_alone, met
 from tf_splitting.tracing.tracer import Signal, Tracer
 
 Rule = Callable[..., Signal | tuple[Signal, ...]]
@@ -108,6 +109,14 @@ def describe(
     tracer: Tracer, operation: Any, inputs: Sequence[Signal]
 ) -> Signal | tuple[Signal, ...]:
     """Lets an operation describe its call to the tracer."""
+    pointwise = is_pointwise(type(operation)) and inputs
+    if tracer.call.alone and not pointwise:
+        return describe_alone(tracer, operation, inputs)
+    if any(x.alone for x in inputs):
+        if not pointwise:
+            reason = f"{tracer.call.path!r} reads what is the same for all examples"
+            return tracer.opaque(reason, *inputs)
+        inputs = met(tracer, inputs)
     rule = _rule(operation)
     path, closed, kind = tracer.call.path, tracer.call.closed, type(operation)
     same = _same_code(kind)
