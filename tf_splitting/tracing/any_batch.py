@@ -26,6 +26,7 @@ from tf_splitting.tracing.symbolic_call import (
     nodes_between,
     stand_ins,
 )
+from tf_splitting.tracing.tables import first_of_each
 
 # Far apart, for what does one thing with few examples and another with many.
 _SIZES = (2, 17)
@@ -167,8 +168,7 @@ def _repeated_for_all(one: Any, other: Any, x: Any) -> Callable[[Any], Any] | No
     def repeated(tensor: Any) -> Any:
         if len(sizes[0]) > 1:
             tensor = type(a)((1, *sizes[0][1:]))(tensor)
-        first = x[(slice(None), *[0] * (len(x.shape) - 1))]
-        zeros = keras.ops.zeros_like(first, dtype=tensor.dtype)
+        zeros = keras.ops.zeros_like(first_of_each(x), dtype=tensor.dtype)
         return tensor + keras.ops.reshape(zeros, (-1, *[1] * (rank - 1)))
 
     return repeated

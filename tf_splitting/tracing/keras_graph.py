@@ -26,8 +26,8 @@ from tf_splitting.tracing.keras_internals import (
     true_shapes,
     with_mask,
 )
-from tf_splitting.tracing.own_weights import is_zero, says_more, zero_alone
 from tf_splitting.tracing.symbolic_call import ClosedError, left_alone
+from tf_splitting.tracing.tables import is_zero, says_more, zero_alone
 
 
 @dataclass(frozen=True)

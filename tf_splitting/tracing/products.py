@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from tf_splitting.tracing.keras_internals import operation_types
+from tf_splitting.tracing.tables import Weight
 
 
 def as_product(
@@ -41,24 +42,23 @@ def as_product(
 
 
 def product_layer(
-    variable: Any,
-    policy: Any,
+    weight: Weight,
     equation: str | None,
     shape: Sequence[int | None],
     result: Sequence[int | None],
 ) -> keras.layers.Layer | None:
-    """A layer whose kernel is a variable that exists; None if none has such a kernel.
+    """A layer whose kernel is that weight; None if none has such a kernel.
 
     Args:
-        variable: of the layer around it.
-        policy: in what type it computes.
+        weight: that the layer around it reads.
         equation: as `EinsumDense` takes it; None for `Dense`.
         shape, result: of what comes in and out.
     """
+    variable = weight.variable
     options: dict[str, Any] = {
         "kernel_regularizer": variable.regularizer,
-        "name": variable.name,
-        "dtype": policy,
+        "name": weight.name,
+        "dtype": weight.policy,
     }
     try:
         layer = (
@@ -74,6 +74,7 @@ def product_layer(
     except (ValueError, TypeError):
         return None
     del vars(layer)["add_weight"]
+    layer.stands_for = weight
     if not variable.trainable:
         layer.trainable = False
     return layer

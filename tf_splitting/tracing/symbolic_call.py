@@ -35,8 +35,9 @@ from tf_splitting.tracing.limits import (
     tensors_of,
 )
 from tf_splitting.tracing.outline import is_array
-from tf_splitting.tracing.own_weights import Tables, constant
+from tf_splitting.tracing.own_weights import Tables
 from tf_splitting.tracing.rewriting import Instead, rewritten
+from tf_splitting.tracing.tables import constant
 
 
 class ClosedError(Exception):
