@@ -113,7 +113,8 @@ def test_weights_that_a_call_reads_itself_have_no_start():
 def test_scales_of_an_opened_model_start_at_the_number_that_they_all_are():
     model = composites.linear()
     model.get_layer("scale").scale.assign(np.full(5, 0.5))
-    opened = tf_splitting.split(model, tf_splitting.SplitPlan({"first/w": [0]}))
-    scaled = scale(opened, target_macs=4 * count_macs(model))
+    plan = tf_splitting.SplitPlan({"first/w": [0], "second/w": [0]})
+    scaled = scale(tf_splitting.split(model, plan), target_macs=4 * count_macs(model))
     table = scaled.get_layer("scale").get_layer("scale")
-    np.testing.assert_array_equal(table.embeddings, np.full((1, 11), 0.5))
+    assert table.output_dim > 6
+    assert (np.asarray(table.embeddings) == 0.5).all()
