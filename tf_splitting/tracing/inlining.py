@@ -20,7 +20,7 @@ from tf_splitting.tracing.keras_internals import (
     results_of,
     sublayers,
 )
-from tf_splitting.tracing.own_weights import own_weights, weights_themselves
+from tf_splitting.tracing.own_weights import weights_themselves
 
 # What layers are told that are not told by the one around them, as Keras would do.
 _training: ContextVar[bool | None] = ContextVar("training", default=None)
@@ -84,7 +84,7 @@ def _can_be_inlined(layer: Any, args: Any, kwargs: Any) -> bool:
         if isinstance(each, keras.KerasTensor)
     ]
     masked = any(mask_of(each) is not None for each in tensors)
-    if masked or layer.activity_regularizer is not None or own_weights(layer):
+    if masked or layer.activity_regularizer is not None:
         return False
     with weights_themselves():
         results = results_of(layer.call, args, kwargs)

@@ -140,8 +140,10 @@ def says_more(model: keras.Model) -> bool:
     """Whether what is in a layer without layers in it says how it treats channels.
 
     It does if it multiplies with weights, or if it acts on every element, by a number
-    for each channel.
+    for each channel; or if its weights are constants, such as frequencies.
     """
+    if not model.trainable_variables:
+        return True
     nodes = list(nodes_of(model))
     tables: list[Any] = []
     others: list[Any] = []
