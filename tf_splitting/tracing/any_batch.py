@@ -169,7 +169,8 @@ def _repeated_for_all(one: Any, other: Any, x: Any) -> Callable[[Any], Any] | No
         if len(sizes[0]) > 1:
             tensor = type(a)((1, *sizes[0][1:]))(tensor)
         zeros = keras.ops.zeros_like(first_of_each(x), dtype=tensor.dtype)
-        return tensor + keras.ops.reshape(zeros, (-1, *[1] * (rank - 1)))
+        # In this order: Keras takes what is added for a bias, if it might be one.
+        return keras.ops.reshape(zeros, (-1, *[1] * (rank - 1))) + tensor
 
     return repeated
 
