@@ -73,4 +73,7 @@ ALL = {
     "gated_mlp": (gated_mlp, {"stem": 4, "gate": 5, "down": 4}),
     "fused_gate": (fused_gate, {"both": 5, "down": 4}),
     "opened": (composites.residual, {"stem": 4, "block/conv": 5}),
+    "tokens": (composites.tokens, {"tokens/up": 5}),
+    "linear": (composites.linear, {"first/w": 5, "second/w": 4}),
+    "summed": (composites.summed, {"heads/w": 2, "out": 4}),
 }

@@ -66,6 +66,95 @@ class Own(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("composites")
+class Tokens(layers.Layer):
+    """What a vision transformer reads itself: a class token, positions, scales."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.up = layers.Dense(5, "tanh", name="up")
+        self.down = layers.Dense(4, name="down")
+
+    def build(self, shape):
+        self.up.build(shape)
+        self.down.build((*shape[:-1], 5))
+        options = {"initializer": "random_normal"}
+        self.token = self.add_weight(shape=(1, 1, 4), name="token", **options)
+        self.places = self.add_weight(shape=(7, 4), name="places", **options)
+        self.scale = self.add_weight(shape=(4,), name="scale", **options)
+        self.factor = self.add_weight(shape=(), name="factor", **options)
+        self.limit = self.add_weight(
+            shape=(), name="limit", initializer="ones", trainable=False
+        )
+        self.built = True
+
+    def call(self, x):
+        token = ops.broadcast_to(self.token, (ops.shape(x)[0], 1, 4))
+        x = ops.concatenate([token, x], axis=1) + self.places
+        hidden = ops.clip(self.factor * self.up(x), -self.limit, 0.5)
+        return x + self.scale * self.down(hidden)
+
+
+@keras.saving.register_keras_serializable("composites")
+class Written(layers.Layer):
+    """It calls one layer, and writes out what another would do."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.up = layers.Dense(5, name="up")
+        self.down = layers.Dense(4, use_bias=False, name="down")
+
+    def build(self, shape):
+        self.up.build(shape)
+        self.down.build((*shape[:-1], 5))
+        self.built = True
+
+    def call(self, x):
+        x = ops.tanh(self.up(x))
+        return ops.matmul(x, ops.transpose(ops.transpose(self.down.kernel)))
+
+
+@keras.saving.register_keras_serializable("composites")
+class Linear(layers.Layer):
+    """What Keras' guide to layers of one's own begins with."""
+
+    def __init__(self, units, **options):
+        super().__init__(**options)
+        self.units = units
+
+    def build(self, shape):
+        options = {"initializer": "random_normal"}
+        self.w = self.add_weight(shape=(shape[-1], self.units), name="w", **options)
+        self.b = self.add_weight(shape=(self.units,), name="b", **options)
+
+    def call(self, x):
+        return ops.matmul(x, self.w) + self.b
+
+
+@keras.saving.register_keras_serializable("composites")
+class Scale(layers.Layer):
+    """A number for each channel."""
+
+    def build(self, shape):
+        self.scale = self.add_weight(
+            shape=(shape[-1],), initializer="random_normal", name="scale"
+        )
+
+    def call(self, x):
+        return x * ops.exp(ops.cast(self.scale, x.dtype))
+
+
+@keras.saving.register_keras_serializable("composites")
+class Summed(layers.Layer):
+    """Attention's products, written out."""
+
+    def build(self, shape):
+        self.w = self.add_weight(shape=(shape[-1], 2, 3), name="w")
+
+    def call(self, x):
+        return ops.tanh(ops.einsum("bsd,dhk->bshk", x, self.w))
+
+
+@keras.saving.register_keras_serializable("composites")
 class Scaled(layers.Layer):
     """A layer inside, and a number among the arguments."""
 
@@ -317,6 +406,39 @@ def uncached():
     return keras.Model(inputs, layers.Dense(nets.CLASSES, name="logits")(x))
 
 
+def tokens():
+    x = inputs = keras.Input((6, 3))
+    x = layers.Dense(4, "tanh", name="before")(x)
+    x = Tokens(name="tokens")(x)
+    x = layers.GlobalAveragePooling1D(name="pool")(x)
+    return keras.Model(inputs, layers.Dense(nets.CLASSES, name="logits")(x))
+
+
+def written():
+    x = inputs = keras.Input((3,))
+    x = layers.Dense(4, "tanh", name="before")(x)
+    x = Written(name="written")(x)
+    x = layers.Dense(5, "tanh", name="behind")(x)
+    return keras.Model(inputs, layers.Dense(nets.CLASSES, name="logits")(x))
+
+
+def linear():
+    x = inputs = keras.Input((3,))
+    x = Linear(5, name="first")(x)
+    x = Scale(name="scale")(layers.Activation("tanh")(x))
+    x = Linear(4, name="second")(x)
+    x = layers.Activation("tanh")(x)
+    return keras.Model(inputs, Linear(nets.CLASSES, name="logits")(x))
+
+
+def summed():
+    x = inputs = keras.Input((5, 3))
+    x = Summed(name="heads")(x)
+    x = layers.EinsumDense("bshk,hkd->bsd", (None, 4), name="out")(x)
+    x = layers.GlobalAveragePooling1D(name="pool")(x)
+    return keras.Model(inputs, layers.Dense(nets.CLASSES, name="logits")(x))
+
+
 ALL = {
     "residual": residual,
     "stack": stack,
@@ -328,4 +450,8 @@ ALL = {
     "tied": tied,
     "causal": causal,
     "uncached": uncached,
+    "tokens": tokens,
+    "written": written,
+    "linear": linear,
+    "summed": summed,
 }

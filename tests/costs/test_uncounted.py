@@ -4,18 +4,20 @@ import warnings
 
 import keras
 import pytest
-from keras import layers
+from keras import layers, ops
 
 from tf_splitting import count_macs, trace
 from tf_splitting.errors import SplittingWarning
 
 
 class Unknown(layers.Layer):
+    """Nobody sees which weight in a list is read."""
+
     def build(self, shape):
-        self.kernel = self.add_weight(shape=(shape[-1], 4))
+        self.kernels = [self.add_weight(shape=(shape[-1], 4))]
 
     def call(self, x):
-        return keras.ops.einsum("abc,cd->ad", x, self.kernel)
+        return ops.einsum("abc,cd->ad", x, self.kernels[0])
 
 
 def test_a_layer_with_weights_and_unknown_cost_is_named():
@@ -44,3 +46,24 @@ def test_layers_without_weights_and_known_ones_are_not():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert count_macs(model) == 5 * 3 * 2
+
+
+class Read(layers.Layer):
+    """A product with a weight that a graph can only look up."""
+
+    def build(self, shape):
+        self.dense = layers.Dense(4)
+        self.dense.build(shape)
+        self.kernel = self.add_weight(shape=(3, 4))
+
+    def call(self, x):
+        y = ops.matmul(x, ops.tanh(self.kernel))
+        return (
+            self.dense(x) + y + ops.einsum("abc,dc->abd", x, ops.transpose(self.kernel))
+        )
+
+
+def test_products_with_weights_that_are_read_count():
+    model = keras.Sequential([keras.Input((5, 3)), Read(name="read"), layers.Dense(2)])
+    assert trace(model).uncounted == ()
+    assert count_macs(model) == 5 * (3 * 3 * 4 + 4 * 2)

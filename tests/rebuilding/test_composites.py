@@ -207,10 +207,10 @@ def test_layers_stay_shared_that_are():
 def test_layers_that_would_not_stay_shared_are_refused():
     class Closed(composites.Tied):
         def build(self, shape):
-            self.scale = self.add_weight(shape=(), name="scale")
+            self.scales = [self.add_weight(shape=(), name="scale")]
 
         def call(self, x):
-            return super().call(x) * self.scale
+            return super().call(x) * self.scales[0]
 
     x = inputs = keras.Input((4,))
     layer = layers.Dense(4, name="both")
@@ -222,7 +222,10 @@ def test_layers_that_would_not_stay_shared_are_refused():
 
 @keras.saving.register_keras_serializable("test_composites")
 class OddConfig(layers.Layer):
-    """Its config holds more than its constructor takes, as is often so."""
+    """Its config holds more than its constructor takes, as is often so.
+
+    A weight in a list keeps it closed.
+    """
 
     def __init__(self, width, **options):
         super().__init__(**options)
@@ -231,10 +234,10 @@ class OddConfig(layers.Layer):
 
     def build(self, shape):
         self.inner.build(shape)
-        self.scale = self.add_weight(shape=(self.width,), name="scale")
+        self.scales = [self.add_weight(shape=(self.width,), name="scale")]
 
     def call(self, x):
-        return self.inner(x) * self.scale
+        return self.inner(x) * self.scales[0]
 
     def get_config(self):
         return {**super().get_config(), "width": self.width, "twice": 2 * self.width}
@@ -284,13 +287,14 @@ class Bare(layers.Layer):
     def __init__(self, size):
         super().__init__()
         self.inner = layers.Dense(size, name="inner")
-        self.scale = self.add_weight(shape=(size,), initializer="ones", name="scale")
+        scale = self.add_weight(shape=(size,), initializer="ones", name="scale")
+        self.scales = [scale]
 
     def build(self, shape):
         self.inner.build(shape)
 
     def call(self, x):
-        return self.inner(x) * self.scale
+        return self.inner(x) * self.scales[0]
 
 
 @keras.saving.register_keras_serializable("test_composites")
@@ -408,10 +412,10 @@ def test_layers_that_were_given_to_what_makes_others_are_not_shared():
 
         def build(self, shape):
             self.layer.build(shape)
-            self.scale = self.add_weight(shape=(), name="scale")
+            self.scales = [self.add_weight(shape=(), name="scale")]
 
         def call(self, x):
-            return self.layer(x) * self.scale
+            return self.layer(x) * self.scales[0]
 
     x = inputs = keras.Input((4,))
     x = layers.Dense(4, name="free")(Wrapper(name="wrapper").wrapped(x))

@@ -202,3 +202,70 @@ def test_lengths_that_products_leave_open_are_those_of_the_input():
     grown = split(functional, SplitPlan({"heads": [0]}), epsilon=0.0)
     for each in (functional, grown):
         assert nets.difference(expected, nets.outputs(each, x)) < 1e-5
+
+
+class Patches(keras.Model):
+    """A vision transformer as people write one, reading its token and places itself."""
+
+    def __init__(self, repeat, **options):
+        super().__init__(**options)
+        self.repeat = repeat
+        self.patch = layers.Conv2D(4, 2, 2, name="patch")
+        self.attention = layers.MultiHeadAttention(2, 3, name="attention")
+        self.up = layers.Dense(6, "gelu", name="up")
+        self.down = layers.Dense(4, name="down")
+        self.logits = layers.Dense(nets.CLASSES, name="logits")
+
+    def build(self, shape):
+        self.token = self.add_weight(shape=(1, 1, 4), name="token")
+        self.places = self.add_weight(shape=(5, 4), name="places")
+        self.scale = self.add_weight(shape=(), initializer="ones", name="scale")
+        self.patch.build(shape)
+        self.attention.build((None, 5, 4), (None, 5, 4))
+        self.up.build((None, 5, 4))
+        self.down.build((None, 5, 6))
+        self.logits.build((None, 4))
+        self.built = True
+
+    def call(self, x):
+        size = ops.shape(x)[0]
+        x = ops.reshape(self.patch(x), (size, 4, 4))
+        x = ops.concatenate([self.repeat(self.token, size), x], axis=1) + self.places
+        x = x + self.scale * self.attention(x, x)
+        x = x + self.down(self.up(x))
+        return self.logits(x[:, 0])
+
+
+@pytest.mark.parametrize(
+    "repeat",
+    [
+        lambda token, size: ops.broadcast_to(token, (size, 1, 4)),
+        lambda token, size: ops.tile(token, (size, 1, 1)),
+        lambda token, size: ops.repeat(token, size, axis=0),
+    ],
+    ids=["broadcast_to", "tile", "repeat"],
+)
+def test_weights_that_a_model_reads_itself(repeat):
+    model = Patches(repeat, name="patches")
+    x, y = batch()
+    model(x)
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(0.01), loss)
+    model.train_on_batch(x, y)
+    model.reset_metrics()
+    functional = to_functional(model, x)
+    assert [s.name for s in trace(functional).growable] == ["attention/query", "up"]
+    # As many examples as there are channels, and others.
+    for count in (1, 4, 16):
+        expected = keras.ops.convert_to_numpy(model(x[:count]))
+        found = nets.outputs(functional, x[:count])
+        np.testing.assert_allclose(expected, found, atol=1e-6)
+    losses = [
+        [each.train_on_batch(x, y, return_dict=True)["loss"] for _ in range(3)]
+        for each in (model, functional)
+    ]
+    # The optimizer's state of token, places and scale came along.
+    np.testing.assert_allclose(*losses, rtol=1e-5)
+    plan = SplitPlan({"attention/query": [0], "up": [1]})
+    grown = split(functional, plan, epsilon=0.0, verify=x)
+    assert len(grown.trainable_variables) == len(model.trainable_variables)

@@ -310,10 +310,10 @@ def test_a_subclassed_part_is_carried_whole():
 
         def build(self, shape):
             self.inner.build(shape)
-            self.scale = self.add_weight(shape=(4,), initializer="ones")
+            self.scales = [self.add_weight(shape=(4,), initializer="ones")]
 
         def call(self, x):
-            return keras.ops.tanh(self.inner(x)) * self.scale
+            return keras.ops.tanh(self.inner(x)) * self.scales[0]
 
     inputs = keras.Input((3,))
     x = layers.Dense(5, activation="tanh", name="free")(inputs)

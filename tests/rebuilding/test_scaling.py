@@ -1,5 +1,6 @@
 """`scale`: the same proportions at another size, untrained."""
 
+import composites
 import keras
 import nets
 import numpy as np
@@ -99,3 +100,21 @@ def test_impossible_budgets_are_refused():
         scale(nets.dense(), target_macs=1e9)
     with pytest.raises(SplittingError, match="target_macs"):
         scale(nets.dense(), target_macs=-1)
+
+
+def test_weights_that_a_call_reads_itself_have_no_start():
+    model = composites.linear()
+    with pytest.raises(
+        ModelError, match=r"'first' of type Linear reads its weight 'w'"
+    ):
+        scale(model, target_macs=4 * count_macs(model))
+
+
+def test_scales_of_an_opened_model_start_at_the_number_that_they_all_are():
+    model = composites.linear()
+    model.get_layer("scale").scale.assign(np.full(5, 0.5))
+    plan = tf_splitting.SplitPlan({"first/w": [0], "second/w": [0]})
+    scaled = scale(tf_splitting.split(model, plan), target_macs=4 * count_macs(model))
+    table = scaled.get_layer("scale").get_layer("scale")
+    assert table.output_dim > 6
+    assert (np.asarray(table.embeddings) == 0.5).all()

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +23,9 @@ from tf_splitting.tracing import (
     Inside,
     RemakeError,
     clone,
+    filled_in,
     has_graph,
+    layers_in,
     look_inside,
     mask_of,
     nodes_of,
@@ -52,8 +55,10 @@ def clone_opening(
         RemakeError: a layer can neither be made anew nor opened.
     """
     insides = list(insides)
-    layers = {id(inside.layer) for inside in opened}
     known = {id(each.layer): each for each in insides}
+    layers = {id(inside.layer) for inside in opened} | _unsaved(model, known)
+    if layers:
+        layers |= {id(each.layer) for each in insides if _tells_wrong_shapes(each)}
     waiting = list(layers)
     while True:
         while waiting:
@@ -75,31 +80,65 @@ def clone_opening(
             new = clone(model, made, shapes, now, initialized=initialized)
             return new, new.variables
         except RemakeError as error:
+            if id(error.layer) not in known:
+                insides += _somewhere(error.layer, insides)
+                known = {id(each.layer): each for each in insides}
             if id(error.layer) in layers or id(error.layer) not in known:
                 raise
             layers.add(id(error.layer))
             waiting.append(id(error.layer))
 
 
+def _unsaved(model: keras.Model, known: Container[int]) -> set[int]:
+    """Layers that a model of a class of its own saves as a whole, by `id`.
+
+    A clone may be of another class, and has to save them one by one.
+    """
+    if type(model).__module__.startswith("keras."):
+        return set()
+    return {
+        id(each)
+        for each in model.layers
+        if id(each) in known and not _stands_alone(each)
+    }
+
+
+def _tells_wrong_shapes(inside: Inside) -> bool:
+    """Whether a layer says of what it returns that it has shapes which it has not.
+
+    What is called with that in a model has the true ones.
+    """
+    return any(
+        filled_in(tuple(told.shape), tuple(true.shape)) is None
+        for node in inside.calls
+        for told, true in zip(node.outputs, inside.model.outputs, strict=True)
+    )
+
+
+def _somewhere(layer: Any, insides: Iterable[Inside]) -> list[Inside]:
+    """What is in a layer that is in one of others, if that shows."""
+    nodes = ((n, each) for each in insides for n in nodes_of(each.model))
+    found = (_inside(n, each) for n, each in nodes if n.operation is layer)
+    return [each for each in found if each is not None][:1]
+
+
 def _inside(node: Any, around: Inside) -> Inside | None:
-    """What is in a layer without weights that is described as it is, if that shows.
+    """What is in a layer that is described as it is, if that shows.
 
     An activation, for example, whose function cannot be saved by its name. Sizes are
-    left open, for those of the old model may not be those of the new one.
+    left open if they can be, for those of the old model may not be those of the new.
     """
     layer = node.operation
     calls = [each for each in nodes_of(around.model) if each.operation is layer]
-    if layer.weights or len(calls) > 1:
+    if len(calls) > 1:
         return None
-    args, kwargs = keras.tree.map_structure(
-        _open, (node.arguments.args, dict(node.arguments.kwargs))
-    )
+    given = node.arguments.args, dict(node.arguments.kwargs)
     masked = [mask_of(tensor) is not None for tensor in node.outputs]
-    try:
-        found = look_inside(layer, args, kwargs, masked)
-    except ClosedError:
-        return None
-    return replace(found, calls=calls, name=around.names[id(layer)])
+    for args, kwargs in (keras.tree.map_structure(_open, given), given):
+        with suppress(ClosedError):
+            found = look_inside(layer, args, kwargs, masked)
+            return replace(found, calls=calls, name=around.names[id(layer)])
+    return None
 
 
 def _open(value: Any) -> Any:
@@ -125,9 +164,13 @@ def _stands_alone(layer: Any) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            config = keras.saving.serialize_keras_object(remake(layer, layer.name))
-            keras.saving.deserialize_keras_object(config, safe_mode=False)
+            new = remake(layer, layer.name)
+            if layers_in(layer) and type(layer).build is keras.layers.Layer.build:
+                # Keras builds it by a call, as far as that goes.
+                new.build_from_config(layer.get_build_config())
+            config = keras.saving.serialize_keras_object(new)
+            loaded = keras.saving.deserialize_keras_object(config, safe_mode=False)
     except Exception:
         # Of whatever kind: it is the layer's own code.
         return False
-    return True
+    return not new.built or len(loaded.variables) == len(layer.variables)

@@ -99,13 +99,14 @@ def carry_optimizer_state(
         if weight is None:
             assign_copy(target, source)
         elif slot == "average":
-            target.assign(gathering.weight(source.numpy(), weight))
+            assign_copy(target, gathering.weight(source.numpy(), weight))
         elif slot == "gradient_accumulator" or slot in degrees:
             degree = degrees.get(slot, 1)
             value = gathering.gradient_like(source.numpy(), weight, degree)
             if state == "old":
-                value = np.where(gathering.among_old(weight), value, target.numpy())
-            target.assign(value)
+                fresh = target.numpy().reshape(value.shape)
+                value = np.where(gathering.among_old(weight), value, fresh)
+            assign_copy(target, value)
         elif gathering.new_widths == gathering.widths:
             assign_copy(target, source)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -15,6 +16,13 @@ def assign_copy(target: Any, source: Any) -> None:
 
     Args:
         target: the variable to set.
-        source: a variable, or an array.
+        source: a variable, or an array; of the same shape, or of one that holds the
+            same numbers in a row: a weight that a layer read by itself is a row of a
+            table after the layer has been opened.
     """
-    target.assign(keras.ops.copy(source))
+    value = keras.ops.copy(source)
+    if value.shape != target.shape and math.prod(value.shape) == math.prod(
+        target.shape
+    ):
+        value = keras.ops.reshape(value, target.shape)
+    target.assign(value)

@@ -8,15 +8,16 @@ mask, which one example broadcasts to all. Anything else keeps the layer closed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
 from tf_splitting.errors import in_short
-from tf_splitting.tracing.keras_internals import remade_reshaping
+from tf_splitting.tracing.keras_internals import operation_types, remade_reshaping
 from tf_splitting.tracing.outline import attributes, is_array, settings
+from tf_splitting.tracing.own_weights import Tables
 from tf_splitting.tracing.symbolic_call import (
     ClosedError,
     StandIns,
@@ -25,26 +26,28 @@ from tf_splitting.tracing.symbolic_call import (
     nodes_between,
     stand_ins,
 )
+from tf_splitting.tracing.tables import first_of_each
 
 # Far apart, for what does one thing with few examples and another with many.
 _SIZES = (2, 17)
 
 
 def call_at_any_batch(
-    layer: Any, args: Any, kwargs: Any, names: Sequence[str] = ()
+    layer: Any, args: Any, kwargs: Any, names: Sequence[str], tables: Tables
 ) -> SymbolicCall:
     """What a layer does with a batch of any size; `left_alone` has to be around it.
 
     Args:
         layer, args, kwargs, names: as `stand_ins` takes them. All sizes but those of
             batches have to be known.
+        tables: for weights that the call reads itself.
 
     Raises:
         ClosedError: it cannot be called at a known size, or the size of the batch goes
             where it cannot be taken out.
     """
     first, second = (
-        call_symbolically(layer, stand_ins(layer, args, kwargs, (), size))
+        call_symbolically(layer, stand_ins(layer, args, kwargs, (), size), tables)
         for size in _SIZES
     )
     given = stand_ins(layer, args, kwargs, names)
@@ -54,7 +57,7 @@ def call_at_any_batch(
     twins = _values(first.given, second.given)
     with keras.StatelessScope():
         for one, other in zip(first.nodes, second.nodes, strict=True):
-            operation = _of_any_batch(one, other)
+            operation = _of_any_batch(one, other, given.inputs[0])
             arguments = [
                 (node.arguments.args, dict(node.arguments.kwargs))
                 for node in (one, other)
@@ -69,8 +72,8 @@ def call_at_any_batch(
             except Exception as error:
                 # Of whatever kind: what is inside has to know the size too.
                 raise ClosedError(
-                    f"holds {operation.name!r}, which cannot be called on a batch of "
-                    f"any size ({in_short(error, 100)})"
+                    f"holds {one.operation.name!r}, which cannot be called on a batch "
+                    f"of any size ({in_short(error, 100)})"
                 ) from error
             values.update(zip(map(id, one.outputs), results, strict=True))
             twins.update(zip(map(id, one.outputs), other.outputs, strict=True))
@@ -116,8 +119,13 @@ def _of_one_example(a: Any, b: Any) -> Any:
     return a[:1]
 
 
-def _of_any_batch(one: Any, other: Any) -> Any:
-    """The operation of a call for any size, from calls at two sizes."""
+def _of_any_batch(one: Any, other: Any, x: Any) -> Any:
+    """The operation of a call for any size, from calls at two sizes.
+
+    Args:
+        one, other: the calls.
+        x: a tensor of any size.
+    """
     a, b = one.operation, other.operation
     if settings(a) == settings(b):
         return a
@@ -129,4 +137,48 @@ def _of_any_batch(one: Any, other: Any) -> Any:
             shape = [n if n == m else -1 for n, m in pairs]
             if len(mine["newshape"]) == len(shape) and shape.count(-1) == 1:
                 return remade_reshaping(a, shape)
+        repeat = _repeated_for_all(one, other, x)
+        if repeat is not None:
+            return repeat
     raise ClosedError(f"holds a {type(a).__name__} that reads the size of the batch")
+
+
+def _repeated_for_all(one: Any, other: Any, x: Any) -> Callable[[Any], Any] | None:
+    """What calls do that repeat a tensor of one example for the whole batch, or None.
+
+    Such as a class token. Sums with zeros broadcast to a size that is not known.
+    """
+    a, b = one.operation, other.operation
+    if type(a) not in _REPEATING or len(one.input_tensors) != 1:
+        return None
+    mine, its = attributes(a), attributes(b)
+    (source,) = one.input_tensors
+    rank = len(one.outputs[0].shape)
+    if len(source.shape) == rank and source.shape[0] != 1:
+        return None
+    if mine.get("axis", 0) != 0:
+        return None
+    (key,) = (key for key in ("shape", "repeats") if key in mine)
+    sizes = [np.atleast_1d(each[key]).tolist() for each in (mine, its)]
+    if len(sizes[0]) not in (1, rank) or sizes[0][1:] != sizes[1][1:]:
+        return None
+    if (sizes[0][0], sizes[1][0]) != _SIZES:
+        return None
+
+    def repeated(tensor: Any) -> Any:
+        if len(sizes[0]) > 1:
+            tensor = type(a)((1, *sizes[0][1:]))(tensor)
+        zeros = keras.ops.zeros_like(first_of_each(x), dtype=tensor.dtype)
+        # In this order: Keras takes what is added for a bias, if it might be one.
+        return keras.ops.reshape(zeros, (-1, *[1] * (rank - 1))) + tensor
+
+    return repeated
+
+
+_REPEATING = {
+    *operation_types(
+        lambda x: keras.ops.broadcast_to(x, (2, 2, 2, 2)), shape=(1, 2, 2, 2)
+    ),
+    *operation_types(lambda x: keras.ops.tile(x, (2, 1, 1, 1))),
+    *operation_types(lambda x: keras.ops.repeat(x, 2, axis=0)),
+}

@@ -27,6 +27,7 @@ from tf_splitting.tracing.keras_internals import (
 )
 from tf_splitting.tracing.remaking import RemakeError
 from tf_splitting.tracing.symbolic_call import layers_in
+from tf_splitting.tracing.tables import weight_behind
 from tf_splitting.tracing.watching import watch
 
 
@@ -117,6 +118,7 @@ def clone(
             new = made_anew(layer, name)
             made[id(layer)] = layer, new
             if initialized:
+                _check_start(layer)
                 _check_initializers(new)
             else:
                 initializers.extend(_set_aside_initializers(new))
@@ -278,6 +280,17 @@ def _initializers(layer: Any) -> dict[str, Any]:
 
 def _holds_array(initializer: Any) -> bool:
     return np.ndim(getattr(initializer, "value", 0)) > 0
+
+
+def _check_start(layer: Any) -> None:
+    weight = weight_behind(layer)
+    if weight is not None:
+        raise ModelError(
+            f"Layer {weight.owner.name!r} of type {type(weight.owner).__name__} reads "
+            f"its weight {weight.attribute!r} itself, and nobody knows what it starts "
+            "at in a layer of another width. Let a layer of Keras hold it, such as a "
+            "Dense or an Embedding."
+        )
 
 
 def _check_initializers(layer: Any) -> None:

@@ -65,7 +65,7 @@ class ModelTracer(Tracer):
             call.outputs, call.shapes, results, strict=True
         ):
             self._signals[index] = Signal(
-                result.index, shape, result.axis, result.blocks
+                result.index, shape, result.axis, result.blocks, call.alone
             )
             self._record.activations.append((call.path, result.axis, result.blocks))
 

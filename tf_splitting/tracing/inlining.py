@@ -18,17 +18,9 @@ from tf_splitting.tracing.keras_internals import (
     has_graph,
     mask_of,
     results_of,
-    seed_generators,
     sublayers,
 )
-
-
-def has_own_weights(layer: Any) -> bool:
-    """Whether a layer has weights besides those of the layers in it."""
-    theirs = {id(v) for each in sublayers(layer) for v in each.variables}
-    seeds = {id(generator.state) for generator in seed_generators(layer)}
-    return any(id(v) not in theirs | seeds for v in layer.variables)
-
+from tf_splitting.tracing.own_weights import weights_themselves
 
 # What layers are told that are not told by the one around them, as Keras would do.
 _training: ContextVar[bool | None] = ContextVar("training", default=None)
@@ -92,9 +84,10 @@ def _can_be_inlined(layer: Any, args: Any, kwargs: Any) -> bool:
         if isinstance(each, keras.KerasTensor)
     ]
     masked = any(mask_of(each) is not None for each in tensors)
-    if masked or layer.activity_regularizer is not None or has_own_weights(layer):
+    if masked or layer.activity_regularizer is not None:
         return False
-    results = results_of(layer.call, args, kwargs)
+    with weights_themselves():
+        results = results_of(layer.call, args, kwargs)
     return bool(tensors) and results is not None and None in results
 
 

@@ -17,11 +17,7 @@ from typing import Any
 import keras
 
 from tf_splitting.tracing.any_batch import call_at_any_batch
-from tf_splitting.tracing.inlining import (
-    has_own_weights,
-    in_training,
-    takes_training,
-)
+from tf_splitting.tracing.inlining import in_training, takes_training
 from tf_splitting.tracing.keras_internals import (
     functional_of,
     has_graph,
@@ -32,6 +28,7 @@ from tf_splitting.tracing.keras_internals import (
     with_mask,
 )
 from tf_splitting.tracing.outline import fits, outline
+from tf_splitting.tracing.own_weights import Tables
 from tf_splitting.tracing.symbolic_call import (
     ClosedError,
     ClosedUntilSizedError,
@@ -94,13 +91,14 @@ def look_inside(
     Raises:
         ClosedError: it has no such graph, or one that does not say everything.
     """
-    if has_own_weights(layer):
-        raise ClosedError("has weights besides those of the layers in it")
-    inside, at_sizes = _graph(layer, args, kwargs, names)
+    tables = Tables(layer, layers_in(layer))
+    if tables.unnamed:
+        raise ClosedError("has weights of its own that are no attributes of it")
+    inside, at_sizes = _graph(layer, tables, args, kwargs, names)
     if any(masked) != inside.masked or not (all(masked) or not any(masked)):
         raise ClosedError("makes a mask, or hands on one that the layers in it do not")
     if not at_sizes:
-        sized, _ = _graph(layer, *_sized((args, dict(kwargs))))
+        sized, _ = _graph(layer, tables, *_sized((args, dict(kwargs))))
         if not fits(outline(inside.model), outline(sized.model)):
             raise ClosedError(
                 "holds numbers that depend on sizes not known before a call"
@@ -109,7 +107,7 @@ def look_inside(
         told = {"training": True} if takes_training(layer) else {}
         try:
             with in_training():
-                training, _ = _graph(layer, args, {**kwargs, **told})
+                training, _ = _graph(layer, tables, args, {**kwargs, **told})
         except ClosedError as error:
             raise ClosedError(f"{error}, in training") from None
         if outline(inside.model) != outline(training.model):
@@ -168,12 +166,13 @@ def operations_of(function: Any, width: int) -> list[tuple[Any, tuple[Any, ...]]
 
 
 def _graph(
-    layer: Any, args: Any, kwargs: Any, names: Sequence[str] = ()
+    layer: Any, tables: Tables, args: Any, kwargs: Any, names: Sequence[str] = ()
 ) -> tuple[Inside, bool]:
     """What is in a layer, and whether it was followed at several sizes to see that."""
     with left_alone(layer):
         try:
-            called = call_symbolically(layer, stand_ins(layer, args, kwargs, names))
+            given = stand_ins(layer, args, kwargs, names)
+            called = call_symbolically(layer, given, tables)
             _settle(called)
             return _inside(layer, called), False
         except ClosedUntilSizedError as error:
@@ -181,7 +180,7 @@ def _graph(
                 hint = "; it might be if to_functional fixed the sizes of the model"
                 raise ClosedError(f"{error}{hint}") from error
             try:
-                called = call_at_any_batch(layer, args, kwargs, names)
+                called = call_at_any_batch(layer, args, kwargs, names, tables)
                 _settle(called)
             except ClosedUntilSizedError as other:
                 raise error from other

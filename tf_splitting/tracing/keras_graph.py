@@ -27,6 +27,7 @@ from tf_splitting.tracing.keras_internals import (
     with_mask,
 )
 from tf_splitting.tracing.symbolic_call import ClosedError, left_alone
+from tf_splitting.tracing.tables import is_zero, says_more, zero_alone
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,9 @@ class Call:
     are the arguments besides the tensors, as in `x * 0.5`, and `arguments` all that
     were passed by position, tensors symbolic; `plain` says that there are no extras,
     and that every tensor was passed by position. `masked` says that an output
-    carries a Keras mask. `closed` says why nobody can look inside, if that was tried.
+    carries a Keras mask. `alone` says that no input of the model has to do with what
+    comes out, which has no axis of the batch. `closed` says why nobody can look
+    inside, if that was tried.
     """
 
     operation: Any
@@ -52,6 +55,7 @@ class Call:
     arguments: tuple[Any, ...]
     plain: bool
     masked: bool
+    alone: bool
     closed: str | None
 
 
@@ -230,8 +234,13 @@ class _Reader:
         self.insides: dict[str, Inside] = {}
         self._is_known = is_known
         self._closed = dict(different)
-        # Tensors that are handed to a layer as the masks that others carry.
-        self._masks: set[int] = set()
+        # Layers with weights and no layers in them, which are what they are.
+        self._left: set[int] = set()
+        # Tensors that nothing is made of: those that are handed to a layer as the masks
+        # that others carry, and zeros that are summed up.
+        self._aside: set[int] = set()
+        # Those that have nothing to do with any input.
+        self._alone: set[int] = set()
         # What layers that were looked into are called with, what that showed, and its
         # path, by `id`.
         self._ways: dict[int, list[tuple[Any, Inside, str]]] = {}
@@ -264,12 +273,12 @@ class _Reader:
         return [numbers[id(tensor)] for tensor in functional.outputs]
 
     def read_calls(self, outputs: Iterable[int]) -> list[Call]:
-        """The calls, without those that make masks which go along anyway."""
-        wanted, masks = set(outputs), set(self._masks)
+        """The calls, without those that make masks which go along anyway, or zeros."""
+        wanted, aside = set(outputs), set(self._aside)
         found = []
         for call in reversed(self.calls):
-            if masks.issuperset(call.outputs) and wanted.isdisjoint(call.outputs):
-                masks.update(call.inputs)
+            if aside.issuperset(call.outputs) and wanted.isdisjoint(call.outputs):
+                aside.update(call.inputs)
             else:
                 wanted.update(call.inputs)
                 found.append(call)
@@ -287,11 +296,14 @@ class _Reader:
         if opened is not None:
             inside, path = opened
             given = [inputs[place] for place in inside.places]
-            self._masks.update(set(inputs) - set(given))
+            self._aside.update(set(inputs) - set(given))
             self.nested.extend(zip(inside.model.inputs, given, strict=True))
             return self.read(inside.model, given, path + "/", inside.names)
         run = _runner(node)
         shapes = self._shapes_behind(node, inputs, run)
+        if is_zero(node):
+            self._aside.update(inputs)
+            inputs, run = [], zero_alone
         outputs = [self.number(shape) for shape in shapes]
         extras, by_name = _further_arguments(node)
         self.calls.append(
@@ -306,9 +318,12 @@ class _Reader:
                 arguments=tuple(node.arguments.args),
                 plain=not extras and not by_name,
                 masked=any(mask_of(tensor) is not None for tensor in node.outputs),
+                alone=self._alone.issuperset(inputs),
                 closed=self._closed.get(id(operation)),
             )
         )
+        if self.calls[-1].alone:
+            self._alone.update(outputs)
         return outputs
 
     def _shapes_behind(
@@ -345,7 +360,7 @@ class _Reader:
         layer = node.operation
         if not isinstance(layer, keras.layers.Layer) or self._is_known(layer):
             return None
-        if layer.weights and not sublayers(layer):
+        if id(layer) in self._left:
             return None
         way = _way(node), tuple(self.shapes[index] for index in inputs)
         ways = self._ways.setdefault(id(layer), [])
@@ -370,13 +385,23 @@ class _Reader:
         except ClosedError as error:
             if ways:
                 raise _CalledDifferentlyError(layer) from error
-            self._closed[id(layer)] = str(error)
+            self._close(layer, str(error))
+            return None
+        if not sublayers(layer) and layer.weights and not says_more(found.model):
+            self._left.add(id(layer))
             return None
         inside = replace(found, name=path.rsplit("/", 1)[-1], calls=[node])
         ways.append((way, inside, path))
         self.insides[path] = inside
         self._taken.add(path)
         return inside, path
+
+    def _close(self, layer: Any, reason: str) -> None:
+        """Nobody can look into a layer."""
+        if sublayers(layer) or not layer.weights:
+            self._closed[id(layer)] = reason
+        else:
+            self._left.add(id(layer))
 
     def _as_known(self, node: Any, inputs: list[int]) -> tuple[Any, Any]:
         """The arguments of a call, tensors of the shapes that were inferred."""

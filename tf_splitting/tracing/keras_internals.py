@@ -3,7 +3,8 @@
 `Functional._nodes_by_depth`, `_inputs_struct` and `_outputs_struct`,
 `Sequential._functional`, `KerasTensor._keras_history`,
 `Operation._inbound_nodes` and `._outbound_nodes`, the attributes of the nodes in these,
-`Operation._auto_config`, `Layer._layers`, `Layer._seed_generators`;
+`Operation._auto_config`, `Layer._layers`, `Layer._seed_generators`,
+`Variable._autocast`;
 `compute_output_spec`; and `get_keras_mask` and `set_keras_mask`, as tensors of JAX take
 no attributes.
 `tests/tracing/test_keras_graph.py` fails when Keras changes what is used here.
@@ -104,6 +105,11 @@ def sublayers(layer: Any) -> list[Any]:
 def seed_generators(layer: Any) -> list[Any]:
     """What a layer itself draws random numbers from."""
     return list(layer._seed_generators)
+
+
+def is_cast(variable: Any) -> bool:
+    """Whether layers that compute in another type read a variable in that type."""
+    return variable._autocast
 
 
 def count_calls(layer: Any) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +29,15 @@ from tf_splitting.tracing.keras_internals import (
     told_by_call,
     with_mask,
 )
+from tf_splitting.tracing.limits import (
+    between_limits,
+    settings_of,
+    tensors_of,
+)
+from tf_splitting.tracing.outline import is_array
+from tf_splitting.tracing.own_weights import Tables
+from tf_splitting.tracing.rewriting import Instead, rewritten
+from tf_splitting.tracing.tables import constant
 
 
 class ClosedError(Exception):
@@ -126,8 +135,15 @@ def stand_ins(
     return StandIns(tuple(inputs), tuple(places), args, kwargs, masks)
 
 
-def call_symbolically(layer: Any, given: StandIns) -> SymbolicCall:
+def call_symbolically(
+    layer: Any, given: StandIns, tables: Tables | None = None
+) -> SymbolicCall:
     """What a layer does with stand-ins; `left_alone` has to be around it.
+
+    Args:
+        layer: the layer.
+        given: the stand-ins.
+        tables: for weights that the call reads itself.
 
     Raises:
         ClosedError: it cannot be called like this, or does more than its calls say.
@@ -136,7 +152,9 @@ def call_symbolically(layer: Any, given: StandIns) -> SymbolicCall:
         raise ClosedError("reads the mask that its input carries")
     with keras.StatelessScope(collect_losses=True) as scope:
         try:
-            outputs = _called(layer, given.args, given.kwargs)
+            outputs = _called_with_tables(layer, given, tables)
+        except ClosedError:
+            raise
         except Exception as error:
             # Of whatever kind: it is no call of symbolic tensors.
             raise ClosedUntilSizedError(
@@ -147,14 +165,76 @@ def call_symbolically(layer: Any, given: StandIns) -> SymbolicCall:
     if scope.losses:
         raise ClosedError("adds losses")
     inputs = {id(tensor) for tensor in given.inputs}
-    # A model that returns what comes in cannot be called in another.
-    outputs = keras.tree.map_structure(
-        lambda each: keras.layers.Identity()(each) if id(each) in inputs else each,
-        outputs,
-    )
+
+    def returned(value: Any) -> Any:
+        if id(value) in inputs:
+            # A model that returns what comes in cannot be called in another.
+            return keras.layers.Identity()(value)
+        return constant(value, given.inputs[0]) if is_array(value) else value
+
+    outputs = keras.tree.map_structure(returned, outputs)
     results = keras.tree.flatten(outputs)
     nodes = nodes_between(given.inputs, results, given.carried)
+    ways: list[Callable[[Any], Instead]] = [lambda nodes: between_limits]
+    for way in ways if tables is None else [*ways, tables.products]:
+        outputs = rewritten(outputs, nodes, way(nodes))
+        results = keras.tree.flatten(outputs)
+        nodes = nodes_between(given.inputs, results, given.carried)
+    for node in nodes:
+        _check_settings(node)
+    if tables is not None and tables.shared(node.operation for node in nodes):
+        raise ClosedError("reads a weight itself that a layer in it reads too")
     return SymbolicCall(given, outputs, tuple(nodes))
+
+
+def _called_with_tables(layer: Any, given: StandIns, tables: Tables | None) -> Any:
+    """What a call yields, weights that it reads itself looked up in tables.
+
+    Raises:
+        ClosedError: it reads a weight that no table can hold.
+    """
+    if tables is None:
+        return _called(layer, given.args, given.kwargs)
+    while True:
+        with tables.in_place(given.inputs[0]):
+            outputs = _called(layer, given.args, given.kwargs)
+        try:
+            if not tables.take_in(_sources(keras.tree.flatten(outputs))):
+                return outputs
+        except ValueError as error:
+            raise ClosedError(str(error)) from error
+
+
+def _sources(outputs: Iterable[Any]) -> list[Any]:
+    """The tensors that come from no call and that outputs are made of."""
+    found: dict[int, Any] = {}
+    waiting, seen = list(outputs), set()
+    while waiting:
+        tensor = waiting.pop()
+        if not isinstance(tensor, keras.KerasTensor) or id(tensor) in seen:
+            continue
+        seen.add(id(tensor))
+        node = producer(tensor)
+        if node is None:
+            found[id(tensor)] = tensor
+        else:
+            waiting += tensors_of(node)
+    return list(found.values())
+
+
+def _check_settings(node: Any) -> None:
+    """Raises if a call holds tensors or weights that a graph would not know of.
+
+    Raises:
+        ClosedError: it does.
+    """
+    arguments = node.arguments
+    held = keras.tree.flatten((arguments.args, dict(arguments.kwargs)))
+    if any(isinstance(each, keras.Variable) for each in held) or settings_of(node):
+        raise ClosedError(
+            f"hands a weight to {node.operation.name!r} in a way that cannot be "
+            "followed"
+        )
 
 
 @contextmanager
@@ -221,7 +301,7 @@ def nodes_between(
         else:
             known.update(id(each) for each in node.outputs)
             waiting.append((tensor, True))
-            waiting += [(each, False) for each in node.input_tensors[::-1]]
+            waiting += [(each, False) for each in tensors_of(node)[::-1]]
     return list(found.values())
 
 

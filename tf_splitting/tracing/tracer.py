@@ -26,12 +26,16 @@ from tf_splitting.tracing.ties import Blocks, freeze, grows, whole
 
 @dataclass(frozen=True)
 class Signal:
-    """A tensor during tracing: its number, shape, channel axis and channels."""
+    """A tensor during tracing: its number, shape, channel axis and channels.
+
+    One that is `alone` is the same for all examples, and has no axis of the batch.
+    """
 
     index: int
     shape: tuple[int | None, ...]
     axis: int
     blocks: Blocks
+    alone: bool = False
 
     @property
     def width(self) -> int:
@@ -339,6 +343,29 @@ class Tracer:
         """Calls with several axes for channels, of which those that hold them froze."""
         return {path for path, blocks in self._chosen.items() if not grows(blocks)}
 
+    def number(self) -> Signal:
+        """A number that is made of nothing: it has no channels."""
+        call, (index,) = self.call, self.call.outputs
+        self._record.steps.append(
+            g.Step("opaque", call.path, call.run, call.inputs, call.outputs)
+        )
+        return Signal(index, (), -1, (), alone=True)
+
+    def looked_up(self, variable: Any) -> Signal:
+        """Numbers in a row of a table, whose config says how many they are.
+
+        Each belongs to a channel of what they meet.
+        """
+        call, (index,), (shape,) = self.call, self.call.outputs, self.call.shapes
+        group = self._record.ties.new_group(variable.shape[-1], call.path)
+        signal = Signal(index, shape, -1, ((group, 1),), alone=True)
+        self._record.steps.append(
+            g.Step("opaque", call.path, call.run, call.inputs, call.outputs)
+        )
+        self.carry(variable, -1, signal)
+        self.config("output_dim", signal)
+        return signal
+
     def config(self, key: str, signal: Signal, index: int | None = None) -> None:
         """Entry `key` (its item `index`) of the config is the width of `signal`."""
         call = self.call
@@ -379,7 +406,9 @@ class Tracer:
             self._add_term(macs, 1)
         results = []
         for index, shape in zip(call.outputs, call.shapes, strict=True):
-            result = self._frozen_signal(index, shape, call.path, reason)
+            result = self._frozen_signal(
+                index, shape, call.path, reason, alone=call.alone
+            )
             self._record.consumers.extend((call.path, x.blocks) for x in xs)
             results.append(result)
         numbers = tuple(x.index for x in xs)
@@ -395,11 +424,19 @@ class Tracer:
         self._record.uncounted.setdefault(self.call.path)
 
     def _frozen_signal(
-        self, index: int, shape: tuple[int | None, ...], layer: str, reason: str
+        self,
+        index: int,
+        shape: tuple[int | None, ...],
+        layer: str,
+        reason: str,
+        *,
+        alone: bool = False,
     ) -> Signal:
-        width = shape[-1] if len(shape) > 1 and shape[-1] is not None else 1
+        # The first axis is that of the batch, if there is one.
+        sizes = shape if alone else shape[1:]
+        width = sizes[-1] if sizes and sizes[-1] is not None else 1
         group = self._record.ties.new_group(width, layer, reason)
-        return Signal(index, tuple(shape), -1, ((group, 1),))
+        return Signal(index, tuple(shape), -1, ((group, 1),), alone)
 
     def _emit(
         self,

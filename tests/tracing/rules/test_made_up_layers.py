@@ -77,11 +77,33 @@ class ByRow(layers.Layer):
 
 
 class ByChannel(layers.Layer):
+    """Nobody sees which weight is in a list, and so which channels it goes with."""
+
     def build(self, shape):
-        self.scale = self.add_weight(shape=shape[-1:], initializer="ones")
+        self.scales = [self.add_weight(shape=shape[-1:], initializer="ones")]
 
     def call(self, x):
-        return x * self.scale
+        return x * self.scales[0]
+
+
+class Mixing(layers.Layer):
+    """Its product goes along the channels and leaves as many."""
+
+    def build(self, shape):
+        self.table = self.add_weight(shape=(4, 4), initializer="glorot_normal")
+
+    def call(self, x):
+        return x + ops.matmul(ops.transpose(self.table), ops.tanh(x))
+
+
+class OtherWay(layers.Layer):
+    """Numbers for the columns, as many as there are channels."""
+
+    def build(self, shape):
+        self.scale = self.add_weight(shape=(4,), initializer="random_normal")
+
+    def call(self, x):
+        return ops.softmax(x * self.scale[:, None], axis=-1)
 
 
 MADE_UP = {
@@ -92,6 +114,8 @@ MADE_UP = {
     "operation": lambda: Cumulative(),
     "subclass": LocalResponse,
     "by_channel": ByChannel,
+    "mixing": Mixing,
+    "other_way": OtherWay,
     "by_row_over_channels": lambda: ByRow(
         lambda x: x / (2 + ops.max(x, -1)[..., None])
     ),

@@ -145,12 +145,12 @@ def _add_bias(
     )
 
 
-@register(*operation_types(lambda x: ops.einsum("abcd->abdc", x)))
+@register(*operation_types(lambda x: ops.einsum("abcd->abdc", x)), alone=True)
 def _einsum(tracer: Tracer, operation: Any, *xs: Signal) -> Signal | tuple[Signal, ...]:
     return multiplied(tracer, operation.subscripts, *xs)
 
 
-@register(*operation_types(ops.matmul, 2), any_arguments=True)
+@register(*operation_types(ops.matmul, 2), any_arguments=True, alone=True)
 def _matmul(tracer: Tracer, operation: Any, *xs: Signal) -> Signal | tuple[Signal, ...]:
     ranks = [len(x.shape) for x in xs]
     if len(xs) != 2 or min(ranks) < 2:

@@ -173,6 +173,7 @@ def _where(tracer: Tracer, operation: Any, *xs: Signal) -> Signal | tuple[Signal
     *_types(_COSTLY, 2),
     *(kind for convolve in _CONVOLUTIONS for kind in operation_types(convolve)),
     any_arguments=True,
+    alone=True,
 )
 def _costly(tracer: Tracer, operation: Any, *xs: Signal) -> tuple[Signal, ...]:
     tracer.leave_uncounted()

@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tf_splitting.tracing.rules.alone import describe_alone, met
 from tf_splitting.tracing.tracer import Signal, Tracer
 
 Rule = Callable[..., Signal | tuple[Signal, ...]]
@@ -23,6 +24,7 @@ _ANY_ARGUMENTS: set[type] = set()
 _MASK: set[type] = set()
 _OPENS: set[type] = set()
 _POINTWISE: set[type] = set()
+_ALONE: set[type] = set()
 _RESIZES: dict[type, Resize] = {}
 _RECOGNIZED: list[Callable[..., Signal | None]] = []
 
@@ -33,6 +35,7 @@ def register(
     mask: bool = False,
     opens: bool = False,
     pointwise: bool = False,
+    alone: bool = False,
 ) -> Callable[[Rule], Rule]:
     """Registers `rule(tracer, operation, *signals)` for these exact types.
 
@@ -43,6 +46,7 @@ def register(
         mask: the rule takes a mask, passed by name, as a further signal.
         opens: the layer is looked into, and the rule is for where that cannot be done.
         pointwise: the operation acts on every element alone.
+        alone: the rule also takes frozen tensors that have no axis of the batch.
     """
 
     def decorate(rule: Rule) -> Rule:
@@ -56,6 +60,8 @@ def register(
                 _OPENS.add(kind)
             if pointwise:
                 _POINTWISE.add(kind)
+            if alone:
+                _ALONE.add(kind)
         return rule
 
     return decorate
@@ -108,6 +114,18 @@ def describe(
     tracer: Tracer, operation: Any, inputs: Sequence[Signal]
 ) -> Signal | tuple[Signal, ...]:
     """Lets an operation describe its call to the tracer."""
+    pointwise = is_pointwise(type(operation)) and inputs
+    if tracer.call.alone and not pointwise:
+        return describe_alone(tracer, operation, inputs)
+    if any(x.alone for x in inputs):
+        reason = f"{tracer.call.path!r} reads what is the same for all examples"
+        if pointwise:
+            inputs = met(tracer, inputs)
+        elif type(operation) in _ALONE:
+            for x in inputs:
+                tracer.freeze(x, reason)
+        else:
+            return tracer.opaque(reason, *inputs)
     rule = _rule(operation)
     path, closed, kind = tracer.call.path, tracer.call.closed, type(operation)
     same = _same_code(kind)
