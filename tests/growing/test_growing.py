@@ -239,7 +239,7 @@ def test_a_round_whose_budget_no_split_fits_takes_that_of_a_later_one():
     grown = grow(model, classes(), history=history, **options, **QUIET)
     first = history.rounds[0]
     budgets = count_macs(model) * 2.2 ** (np.arange(1, 7) / 6)
-    assert budgets[0] < first["macs"] <= target
+    assert budgets[0] < first.macs <= target
     assert {space.width % 8 for space in trace(grown).growable} == {0}
     assert count_macs(grown) > 1.5 * count_macs(model)
 
