@@ -6,7 +6,7 @@ and its parts, each usable alone: trace -> estimate -> select -> split.
 """
 
 import tf_splitting.requirements  # noqa: F401  (first: it refuses an old Keras)
-from tf_splitting import data, layers, methods, models
+from tf_splitting import data, exporting, layers, methods, models
 from tf_splitting.costs import (
     count_macs,
     count_params,
@@ -66,6 +66,7 @@ __all__ = [
     "data",
     "estimate",
     "estimate_removals",
+    "exporting",
     "grow",
     "layers",
     "macs_per_layer",

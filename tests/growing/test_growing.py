@@ -230,6 +230,20 @@ def test_widths_are_multiples():
     assert 0.8 * 900 < count_macs(grown) <= 900
 
 
+def test_a_round_whose_budget_no_split_fits_takes_that_of_a_later_one():
+    """Steps of eight neurons cost more than the first of many rounds may spend."""
+    model = seed_model()
+    history = GrowthHistory()
+    target = 2.2 * count_macs(model)
+    options = {"target_macs": target, "width_multiple": 8, "rounds": 6}
+    grown = grow(model, classes(), history=history, **options, **QUIET)
+    first = history.rounds[0]
+    budgets = count_macs(model) * 2.2 ** (np.arange(1, 7) / 6)
+    assert budgets[0] < first.macs <= target
+    assert {space.width % 8 for space in trace(grown).growable} == {0}
+    assert count_macs(grown) > 1.5 * count_macs(model)
+
+
 @pytest.mark.exhaustive
 def test_descent_never_raises_the_loss():
     history = GrowthHistory()

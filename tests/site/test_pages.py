@@ -6,7 +6,12 @@ import re
 import runpy
 from pathlib import Path
 
+import keras
+import numpy as np
 import pytest
+import tensorflow as tf
+
+import tf_splitting
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
@@ -95,3 +100,32 @@ def test_the_text_of_a_tutorial_names_no_times(path):
 @pytest.mark.parametrize("name", ["own_layer", "own_cost"])
 def test_the_code_of_a_guide_runs(name):
     runpy.run_path(str(DOCS / "guides" / f"{name}.py"))
+
+
+@pytest.mark.slow
+def test_the_code_of_the_guide_to_phones_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = (DOCS / "guides" / "phones.md").read_text()
+    grow, export, check = re.findall(r"^```python\n(.*?)^```", page, re.S | re.M)
+    keras.utils.set_random_seed(0)
+    x = inputs = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(8, 3, activation="relu")(x)
+    x = keras.layers.Conv2D(8, 3, activation="relu")(x)
+    x = keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x))
+    model = keras.Model(inputs, x)
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    generator = np.random.default_rng(0)
+    x = generator.standard_normal((64, 8, 8, 3)).astype("float32")
+    images = tf.data.Dataset.from_tensor_slices((x, np.arange(64) % 3)).batch(16)
+    # As much larger as the guide's, of a model that trains in a test.
+    assert "target_macs=6e7" in grow
+    assert "training_epochs=12" in grow
+    grow = grow.replace("6e7", str(2.5 * tf_splitting.count_macs(model)))
+    names = {"tf_splitting": tf_splitting, "model": model, "images": images}
+    exec(grow.replace("=12", "=1"), names)
+    exec(export + check.replace("images_of_yours", "x"), names | {"x": x})
+    grown = names["grown"]
+    widths = [each.filters for each in grown.layers if hasattr(each, "filters")]
+    assert sum(widths) > 16
+    assert not any(width % 8 for width in widths)
+    assert (tmp_path / "grown.tflite").stat().st_size > 0

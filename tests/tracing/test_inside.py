@@ -82,6 +82,29 @@ def test_the_model_is_left_as_it_was(name):
     )
 
 
+class Aside(Own):
+    """Of its first tensor it takes nothing."""
+
+    def build(self, shape, *others):
+        super().build(shape)
+
+    def call(self, x, y):
+        return self.inner(y) * self.scale
+
+
+def test_what_goes_in_and_is_not_read_stays_in_the_graph():
+    x = inputs = keras.Input((3,))
+    aside = layers.Dense(4, "tanh", name="before")(x)
+    y = Aside(name="aside")(aside, layers.Dense(4, "tanh", name="beside")(x))
+    y = layers.Dense(2, name="after")(y)
+    model = nets.randomized(keras.Model(inputs, y))
+    assert calls(model)[:2] == ["before", "beside"]
+    plan = SplitPlan({space.name: [0] for space in trace(model).growable})
+    grown = split(model, plan, epsilon=0.0)
+    x = nets.images(model)
+    assert nets.difference(nets.outputs(model, x), nets.outputs(grown, x)) < 1e-6
+
+
 def test_names_and_order_are_the_same_every_time():
     model = composites.ALL["stack"]()
     graphs = [trace(model) for _ in range(2)]

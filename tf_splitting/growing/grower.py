@@ -49,27 +49,39 @@ class Grower:
         start = time.perf_counter()
         wanted, number = self.arguments, state.round + 1
         state.before = self.rounds.losses(model)
-        targets = self.rounds.schedule.targets
-        # A family's next member comes first, however many rounds it takes.
-        target = min(targets[min(number, len(targets)) - 1], self._next(state))
-        proposal = wanted.chosen_method().propose(
-            Round(
-                model,
-                trace(model, split_untrainable=wanted.split_untrainable),
-                self.rounds.sample,
-                {**wanted.selection, "target_macs": target},
-                wanted.seed + number,
-                wanted.verbose,
-                fresh=wanted.epsilon == FRESH,
-                start=wanted.start,
-                split_untrainable=wanted.split_untrainable,
-                compute=compute,
+        graph, spent = trace(model, split_untrainable=wanted.split_untrainable), 0.0
+        for target in self._targets(model, state):
+            proposal = wanted.chosen_method().propose(
+                Round(
+                    model,
+                    graph,
+                    self.rounds.sample,
+                    {**wanted.selection, "target_macs": target},
+                    wanted.seed + number,
+                    wanted.verbose,
+                    fresh=wanted.epsilon == FRESH,
+                    start=wanted.start,
+                    split_untrainable=wanted.split_untrainable,
+                    compute=compute,
+                )
             )
-        )
+            spent += proposal.compute
+            if len(proposal.plan):
+                break
         # What could not be split for a family's member before does not count.
         state.measuring = state.estimating = state.estimated = 0.0
-        self.rounds.proposed(state, start, proposal.compute)
+        self.rounds.proposed(state, start, spent)
         return proposal
+
+    def _targets(self, model: keras.Model, state: JobState) -> list[float]:
+        """The budget of a round, and those of later ones, should no split fit it.
+
+        A family's next member comes first, however many rounds it takes. A round that
+        took a later one's budget leaves some behind.
+        """
+        targets, last = self.rounds.schedule.targets, self._next(state)
+        own, macs = min(state.round, len(targets) - 1), count_macs(model)
+        return [*(t for t in targets[own:] if macs < t < last), last]
 
     def apply(
         self, model: keras.Model, proposal: Proposal, state: JobState

@@ -27,7 +27,13 @@ from tf_splitting.tracing.keras_internals import (
     with_mask,
 )
 from tf_splitting.tracing.symbolic_call import ClosedError, left_alone
-from tf_splitting.tracing.tables import is_zero, says_more, zero_alone
+from tf_splitting.tracing.tables import (
+    is_zero,
+    makes_zeros,
+    says_more,
+    takes_first,
+    zero_alone,
+)
 
 
 @dataclass(frozen=True)
@@ -236,9 +242,10 @@ class _Reader:
         self._closed = dict(different)
         # Layers with weights and no layers in them, which are what they are.
         self._left: set[int] = set()
-        # Tensors that nothing is made of: those that are handed to a layer as the masks
-        # that others carry, and zeros that are summed up.
-        self._aside: set[int] = set()
+        # Tensors that are handed to a layer as the masks that others carry.
+        self._masks: set[int] = set()
+        # Zeros that are summed up.
+        self._zeros: set[int] = set()
         # Those that have nothing to do with any input.
         self._alone: set[int] = set()
         # What layers that were looked into are called with, what that showed, and its
@@ -274,11 +281,17 @@ class _Reader:
 
     def read_calls(self, outputs: Iterable[int]) -> list[Call]:
         """The calls, without those that make masks which go along anyway, or zeros."""
-        wanted, aside = set(outputs), set(self._aside)
+        wanted, masks, zeros = set(outputs), set(self._masks), set(self._zeros)
         found = []
         for call in reversed(self.calls):
-            if aside.issuperset(call.outputs) and wanted.isdisjoint(call.outputs):
-                aside.update(call.inputs)
+            unread = wanted.isdisjoint(call.outputs)
+            if unread and masks.issuperset(call.outputs):
+                masks.update(call.inputs)
+            elif unread and zeros.issuperset(call.outputs) and makes_zeros(call):
+                zeros.update(call.inputs)
+            elif unread and zeros.issuperset(call.outputs) and takes_first(call):
+                # What it takes from stays, though nothing reads its numbers.
+                wanted.update(call.inputs)
             else:
                 wanted.update(call.inputs)
                 found.append(call)
@@ -296,13 +309,13 @@ class _Reader:
         if opened is not None:
             inside, path = opened
             given = [inputs[place] for place in inside.places]
-            self._aside.update(set(inputs) - set(given))
+            self._masks.update(set(inputs) - set(given))
             self.nested.extend(zip(inside.model.inputs, given, strict=True))
             return self.read(inside.model, given, path + "/", inside.names)
         run = _runner(node)
         shapes = self._shapes_behind(node, inputs, run)
         if is_zero(node):
-            self._aside.update(inputs)
+            self._zeros.update(inputs)
             inputs, run = [], zero_alone
         outputs = [self.number(shape) for shape in shapes]
         extras, by_name = _further_arguments(node)

@@ -133,7 +133,17 @@ def is_zero(node: Any) -> bool:
         return False
     (x,) = node.input_tensors
     before = producer(x)
-    return before is not None and type(before.operation) in _ZEROS
+    return before is not None and makes_zeros(before)
+
+
+def makes_zeros(call: Any) -> bool:
+    """Whether a call makes zeros of the shape of what comes in."""
+    return type(call.operation) in _ZEROS
+
+
+def takes_first(call: Any) -> bool:
+    """Whether a call takes some of what comes in, as `first_of_each` does."""
+    return type(call.operation) in _ITEMS
 
 
 def says_more(model: keras.Model) -> bool:
@@ -158,7 +168,7 @@ def says_more(model: keras.Model) -> bool:
     return any(node.operation.output_dim > 1 for node in tables) and all(
         tuple(tensor.shape) in shapes
         for node in nodes
-        if not (type(node.operation) in _OF_ZERO or is_zero(node))
+        if not (makes_zeros(node) or takes_first(node) or is_zero(node))
         for tensor in node.outputs
     )
 
@@ -170,4 +180,4 @@ def zero_alone() -> Any:
 
 _SUM = operation_types(keras.ops.sum)
 _ZEROS = operation_types(keras.ops.zeros_like)
-_OF_ZERO = {*_ZEROS, *operation_types(lambda x: x[:, 0])}
+_ITEMS = operation_types(lambda x: x[:, 0])
