@@ -122,7 +122,7 @@ def test_what_a_graph_would_lose_is_refused():
         grow(model, (x, y), target_macs=2 * MACS)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_language_model_of_any_length_grows_at_that_of_the_data():
     model, (x, y) = language_model(), texts()
     macs = count_macs(language_model(LENGTH))
