@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from composites import Causal
-from keras import layers
+from keras import layers, ops
 
 from tf_splitting import count_macs, grow, reallocate, shrink, to_functional, train
 from tf_splitting.errors import ModelError
@@ -122,7 +122,7 @@ def test_what_a_graph_would_lose_is_refused():
         grow(model, (x, y), target_macs=2 * MACS)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_language_model_of_any_length_grows_at_that_of_the_data():
     model, (x, y) = language_model(), texts()
     macs = count_macs(language_model(LENGTH))
@@ -147,3 +147,31 @@ def test_a_model_of_images_of_any_size_grows_at_that_of_the_data():
     grown = grow(model, (x, np.arange(32) % 3), **arguments)
     assert grown.input_shape == (None, 6, 5, 2)
     assert macs < count_macs(grown) <= 2 * macs
+
+
+class Tied(layers.Layer):
+    """It reads the weights of a layer that is elsewhere in the model too."""
+
+    def __init__(self, embedding, **options):
+        super().__init__(**options)
+        self.embedding = embedding
+
+    def call(self, x):
+        return ops.matmul(x, ops.transpose(self.embedding.embeddings))
+
+
+def test_what_cannot_be_rebuilt_is_told_before_training():
+    words = keras.Input((6,), dtype="int32")
+    embedding = layers.Embedding(11, 4, name="embedding")
+    x = embedding(words)
+    x = x + layers.Dense(4)(layers.Dense(8, "tanh", name="up")(x))
+    model = keras.Model(words, Tied(embedding, name="tied")(x))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss)
+    x = np.arange(48).reshape(8, 6) % 11
+    before = model.get_weights()
+    target = 2 * count_macs(model)
+    with pytest.raises(ModelError, match="is a weight of another layer too"):
+        grow(model, (x, x), target_macs=target, verbose=0)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)

@@ -27,7 +27,9 @@ from tf_splitting.errors import ModelError
 ALL = pytest.mark.parametrize("name", composites.ALL)
 SOME = pytest.mark.parametrize(
     "name",
-    tiers.some(composites.ALL, ["residual", "gated", "masked", "tied", "causal"]),
+    tiers.some(
+        composites.ALL, ["residual", "gated", "masked", "tied", "causal", "linear"]
+    ),
 )
 
 

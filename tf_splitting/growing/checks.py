@@ -26,7 +26,13 @@ from tf_splitting.estimating import (
 from tf_splitting.growing.grower import REACHED
 from tf_splitting.growing.reallocate_arguments import ReallocateArguments
 from tf_splitting.growing.shrink_arguments import ShrinkArguments
-from tf_splitting.selecting import select, select_exchanges, select_removals
+from tf_splitting.rebuilding import split
+from tf_splitting.selecting import (
+    SplitPlan,
+    select,
+    select_exchanges,
+    select_removals,
+)
 from tf_splitting.tracing import IS_INPUT, IS_OUTPUT, ChannelGraph, check_model
 
 
@@ -149,6 +155,20 @@ def check_budget(
             "target or loosen the limits."
         )
     return macs
+
+
+def check_rebuildable(
+    model: keras.Model, graph: ChannelGraph, *, split_untrainable: bool
+) -> None:
+    """Raises unless layers that were looked into can be rebuilt at other widths.
+
+    Raises:
+        ModelError: one cannot; or what is shared would not be afterwards.
+        RebuildError: the model cannot be rebuilt.
+    """
+    if graph.insides:
+        plan = SplitPlan({space.name: [0] for space in graph.growable})
+        split(model, plan, epsilon=0.0, split_untrainable=split_untrainable)
 
 
 def check_budgets(

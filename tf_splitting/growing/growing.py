@@ -11,6 +11,7 @@ from tf_splitting.growing.arguments import TrainArguments
 from tf_splitting.growing.checks import (
     check_budgets,
     check_compiled,
+    check_rebuildable,
     warn_if_little_grows,
 )
 from tf_splitting.growing.grow_arguments import GrowArguments
@@ -87,6 +88,7 @@ def grow(model: keras.Model, dataset: Any, arguments: GrowArguments) -> Any:
     graph = trace(model, split_untrainable=arguments.split_untrainable)
     targets = arguments.targets
     macs = check_budgets(model, graph, targets, arguments.selection)
+    check_rebuildable(model, graph, split_untrainable=arguments.split_untrainable)
     warn_if_little_grows(graph)
     rounds = _rounds(macs, arguments)
     if arguments.several:

@@ -6,7 +6,11 @@ from typing import Any
 
 import keras
 
-from tf_splitting.growing.checks import check_compiled, check_reallocatable
+from tf_splitting.growing.checks import (
+    check_compiled,
+    check_reallocatable,
+    check_rebuildable,
+)
 from tf_splitting.growing.opening import with_graph
 from tf_splitting.growing.reallocate_arguments import ReallocateArguments
 from tf_splitting.growing.running import run_rounds
@@ -50,6 +54,7 @@ def reallocate(
     check_compiled(model)
     graph = trace(model, split_untrainable=arguments.split_untrainable)
     macs = check_reallocatable(model, graph, arguments)
+    check_rebuildable(model, graph, split_untrainable=arguments.split_untrainable)
     targets = (float(macs),) * (arguments.rounds or 0)
     share = arguments.reallocating_share
     return run_rounds(model, dataset, arguments, targets, macs, share)

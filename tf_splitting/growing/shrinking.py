@@ -6,7 +6,11 @@ from typing import Any
 
 import keras
 
-from tf_splitting.growing.checks import check_compiled, check_shrinkable
+from tf_splitting.growing.checks import (
+    check_compiled,
+    check_rebuildable,
+    check_shrinkable,
+)
 from tf_splitting.growing.opening import with_graph
 from tf_splitting.growing.running import run_rounds
 from tf_splitting.growing.shrink_arguments import ShrinkArguments
@@ -49,6 +53,7 @@ def shrink(model: keras.Model, dataset: Any, arguments: ShrinkArguments) -> kera
     check_compiled(model)
     graph = trace(model, split_untrainable=arguments.split_untrainable)
     macs = check_shrinkable(model, graph, arguments)
+    check_rebuildable(model, graph, split_untrainable=arguments.split_untrainable)
     targets = round_targets(
         macs,
         min(arguments.target_macs, macs),

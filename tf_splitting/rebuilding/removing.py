@@ -148,7 +148,7 @@ def removed(
                 assign_copy(variable, old)
                 continue
             heard = handed_on(as_numpy(old), use, graph, twins)
-            variable.assign(left.weight(heard, use))
+            assign_copy(variable, left.weight(heard, use))
         if verify is not None:
             silenced = _silenced(model, graph, plan, twins)
             check_function(silenced, new, graph, left, verify, unharmed=model)
@@ -156,7 +156,7 @@ def removed(
             use = uses.get(id(old))
             if use is not None and use.name in added:
                 value = handed_on(as_numpy(old), use, graph, twins) + added[use.name]
-                variable.assign(left.weight(value, use))
+                assign_copy(variable, left.weight(value, use))
         if model.compiled:
             copy_compile_settings(model, new)
             carry_optimizer_state(model, new, pairs, left, uses, optimizer_state)
@@ -193,5 +193,5 @@ def _silenced(
             if axis.role == "consumed":
                 loud = lay.along(axis.layout, stays, value.ndim, axis.axis)
                 value = value * loud.astype(value.dtype)
-        variable.assign(value)
+        assign_copy(variable, value)
     return silenced
