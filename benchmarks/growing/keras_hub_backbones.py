@@ -218,7 +218,7 @@ def same(result: dict[str, Any]) -> bool:
 def page(results: list[dict[str, Any]]) -> str:
     """The results as Markdown."""
     table = markdown_table(COLUMNS, map(row, results))
-    grow = [result for result in results if result.get("growable")]
+    grow = [each for each in results if each.get("growable") and not each["failed"]]
     skipped = "; ".join(f"{name} ({why})" for name, why in SKIPPED.items())
     return (
         f"{INTRODUCTION}\n{table}\n\n"

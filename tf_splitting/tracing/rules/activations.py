@@ -163,4 +163,6 @@ def softmax(
 
 def length_along(side: Any, x: Signal) -> int | None:
     """Length that something broadcast against a signal has along its channels."""
-    return side.shape[x.axis] if len(side.shape) >= -x.axis else 1
+    # A number or a truth value has none.
+    shape = getattr(side, "shape", ())
+    return shape[x.axis] if len(shape) >= -x.axis else 1
