@@ -239,9 +239,8 @@ class _Reader:
         self.nested: list[tuple[Any, int]] = []
         self.insides: dict[str, Inside] = {}
         self._is_known = is_known
-        self._closed = dict(different)
-        # Layers with weights and no layers in them, which are what they are.
-        self._left: set[int] = set()
+        # Why layers are, but for those with weights and no layers in them.
+        self._closed: dict[int, str | None] = dict(different)
         # Tensors that are handed to a layer as the masks that others carry.
         self._masks: set[int] = set()
         # Zeros that are summed up.
@@ -373,8 +372,6 @@ class _Reader:
         layer = node.operation
         if not isinstance(layer, keras.layers.Layer) or self._is_known(layer):
             return None
-        if id(layer) in self._left:
-            return None
         way = _way(node), tuple(self.shapes[index] for index in inputs)
         ways = self._ways.setdefault(id(layer), [])
         for known, inside, place in ways:
@@ -388,6 +385,7 @@ class _Reader:
             raise _CalledDifferentlyError(layer)
         if id(layer) in self._closed:
             return None
+        leaf = layer.weights and not sublayers(layer)
         first, count = path, len(ways)
         while ways and path in self._taken:
             path, count = f"{first}_{count}", count + 1
@@ -398,23 +396,16 @@ class _Reader:
         except ClosedError as error:
             if ways:
                 raise _CalledDifferentlyError(layer) from error
-            self._close(layer, str(error))
+            self._closed[id(layer)] = None if leaf else str(error)
             return None
-        if not sublayers(layer) and layer.weights and not says_more(found.model):
-            self._left.add(id(layer))
+        if leaf and not says_more(found.model):
+            self._closed[id(layer)] = None
             return None
         inside = replace(found, name=path.rsplit("/", 1)[-1], calls=[node])
         ways.append((way, inside, path))
         self.insides[path] = inside
         self._taken.add(path)
         return inside, path
-
-    def _close(self, layer: Any, reason: str) -> None:
-        """Nobody can look into a layer."""
-        if sublayers(layer) or not layer.weights:
-            self._closed[id(layer)] = reason
-        else:
-            self._left.add(id(layer))
 
     def _as_known(self, node: Any, inputs: list[int]) -> tuple[Any, Any]:
         """The arguments of a call, tensors of the shapes that were inferred."""

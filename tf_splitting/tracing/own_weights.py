@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from tf_splitting.tracing.keras_internals import seed_generators, sublayers
+from tf_splitting.tracing.limits import between_limits, tensors_of
 from tf_splitting.tracing.products import as_product, product_layer
 from tf_splitting.tracing.rewriting import Instead
 from tf_splitting.tracing.tables import Weight, table_of, zero
@@ -73,28 +74,23 @@ class Tables:
         ours = {id(each) for each in (*self._tables.values(), *self._products.values())}
         layers = [x for x in operations if isinstance(x, keras.layers.Layer)]
         held = [
-            {
-                id(v): id(each)
-                for each in layers
-                if (id(each) in ours) is own
-                for v in each.variables
-            }
+            {id(v) for x in layers if (id(x) in ours) is own for v in x.variables}
             for own in (True, False)
         ]
-        return bool(held[0].keys() & held[1].keys())
+        return not held[0].isdisjoint(held[1])
 
-    def products(self, nodes: Sequence[Any]) -> Instead:
-        """How to multiply with weights: by layers that hold them.
+    def plainly(self, nodes: Sequence[Any]) -> Instead:
+        """How to multiply with weights, and to clip between them, in a plain graph.
 
         Args:
             nodes: all calls; a weight that several of them read stays in its table.
         """
-        readers = Counter(id(x) for node in nodes for x in node.input_tensors)
+        readers = Counter(id(x) for node in nodes for x in tensors_of(node))
 
         def instead(node: Any, now: Callable[[Any], Any]) -> list[Any] | None:
             found = as_product(node, self._looked_up)
             if found is None:
-                return None
+                return between_limits(node, now)
             x, factor, equation = found
             if readers[id(factor)] > 1:
                 return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -29,14 +29,10 @@ from tf_splitting.tracing.keras_internals import (
     told_by_call,
     with_mask,
 )
-from tf_splitting.tracing.limits import (
-    between_limits,
-    settings_of,
-    tensors_of,
-)
+from tf_splitting.tracing.limits import settings_of, tensors_of
 from tf_splitting.tracing.outline import is_array
 from tf_splitting.tracing.own_weights import Tables
-from tf_splitting.tracing.rewriting import Instead, rewritten
+from tf_splitting.tracing.rewriting import rewritten
 from tf_splitting.tracing.tables import constant
 
 
@@ -175,9 +171,8 @@ def call_symbolically(
     outputs = keras.tree.map_structure(returned, outputs)
     results = keras.tree.flatten(outputs)
     nodes = nodes_between(given.inputs, results, given.carried)
-    ways: list[Callable[[Any], Instead]] = [lambda nodes: between_limits]
-    for way in ways if tables is None else [*ways, tables.products]:
-        outputs = rewritten(outputs, nodes, way(nodes))
+    if tables is not None:
+        outputs = rewritten(outputs, nodes, tables.plainly(nodes))
         results = keras.tree.flatten(outputs)
         nodes = nodes_between(given.inputs, results, given.carried)
     for node in nodes:

@@ -345,26 +345,26 @@ class Tracer:
 
     def number(self) -> Signal:
         """A number that is made of nothing: it has no channels."""
-        call, (index,) = self.call, self.call.outputs
-        self._record.steps.append(
-            g.Step("opaque", call.path, call.run, call.inputs, call.outputs)
-        )
-        return Signal(index, (), -1, (), alone=True)
+        return self._made_alone(())
 
     def looked_up(self, variable: Any) -> Signal:
         """Numbers in a row of a table, whose config says how many they are.
 
         Each belongs to a channel of what they meet.
         """
-        call, (index,), (shape,) = self.call, self.call.outputs, self.call.shapes
-        group = self._record.ties.new_group(variable.shape[-1], call.path)
-        signal = Signal(index, shape, -1, ((group, 1),), alone=True)
-        self._record.steps.append(
-            g.Step("opaque", call.path, call.run, call.inputs, call.outputs)
-        )
+        group = self._record.ties.new_group(variable.shape[-1], self.call.path)
+        signal = self._made_alone(((group, 1),))
         self.carry(variable, -1, signal)
         self.config("output_dim", signal)
         return signal
+
+    def _made_alone(self, blocks: Blocks) -> Signal:
+        """What the call yields, which has nothing to do with any example."""
+        call, (index,), (shape,) = self.call, self.call.outputs, self.call.shapes
+        self._record.steps.append(
+            g.Step("opaque", call.path, call.run, call.inputs, call.outputs)
+        )
+        return Signal(index, shape, -1, blocks, alone=True)
 
     def config(self, key: str, signal: Signal, index: int | None = None) -> None:
         """Entry `key` (its item `index`) of the config is the width of `signal`."""
