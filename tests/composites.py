@@ -95,25 +95,6 @@ class Tokens(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("composites")
-class Written(layers.Layer):
-    """It calls one layer, and writes out what another would do."""
-
-    def __init__(self, **options):
-        super().__init__(**options)
-        self.up = layers.Dense(5, name="up")
-        self.down = layers.Dense(4, use_bias=False, name="down")
-
-    def build(self, shape):
-        self.up.build(shape)
-        self.down.build((*shape[:-1], 5))
-        self.built = True
-
-    def call(self, x):
-        x = ops.tanh(self.up(x))
-        return ops.matmul(x, ops.transpose(ops.transpose(self.down.kernel)))
-
-
-@keras.saving.register_keras_serializable("composites")
 class Linear(layers.Layer):
     """What Keras' guide to layers of one's own begins with."""
 
@@ -209,6 +190,15 @@ class Hidden(layers.Layer):
 
     def call(self, x):
         return self.second(self.first(x))
+
+
+@keras.saving.register_keras_serializable("composites")
+class Written(Hidden):
+    """It calls one layer, and writes out what the other would do."""
+
+    def call(self, x):
+        kernel = ops.transpose(ops.transpose(self.second.kernel))
+        return ops.matmul(self.first(x), kernel) + self.second.bias
 
 
 @keras.saving.register_keras_serializable("composites")
