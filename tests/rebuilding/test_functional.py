@@ -132,7 +132,7 @@ def test_open_sizes_are_fixed_and_training_goes_on():
     assert fixed.inputs[0].shape == (None, 6)
     assert fixed.name == "lm"
     assert [space.name for space in trace(model).growable] == []
-    plan = {"causal/attention/query": [0], "causal/up": [0]}
+    plan = {"causal/attention/query": [0], "causal/up": [0], "embedding": [1]}
     assert {space.name for space in trace(fixed).growable} == set(plan)
     for _ in range(2):
         losses = [m.train_on_batch(x, y, return_dict=True) for m in (model, fixed)]
@@ -257,8 +257,10 @@ def patches(way):
 def test_weights_that_a_model_reads_itself(way):
     model, x, _ = patches(way)
     functional = to_functional(model, x)
-    assert [s.name for s in trace(functional).growable] == ["attention/query", "up"]
-    plan = SplitPlan({"attention/query": [0], "up": [1]})
+    # Nothing normalizes over the stream, so that tokens and places grow with it.
+    spaces = ["token", "attention/query", "up"]
+    assert [s.name for s in trace(functional).growable] == spaces
+    plan = SplitPlan({"token": [2], "attention/query": [0], "up": [1]})
     grown = split(functional, plan, epsilon=0.0, verify=x)
     assert len(grown.trainable_variables) == len(model.trainable_variables)
     # As many examples as there are channels, and others.

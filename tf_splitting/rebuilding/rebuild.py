@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
-from tf_splitting.errors import RebuildError, SplittingError, in_short
+from tf_splitting.errors import ModelError, RebuildError, SplittingError, in_short
 from tf_splitting.rebuilding.opening import clone_opening
 from tf_splitting.support import assign_copy
 from tf_splitting.tracing import (
@@ -31,6 +32,7 @@ def rebuild(
     widths: Mapping[str, int],
     class_of: Callable[[type], type] = same_class,
     *,
+    gathers: Mapping[str, np.ndarray] | None = None,
     initialized: bool = False,
 ) -> tuple[keras.Model, list[tuple[Any, Any]]]:
     """Clones a model with its spaces at other widths.
@@ -40,6 +42,8 @@ def rebuild(
         graph: its trace.
         widths: of every space.
         class_of: class that a layer is made of, by its own.
+        gathers: old neuron of every new one, by space, for arrays in the model that
+            have a slice for each.
         initialized: see `clone`.
 
     Returns:
@@ -82,9 +86,16 @@ def rebuild(
         else:
             sizes[id(inside.layer)] = resize(inside.layer, sizes)
     insides = graph.insides.values()
+    constants = _constants(graph, widths, gathers)
     try:
         new, variables = clone_opening(
-            model, insides, opened, remade, shapes, initialized=initialized
+            model,
+            insides,
+            opened,
+            remade,
+            shapes,
+            constants,
+            initialized=initialized,
         )
     except SplittingError:
         raise
@@ -102,6 +113,34 @@ def rebuild(
             if isinstance(old, keras.layers.Normalization):
                 _adapt(made, old)
     return new.model, variables
+
+
+def _constants(
+    graph: ChannelGraph,
+    widths: Mapping[str, int],
+    gathers: Mapping[str, np.ndarray] | None,
+) -> dict[tuple[int, int], Any]:
+    """New arrays for those that operations are called with, by `id` of the two.
+
+    Raises:
+        ModelError: nobody says which neurons are which.
+    """
+    found: dict[tuple[int, int], Any] = {}
+    for use in graph.constants:
+        if gathers is None:
+            if lay.size(use.layout, widths) == lay.size(use.layout, graph.widths):
+                continue
+            raise ModelError(
+                f"{use.operation.name!r} has a number of its own for every channel, "
+                "and nobody knows those of a model of other widths. Build the model at "
+                "these widths."
+            )
+        key = id(use.operation), id(use.array)
+        old = keras.ops.convert_to_numpy(found.get(key, use.array))
+        new = np.take(old, lay.sources(use.layout, graph.widths, gathers), use.axis)
+        plain = isinstance(use.array, np.ndarray)
+        found[key] = new if plain else keras.ops.convert_to_tensor(new)
+    return found
 
 
 def _changed(graph: ChannelGraph, widths: Mapping[str, int]) -> list[Inside]:

@@ -99,6 +99,16 @@ class ConfigUse:
 
 
 @dataclass(frozen=True)
+class ConstantUse:
+    """An array among the arguments of a call, one axis of which has channels on it."""
+
+    operation: Any
+    array: Any
+    axis: int
+    layout: Layout
+
+
+@dataclass(frozen=True)
 class Activation:
     """One output of a call: its channel axis, from the end, and what lies on it."""
 
@@ -191,6 +201,7 @@ class ChannelGraph:
     terms: tuple[Term, ...]
     weights: tuple[WeightUse, ...]
     configs: tuple[ConfigUse, ...]
+    constants: tuple[ConstantUse, ...] = field(repr=False)
     nested_inputs: tuple[InputUse, ...]
     activations: tuple[Activation, ...] = field(repr=False)
     uncounted: tuple[str, ...]

@@ -46,6 +46,9 @@ class Record:
     _configs: dict[tuple[int, str, int | None], tuple[Any, Blocks]] = field(
         default_factory=dict
     )
+    _constants: dict[tuple[int, int, int], tuple[Any, Any, Blocks]] = field(
+        default_factory=dict
+    )
 
     def name(self, variable: Any, path: str) -> str:
         """The name of a weight: its own behind that of the first layer to use it."""
@@ -84,6 +87,13 @@ class Record:
         _, first = self._configs.setdefault((id(layer), key, index), (layer, blocks))
         # A layer called again has one config for both calls.
         self.ties.tie(first, blocks, path)
+
+    def hold(self, operation: Any, array: Any, axis: int, blocks: Blocks) -> None:
+        """An axis of an array that an operation is called with holds these channels."""
+        key = id(operation), id(array), axis
+        _, _, first = self._constants.setdefault(key, (operation, array, blocks))
+        # A nested model called again: both calls read the same array.
+        self.ties.tie(first, blocks, operation.name)
 
     def resolve(
         self, flat: FlatGraph, outputs: tuple[int, ...], name: str
@@ -137,6 +147,10 @@ class Record:
             configs=tuple(
                 g.ConfigUse(layer, key, index, layout(blocks))
                 for (_, key, index), (layer, blocks) in self._configs.items()
+            ),
+            constants=tuple(
+                g.ConstantUse(operation, array, axis, layout(blocks))
+                for (_, _, axis), (operation, array, blocks) in self._constants.items()
             ),
             activations=tuple(
                 g.Activation(layer, axis, layout(blocks))

@@ -92,8 +92,12 @@ def _binary(tracer: Tracer, operation: Any, *xs: Signal) -> Signal | tuple[Signa
         shape = np.shape(value)
         if len(shape) > min(len(x.shape) for x in xs):
             return tracer.opaque(f"{tracer.call.path!r} adds axes in front", *xs)
-        if any(len(shape) >= -x.axis and shape[x.axis] != 1 for x in xs):
-            return tracer.opaque(_per_channel(tracer), *xs)
+        for x in xs:
+            if len(shape) < -x.axis or shape[x.axis] == 1:
+                continue
+            if isinstance(value, keras.Variable) or shape[x.axis] != x.width:
+                return tracer.opaque(_per_channel(tracer), *xs)
+            tracer.constant(value, x.axis, x)
     linear = type(operation) in _SUMS and not tracer.call.extras
     return merge(tracer, *xs, linear=linear)
 
