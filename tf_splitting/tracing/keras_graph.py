@@ -7,7 +7,6 @@ into them.
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -28,6 +27,7 @@ from tf_splitting.tracing.keras_internals import (
     true_shapes,
     with_mask,
 )
+from tf_splitting.tracing.sizes import rows_behind
 from tf_splitting.tracing.symbolic_call import ClosedError, left_alone
 from tf_splitting.tracing.tables import (
     is_zero,
@@ -445,24 +445,6 @@ class _Reader:
             lambda each: known.get(id(each), each),
             (node.arguments.args, dict(node.arguments.kwargs)),
         )
-
-
-def rows_behind(
-    rows: int, before: Sequence[int | None], after: Sequence[int | None]
-) -> int | None:
-    """Entries of an example along the axis of the batch behind a reshaping.
-
-    Args:
-        rows: in front of it.
-        before, after: shapes in front of it and behind.
-
-    Returns:
-        How many, or None if that is not known, or the reshaping mixes examples.
-    """
-    if None in before[1:] or None in after[1:]:
-        return None
-    numbers, each = rows * math.prod(before[1:]), math.prod(after[1:])
-    return numbers // each if each and numbers % each == 0 else None
 
 
 def _surely(

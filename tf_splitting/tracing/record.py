@@ -13,6 +13,9 @@ from tf_splitting.tracing.keras_graph import FlatGraph
 from tf_splitting.tracing.layout import Block, Layout
 from tf_splitting.tracing.ties import Blocks, Ties, whole
 
+# Why channels are frozen that a table alone has, or an array.
+_UNMADE = "no layer makes its channels"
+
 
 @dataclass
 class Record:
@@ -123,7 +126,7 @@ class Record:
                 width=group.width,
                 producers=tuple(members[space][0]),
                 consumers=tuple(members[space][1]),
-                frozen=group.frozen,
+                frozen=group.frozen or (None if members[space][0] else _UNMADE),
             )
             for group, space in names.items()
         )

@@ -10,7 +10,7 @@ whole protocol a layer needs in order to be split.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from tf_splitting.tracing import graph as g
 from tf_splitting.tracing import keras_graph
 from tf_splitting.tracing.inlining import takes_training
 from tf_splitting.tracing.record import Record
+from tf_splitting.tracing.sizes import count_positions, product
 from tf_splitting.tracing.ties import Blocks, freeze, grows, whole
 
 
@@ -321,6 +322,23 @@ class Tracer:
         """
         self._record.hold(self.call.operation, array, axis, signal.blocks)
 
+    def widened(
+        self, run: Callable[..., Any], x: Signal, array: Any, axis: int
+    ) -> Signal:
+        """Channels that `x` has not, of which an array has a number for each.
+
+        Args:
+            run: a function of `x`, whose length along the axis is 1.
+            x: frozen.
+            array: one of `call.extras`.
+            axis: of the channels, from the end.
+        """
+        width = array.shape[axis]
+        group = self._record.ties.new_group(width, self.call.path)
+        z = self._emit("channelwise", run, (x,), self.output_shape, axis, ((group, 1),))
+        self.constant(array, axis, z)
+        return z
+
     @contextmanager
     def step_by_step(self, layer: Any, x: Signal) -> Iterator[Signal]:
         """A layer describes itself that the call applies to every step of a sequence.
@@ -381,7 +399,7 @@ class Tracer:
         """
         width = variable.shape[-1]
         group = self._record.ties.new_group(width, self.call.path)
-        times = math.prod(self.output_shape) // width
+        times = (product(self.output_shape) or width) // width
         signal = self._made_alone(((group, 1),) * times)
         self.carry(variable, -1, replace(signal, blocks=((group, 1),)))
         self.config("output_dim", signal)
@@ -551,19 +569,3 @@ def _parts_step_by_step(parts: dict[str, Any], count: int) -> dict[str, Any]:
     if scaled is not None:
         found["scaled"] = lambda factor: step_by_step(scaled(factor), count)
     return found
-
-
-def count_positions(shape: tuple[int | None, ...], channel_axis: int) -> int | None:
-    """Number of positions per example in a tensor, or None where it is not known."""
-    axis = channel_axis % len(shape)
-    return product(n for i, n in enumerate(shape) if i not in (0, axis))
-
-
-def product(lengths: Iterable[int | None]) -> int | None:
-    """Product of lengths, or None if one of them is not known."""
-    total = 1
-    for length in lengths:
-        if length is None:
-            return None
-        total *= length
-    return total

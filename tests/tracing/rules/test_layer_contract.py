@@ -237,6 +237,14 @@ def with_slopes(x):
     return attending(x, lambda scores: scores + SLOPES * distance)
 
 
+def with_slopes_of_data(x):
+    """The same where distances come with the data, as Falcon's do."""
+    places = ops.transpose(x[..., :1], (0, 2, 1))
+    bias = ops.expand_dims(SLOPES.reshape(3, 1) * places, 0)
+    bias = ops.transpose(bias, (1, 2, 0, 3))
+    return attending(x, lambda scores: scores + bias)
+
+
 class RelativePositions(layers.Layer):
     """Attention with a number for each head and distance, as in T5 and Swin.
 
@@ -731,6 +739,7 @@ ROWS = {
         "before x/attention/qkv after",
     ),
     "slopes": (lambda: of_rows(with_slopes), "before q after"),
+    "slopes_of_data": (lambda: of_rows(with_slopes_of_data), "q after"),
     "constants": (
         lambda: of_images(lambda x: ops.tanh(x * ops.arange(1.0, 5.0)) ** FOUR - FOUR),
         "before after",

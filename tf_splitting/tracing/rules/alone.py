@@ -93,12 +93,13 @@ def _moved(tracer: Tracer, operation: Any, x: Signal) -> Signal | None:
     channels = x.blocks[0][0].width
     if any(block != x.blocks[0] for block in x.blocks) or x.blocks[0][1] != 1:
         return None
-    if None in x.shape:
+    sizes = [n for n in x.shape if n is not None]
+    if len(sizes) < len(x.shape):
         return None
     labels = np.tile(np.arange(channels, dtype="int32"), len(x.blocks))
     shape = [1] * len(x.shape)
     shape[x.axis] = -1
-    labels = np.broadcast_to(labels.reshape(shape), x.shape)
+    labels = np.broadcast_to(labels.reshape(shape), sizes)
     found = ops.convert_to_numpy(tracer.call.run(ops.convert_to_tensor(labels)))
     for axis in reversed(range(found.ndim)):
         times, rest = divmod(found.shape[axis], channels)

@@ -19,8 +19,9 @@ from tf_splitting.tracing.keras_internals import operation_types
 from tf_splitting.tracing.rules.activations import apply_activation
 from tf_splitting.tracing.rules.refusal import altered
 from tf_splitting.tracing.rules.registry import register
+from tf_splitting.tracing.sizes import product
 from tf_splitting.tracing.ties import grows
-from tf_splitting.tracing.tracer import Signal, Tracer, product
+from tf_splitting.tracing.tracer import Signal, Tracer
 
 # Axes that an equation leaves to `...`; no equation can name them.
 _UNNAMED = "0123456789"

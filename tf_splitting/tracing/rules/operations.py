@@ -17,6 +17,7 @@ from tf_splitting.tracing.rules.activations import ELEMENTWISE, length_along, so
 from tf_splitting.tracing.rules.merging import concatenate, merge, stack
 from tf_splitting.tracing.rules.newer import existing_types
 from tf_splitting.tracing.rules.registry import register
+from tf_splitting.tracing.ties import grows
 from tf_splitting.tracing.tracer import Signal, Tracer
 
 # `stop_gradient` is missing on purpose: a split goes through it, gradients do not.
@@ -98,8 +99,31 @@ def _binary(tracer: Tracer, operation: Any, *xs: Signal) -> Signal | tuple[Signa
             if isinstance(value, keras.Variable) or shape[x.axis] != x.width:
                 return tracer.opaque(_per_channel(tracer), *xs)
             tracer.constant(value, x.axis, x)
+    if len(xs) == 1 and len(tracer.call.extras) == 1:
+        (x,), (value,) = xs, tracer.call.extras
+        place = _made_by(value, x)
+        if place is not None:
+            run = tracer.call.run
+            return tracer.choose(
+                lambda: tracer.widened(run, x, value, place),
+                lambda: tracer.channelwise(run, x),
+            )
     linear = type(operation) in _SUMS and not tracer.call.extras
     return merge(tracer, *xs, linear=linear)
+
+
+def _made_by(value: Any, x: Signal) -> int | None:
+    """The axis that only an array has channels on, those of what it meets frozen.
+
+    Such as heads of which each has a slope, where distances are the same for all.
+    """
+    shape = np.shape(value)
+    made = [a for a in range(-len(shape), 0) if shape[a] != 1]
+    if grows(x.blocks) or len(made) != 1 or isinstance(value, keras.Variable):
+        return None
+    (place,) = made
+    first = place + len(x.shape) == x.batch
+    return None if first or x.shape[place] != 1 else place
 
 
 @register(*operation_types(lambda x, y: ops.concatenate([x, y]), 2))

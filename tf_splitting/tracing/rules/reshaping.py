@@ -10,10 +10,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from tf_splitting.tracing.keras_graph import rows_behind
 from tf_splitting.tracing.keras_internals import operation_types
 from tf_splitting.tracing.rules.registry import register
-from tf_splitting.tracing.tracer import Signal, Tracer, count_positions, product
+from tf_splitting.tracing.sizes import count_positions, product, rows_behind
+from tf_splitting.tracing.tracer import Signal, Tracer
 
 
 @register(keras.layers.Flatten)
