@@ -240,7 +240,7 @@ def with_slopes(x):
 def with_slopes_of_data(x):
     """The same where distances come with the data, as Falcon's do."""
     places = ops.transpose(x[..., :1], (0, 2, 1))
-    bias = ops.expand_dims(SLOPES.reshape(3, 1) * places, 0)
+    bias = ops.expand_dims(places * SLOPES.reshape(3, 1), 0)
     bias = ops.transpose(bias, (1, 2, 0, 3))
     return attending(x, lambda scores: scores + bias)
 
