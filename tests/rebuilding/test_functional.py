@@ -258,9 +258,9 @@ def test_weights_that_a_model_reads_itself(way):
     model, x, _ = patches(way)
     functional = to_functional(model, x)
     # Nothing normalizes over the stream, so that tokens and places grow with it.
-    spaces = ["token", "attention/query", "up"]
+    spaces = ["patch", "attention/query", "up"]
     assert [s.name for s in trace(functional).growable] == spaces
-    plan = SplitPlan({"token": [2], "attention/query": [0], "up": [1]})
+    plan = SplitPlan({"patch": [2], "attention/query": [0], "up": [1]})
     grown = split(functional, plan, epsilon=0.0, verify=x)
     assert len(grown.trainable_variables) == len(model.trainable_variables)
     # As many examples as there are channels, and others.

@@ -246,7 +246,8 @@ class Tracer:
         Channel i of a part is one with channel i of all others from here on.
         """
         first, _ = whole(x.blocks)[0]
-        group = self._record.ties.new_group(x.width // count, first.layer)
+        width = x.width // count
+        group = self._record.ties.new_group(width, first.layer, made=first.made)
         self._record.ties.tie(x.blocks, ((group, 1),) * count, self.call.path)
         return replace(x, blocks=((group, 1),))
 
@@ -282,7 +283,8 @@ class Tracer:
         A bundle is a channel from here on: the channels of `x` that make it are split
         and removed together.
         """
-        group = self._record.ties.new_group(count, self.call.path)
+        first, _ = whole(x.blocks)[0]
+        group = self._record.ties.new_group(count, self.call.path, made=first.made)
         each = x.width // count
         self._record.ties.tie(x.blocks, ((group, each),), self.call.path)
         return replace(x, blocks=((group, 1),))
@@ -334,7 +336,7 @@ class Tracer:
             axis: of the channels, from the end.
         """
         width = array.shape[axis]
-        group = self._record.ties.new_group(width, self.call.path)
+        group = self._record.ties.new_group(width, self.call.path, made=False)
         z = self._emit("channelwise", run, (x,), self.output_shape, axis, ((group, 1),))
         self.constant(array, axis, z)
         return z
@@ -398,7 +400,7 @@ class Tracer:
         of what they meet.
         """
         width = variable.shape[-1]
-        group = self._record.ties.new_group(width, self.call.path)
+        group = self._record.ties.new_group(width, self.call.path, made=False)
         times = (product(self.output_shape) or width) // width
         signal = self._made_alone(((group, 1),) * times)
         self.carry(variable, -1, replace(signal, blocks=((group, 1),)))

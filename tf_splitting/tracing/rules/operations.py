@@ -6,6 +6,7 @@ tensor (`operation_types`).
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import keras
@@ -89,26 +90,27 @@ def _binary(tracer: Tracer, operation: Any, *xs: Signal) -> Signal | tuple[Signa
         return tracer.opaque(
             f"{tracer.call.path!r} is called with further arguments", *xs
         )
-    for value in tracer.call.extras:
-        shape = np.shape(value)
-        if len(shape) > min(len(x.shape) for x in xs):
-            return tracer.opaque(f"{tracer.call.path!r} adds axes in front", *xs)
-        for x in xs:
-            if len(shape) < -x.axis or shape[x.axis] == 1:
-                continue
-            if isinstance(value, keras.Variable) or shape[x.axis] != x.width:
-                return tracer.opaque(_per_channel(tracer), *xs)
-            tracer.constant(value, x.axis, x)
-    if len(xs) == 1 and len(tracer.call.extras) == 1:
-        (x,), (value,) = xs, tracer.call.extras
+    extras, path = tracer.call.extras, tracer.call.path
+    rank = min(len(x.shape) for x in xs)
+    if any(np.ndim(value) > rank for value in extras):
+        return tracer.opaque(f"{path!r} adds axes in front", *xs)
+    if len(xs) == len(extras) == 1:
+        (x,), (value,) = xs, extras
         place = _made_by(value, x)
         if place is not None:
             run = tracer.call.run
-            return tracer.choose(
-                lambda: tracer.widened(run, x, value, place),
-                lambda: tracer.channelwise(run, x),
-            )
-    linear = type(operation) in _SUMS and not tracer.call.extras
+            options = [lambda: tracer.widened(run, x, value, place)]
+            if place != x.axis:
+                options.append(lambda: tracer.channelwise(run, x))
+            return tracer.choose(*options)
+    for x, value in product(xs, extras):
+        shape = np.shape(value)
+        if len(shape) < -x.axis or shape[x.axis] == 1:
+            continue
+        if isinstance(value, keras.Variable) or shape[x.axis] != x.width:
+            return tracer.opaque(_per_channel(tracer), *xs)
+        tracer.constant(value, x.axis, x)
+    linear = type(operation) in _SUMS and not extras
     return merge(tracer, *xs, linear=linear)
 
 
