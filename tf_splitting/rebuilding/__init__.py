@@ -11,6 +11,7 @@ from tf_splitting.rebuilding.gathering import Gathering
 from tf_splitting.rebuilding.growth import Growth, moved, offsets
 from tf_splitting.rebuilding.optimizer_state import OPTIMIZER_STATES, OptimizerState
 from tf_splitting.rebuilding.removing import remove, removed, what_stays
+from tf_splitting.rebuilding.reopening import reopened
 from tf_splitting.rebuilding.scaling import scale
 from tf_splitting.rebuilding.splitting import (
     FRESH,
@@ -39,6 +40,7 @@ __all__ = [
     "reclassed",
     "remove",
     "removed",
+    "reopened",
     "scale",
     "split",
     "to_functional",

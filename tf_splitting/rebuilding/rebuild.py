@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import keras
@@ -32,6 +32,7 @@ def rebuild(
     class_of: Callable[[type], type] = same_class,
     *,
     initialized: bool = False,
+    unfolded: Iterable[str] = (),
 ) -> tuple[keras.Model, list[tuple[Any, Any]]]:
     """Clones a model with its spaces at other widths.
 
@@ -41,6 +42,8 @@ def rebuild(
         widths: of every space.
         class_of: class that a layer is made of, by its own.
         initialized: see `clone`.
+        unfolded: paths of layers that become models of what is in them, though nothing
+            in them need change.
 
     Returns:
         The new model, not compiled, and every variable of the old one with its own.
@@ -74,7 +77,7 @@ def rebuild(
             continue
         if any(id(each) in sizes for each in layers_in(layer)):
             sizes[id(layer)] = resize(layer, sizes)
-    opened = []
+    opened = [graph.insides[path] for path in unfolded]
     for inside in _changed(graph, widths):
         resize = resize_for(type(inside.layer))
         if resize is None:

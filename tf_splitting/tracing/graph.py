@@ -242,6 +242,19 @@ class ChannelGraph:
         """All widths, with some of them replaced."""
         return {**self.widths, **widths}
 
+    def fits(self, other: ChannelGraph) -> bool:
+        """Whether another graph of the model, at other sizes, says the same of it.
+
+        That it has the same spaces, of which the same may change, and that the same
+        layers were looked into. What is frozen may be a size that is open in one.
+        """
+        return (
+            self.widths.keys() == other.widths.keys()
+            and self.insides.keys() == other.insides.keys()
+            and {space.name: space.width for space in self.growable}
+            == {space.name: space.width for space in other.growable}
+        )
+
     def layer_widths(self) -> dict[str, int]:
         """Output width of every producing layer, for tables."""
         widths = self.widths
