@@ -15,9 +15,10 @@ from tf_splitting.growing.checks import (
     warn_if_little_grows,
 )
 from tf_splitting.growing.grow_arguments import GrowArguments
-from tf_splitting.growing.opening import with_graph
+from tf_splitting.growing.opening import can_reopen, hand_out, was_fixed, with_graph
 from tf_splitting.growing.running import run_family, run_job, run_rounds
 from tf_splitting.growing.takes import takes
+from tf_splitting.rebuilding import reopened
 from tf_splitting.tracing import trace
 from tf_splitting.training import (
     ComputeSchedule,
@@ -83,18 +84,21 @@ def grow(model: keras.Model, dataset: Any, arguments: GrowArguments) -> Any:
     Source: Wang et al., "Energy-Aware Neural Architecture Optimization with Fast
     Splitting Steepest Descent", arXiv 1910.03103.
     """
-    model = with_graph(model, dataset)
+    given, model = model, with_graph(model, dataset)
     check_compiled(model)
-    graph = trace(model, split_untrainable=arguments.split_untrainable)
+    untrainable = arguments.split_untrainable
+    graph = trace(model, split_untrainable=untrainable)
     targets = arguments.targets
     macs = check_budgets(model, graph, targets, arguments.selection)
-    check_rebuildable(model, graph, split_untrainable=arguments.split_untrainable)
+    check_rebuildable(model, graph, split_untrainable=untrainable)
     warn_if_little_grows(graph)
     rounds = _rounds(macs, arguments)
+    handed_out = hand_out(given, model, graph, split_untrainable=untrainable)
     if arguments.several:
-        return run_family(model, dataset, arguments, rounds, macs)
+        return run_family(model, dataset, arguments, rounds, macs, handed_out)
     share = arguments.growing_share
-    return run_rounds(model, dataset, arguments, rounds[0], macs, share)
+    result = run_rounds(model, dataset, arguments, rounds[0], macs, share)
+    return handed_out(result)
 
 
 def _rounds(macs: float, arguments: GrowArguments) -> list[tuple[float, ...]]:
@@ -131,7 +135,7 @@ def train(model: keras.Model, dataset: Any, arguments: TrainArguments) -> keras.
     Example:
         >>> tf_splitting.train(model, (x, y), epochs=10, checkpoint_dir="baseline")
     """
-    model = with_graph(model, dataset)
+    given, model = model, with_graph(model, dataset)
     check_compiled(model)
     schedule: Schedule
     if arguments.epochs is not None:
@@ -139,4 +143,6 @@ def train(model: keras.Model, dataset: Any, arguments: TrainArguments) -> keras.
     else:
         macs = count_macs(model)
         schedule = ComputeSchedule((macs,), macs, arguments.training_epochs or 0, 0)
-    return run_job(model, dataset, arguments, schedule)
+    opens = was_fixed(given, model) and can_reopen(model, given)
+    result = run_job(model, dataset, arguments, schedule)
+    return reopened(result, given) if opens else result
