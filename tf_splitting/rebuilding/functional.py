@@ -30,6 +30,7 @@ from tf_splitting.tracing import (
     has_graph,
     look_inside,
     remake,
+    structures_of,
 )
 
 # What a subclass may do in a way of its own, which a plain model does not.
@@ -144,7 +145,7 @@ def _fixed_shapes(model: keras.Model, spec: Any) -> dict[int, tuple[int | None, 
     Raises:
         ModelError: the model does not take such an input.
     """
-    inputs, given = model.input, keras.tree.flatten(spec)
+    (inputs, _), given = structures_of(model), keras.tree.flatten(spec)
     told = [tuple(tensor.shape) for tensor in keras.tree.flatten(inputs)]
     shapes = [tuple(tensor.shape) for tensor in given]
     try:
