@@ -47,7 +47,8 @@ def grow(model: keras.Model, dataset: Any, arguments: GrowArguments) -> Any:
         model: a compiled Functional or Sequential model. It is trained in place until
             the first split and left alone afterwards. Of a subclassed one, and of one
             whose open sizes keep layers closed or costs unknown while all data has one
-            size, a model made by `to_functional` is grown in its place.
+            size, a model made by `to_functional` is grown in its place, at the size of
+            the data.
         dataset: what `model.fit` takes: `(x, y)` or `(x, y, sample_weight)` arrays,
             a `tf.data.Dataset`, a `keras.utils.PyDataset`, a PyTorch `DataLoader`; or
             an `ImageData`. Arrays and PyDatasets are shuffled unless `shuffle=False`;
@@ -60,7 +61,9 @@ def grow(model: keras.Model, dataset: Any, arguments: GrowArguments) -> Any:
         A compiled model of plain Keras layers with the same layer names, no more MACs
         than `target_macs`, and at least 97 % of that where enough neurons may be
         split. With several targets, a tuple of such models, one for each. (Which of the
-        two is not known to type checkers: to them it is `Any`.)
+        two is not known to type checkers: to them it is `Any`.) Sizes that `model`
+        leaves open are open in it too, unless layers need them in order to grow, as
+        decoders of language models do.
 
     Raises:
         ModelError: not compiled, no graph, or nothing can grow.
@@ -122,12 +125,14 @@ def train(model: keras.Model, dataset: Any, arguments: TrainArguments) -> keras.
     of the learning rate, and the same way of being saved and resumed.
 
     Args:
-        model: compiled; trained in place, if it has a graph (see `grow`).
+        model: compiled; trained in place, if it has a graph and its MACs are known. For
+            others see `grow`.
         dataset: see `grow`.
         {arguments}
 
     Returns:
-        The model.
+        The model, or the one that was trained in its place, with its sizes open again
+        if all its layers can be made anew like that.
 
     Raises:
         As `grow`, but for what has to do with splitting.
