@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from composites import Backwards
 from keras import layers
 
 from tf_splitting import (
@@ -16,20 +17,6 @@ from tf_splitting import (
 from tf_splitting.errors import RebuildError
 from tf_splitting.layers import convert, is_splittable
 from tf_splitting.rebuilding import reopened
-
-
-class Backwards(layers.Layer):
-    """Its layers were made in another order than they are called in, and are alike."""
-
-    def build(self, shape):
-        self.second = layers.Dense(4, name="second")
-        self.first = layers.Dense(4, "relu", name="first")
-        self.second.build(shape)
-        self.first.build(shape)
-        self.built = True
-
-    def call(self, x):
-        return self.second(self.first(x))
 
 
 def model_of(name="inner"):

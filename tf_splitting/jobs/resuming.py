@@ -2,8 +2,9 @@
 
 Widths change, so a checkpoint cannot be a list of weights for the model that the user
 has in hand, and a saved model would need all of its code to be found by name again.
-A checkpoint holds the widths: the model is brought to them from the user's own, by the
-same path as in the job, and every variable is set.
+A checkpoint holds the widths, and which layers are still made of layers: the model is
+brought to them from the user's own, by the same path as in the job, and every variable
+is set.
 """
 
 from __future__ import annotations
@@ -30,8 +31,7 @@ from tf_splitting.jobs.job_state import JobState
 from tf_splitting.jobs.proposals import documents_of, proposal_of
 from tf_splitting.jobs.random_state import random_state, set_random_state
 from tf_splitting.methods import Change
-from tf_splitting.rebuilding import Splitting, remove
-from tf_splitting.selecting import RemovalPlan, SplitPlan
+from tf_splitting.rebuilding import resized
 from tf_splitting.support import VERSION, scope_of
 from tf_splitting.tracing import trace
 from tf_splitting.training import GrowthHistory, set_values
@@ -161,7 +161,11 @@ class Keeper:
             graph = trace(model, split_untrainable=self._split_untrainable)
             self._architecture = (
                 model,
-                {"widths": graph.widths, "config": config(model)},
+                {
+                    "widths": graph.widths,
+                    "insides": sorted(graph.insides),
+                    "config": config(model),
+                },
             )
         return self._architecture[1]
 
@@ -182,8 +186,8 @@ class Keeper:
         about = checkpoint.json("state.json")
         self._check_configuration(about["configuration"], checkpoint.path)
         _warn_of_versions(about["versions"])
-        widths = checkpoint.json("architecture.json")["widths"]
-        model = self._resized_to(widths, seed)
+        architecture = checkpoint.json("architecture.json")
+        model = self._become(architecture, seed)
         optimizer = checkpoint.arrays("optimizer.npz")
         if len(optimizer) > len(model.optimizer.variables):
             # Before its first step it had no more than these itself.
@@ -219,33 +223,24 @@ class Keeper:
                 "job, or another directory to start this one."
             )
 
-    def _resized_to(self, widths: Mapping[str, int], seed: keras.Model) -> keras.Model:
+    def _become(
+        self, architecture: Mapping[str, Any], seed: keras.Model
+    ) -> keras.Model:
+        """The seed at the widths that were saved, with the variables that it had."""
         graph = trace(seed, split_untrainable=self._split_untrainable)
+        widths = architecture["widths"]
         if widths.keys() != graph.widths.keys():
             raise CheckpointError(
                 f"The checkpoint has the spaces {sorted(widths)}, model {seed.name!r} "
                 f"has {sorted(graph.widths)}. Layers made twice in one process get "
                 "new names: name them, or call keras.utils.clear_session() first."
             )
-        if widths == graph.widths:
+        # Older jobs do not name them.
+        insides = architecture.get("insides", graph.insides)
+        unfolded = graph.insides.keys() - set(insides)
+        if widths == graph.widths and not unfolded:
             return seed
-        copies = {
-            space: [0] * (width - graph.widths[space])
-            for space, width in widths.items()
-            if width > graph.widths[space]
-        }
-        wide = Splitting(
-            seed, SplitPlan(copies), split_untrainable=self._split_untrainable
-        ).build(epsilon=0.0)
-        removals = {
-            space: range(width, graph.widths[space])
-            for space, width in widths.items()
-            if width < graph.widths[space]
-        }
-        if not removals:
-            return wide
-        untrainable = self._split_untrainable
-        return remove(wide, RemovalPlan(removals), split_untrainable=untrainable)
+        return resized(seed, graph, widths, unfolded)
 
 
 def versions() -> dict[str, str]:

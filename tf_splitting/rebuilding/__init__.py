@@ -10,6 +10,7 @@ from tf_splitting.rebuilding.functional import own_methods, to_functional
 from tf_splitting.rebuilding.gathering import Gathering
 from tf_splitting.rebuilding.growth import Growth, moved, offsets
 from tf_splitting.rebuilding.optimizer_state import OPTIMIZER_STATES, OptimizerState
+from tf_splitting.rebuilding.rebuild import resized
 from tf_splitting.rebuilding.removing import remove, removed, what_stays
 from tf_splitting.rebuilding.reopening import reopened
 from tf_splitting.rebuilding.scaling import scale
@@ -41,6 +42,7 @@ __all__ = [
     "remove",
     "removed",
     "reopened",
+    "resized",
     "scale",
     "split",
     "to_functional",

@@ -9,7 +9,7 @@ import keras
 
 from tf_splitting.errors import RebuildError, SplittingError, in_short
 from tf_splitting.rebuilding.opening import clone_opening
-from tf_splitting.support import assign_copy
+from tf_splitting.support import assign_copy, copy_compile_settings, scope_of
 from tf_splitting.tracing import (
     ChannelGraph,
     Inside,
@@ -105,6 +105,26 @@ def rebuild(
             if isinstance(old, keras.layers.Normalization):
                 _adapt(made, old)
     return new.model, variables
+
+
+def resized(
+    model: keras.Model,
+    graph: ChannelGraph,
+    widths: Mapping[str, int],
+    unfolded: Iterable[str] = (),
+) -> keras.Model:
+    """A model at other widths whose variables are about to be set, compiled alike.
+
+    Args:
+        model: what was traced; compiled.
+        graph: its trace.
+        widths: of every space.
+        unfolded: see `rebuild`.
+    """
+    with scope_of(model):
+        new, _ = rebuild(model, graph, widths, unfolded=unfolded)
+        copy_compile_settings(model, new)
+        return new
 
 
 def _changed(graph: ChannelGraph, widths: Mapping[str, int]) -> list[Inside]:
