@@ -141,6 +141,16 @@ def test_open_sizes_are_fixed_and_training_goes_on():
     assert nets.difference(nets.outputs(model, x), nets.outputs(grown, x)) < 1e-12
 
 
+def test_open_sizes_of_a_sequential_are_fixed():
+    convolution = layers.Conv2D(3, 3, name="conv")
+    model = keras.Sequential([keras.Input((None, None, 2)), convolution])
+    x = np.random.default_rng(0).standard_normal((2, 5, 6, 2)).astype("float32")
+    fixed = to_functional(model, x)
+    assert type(fixed) is keras.Sequential
+    assert fixed.input_shape == (None, 5, 6, 2)
+    np.testing.assert_array_equal(fixed(x), model(x))
+
+
 def test_inputs_that_a_model_does_not_take():
     model = language_model()
     for wrong in (np.zeros((2, 6)), {"words": np.zeros((2, 6, 1))}, {"w": np.zeros(2)}):

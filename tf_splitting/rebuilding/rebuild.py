@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -10,7 +10,7 @@ import numpy as np
 
 from tf_splitting.errors import ModelError, RebuildError, SplittingError, in_short
 from tf_splitting.rebuilding.opening import clone_opening
-from tf_splitting.support import assign_copy
+from tf_splitting.support import assign_copy, copy_compile_settings, scope_of
 from tf_splitting.tracing import (
     ChannelGraph,
     Inside,
@@ -32,8 +32,9 @@ def rebuild(
     widths: Mapping[str, int],
     class_of: Callable[[type], type] = same_class,
     *,
-    gathers: Mapping[str, np.ndarray] | None = None,
+    arrays: Sequence[Any] | None = None,
     initialized: bool = False,
+    unfolded: Iterable[str] = (),
 ) -> tuple[keras.Model, list[tuple[Any, Any]]]:
     """Clones a model with its spaces at other widths.
 
@@ -42,9 +43,10 @@ def rebuild(
         graph: its trace.
         widths: of every space.
         class_of: class that a layer is made of, by its own.
-        gathers: old neuron of every new one, by space, for arrays in the model that
-            have a slice for each.
+        arrays: for those of `graph.constants`, in their order, new ones.
         initialized: see `clone`.
+        unfolded: paths of layers that become models of what is in them, though nothing
+            in them need change.
 
     Returns:
         The new model, not compiled, and every variable of the old one with its own.
@@ -78,7 +80,7 @@ def rebuild(
             continue
         if any(id(each) in sizes for each in layers_in(layer)):
             sizes[id(layer)] = resize(layer, sizes)
-    opened = []
+    opened = [graph.insides[path] for path in unfolded]
     for inside in _changed(graph, widths):
         resize = resize_for(type(inside.layer))
         if resize is None:
@@ -86,7 +88,7 @@ def rebuild(
         else:
             sizes[id(inside.layer)] = resize(inside.layer, sizes)
     insides = graph.insides.values()
-    constants = _constants(graph, widths, gathers)
+    constants = _constants(graph, widths, arrays)
     try:
         new, variables = clone_opening(
             model,
@@ -116,31 +118,51 @@ def rebuild(
 
 
 def _constants(
-    graph: ChannelGraph,
-    widths: Mapping[str, int],
-    gathers: Mapping[str, np.ndarray] | None,
+    graph: ChannelGraph, widths: Mapping[str, int], arrays: Sequence[Any] | None
 ) -> dict[tuple[int, int], Any]:
-    """New arrays for those that operations are called with, by `id` of the two.
+    """What operations are called with in place of arrays, by `id` of the two.
 
     Raises:
-        ModelError: nobody says which neurons are which.
+        ModelError: nobody says what.
     """
-    found: dict[tuple[int, int], Any] = {}
-    for use in graph.constants:
-        if gathers is None:
-            if lay.size(use.layout, widths) == lay.size(use.layout, graph.widths):
-                continue
-            raise ModelError(
-                f"{use.operation.name!r} has a number of its own for every channel, "
-                "and nobody knows those of a model of other widths. Build the model at "
-                "these widths."
-            )
-        key = id(use.operation), id(use.array)
-        old = keras.ops.convert_to_numpy(found.get(key, use.array))
-        new = np.take(old, lay.sources(use.layout, graph.widths, gathers), use.axis)
-        plain = isinstance(use.array, np.ndarray)
-        found[key] = new if plain else keras.ops.convert_to_tensor(new)
-    return found
+    if arrays is None:
+        for use in graph.constants:
+            if lay.size(use.layout, widths) != lay.size(use.layout, graph.widths):
+                raise ModelError(
+                    f"{use.operation.name!r} has a number of its own for every "
+                    "channel, and nobody knows those of a model of other widths. Build "
+                    "the model at these widths."
+                )
+        return {}
+    return {
+        (id(use.operation), id(use.array)): (
+            array
+            if isinstance(use.array, np.ndarray)
+            else keras.ops.convert_to_tensor(array)
+        )
+        for use, array in zip(graph.constants, arrays, strict=True)
+    }
+
+
+def resized(
+    model: keras.Model,
+    graph: ChannelGraph,
+    widths: Mapping[str, int],
+    arrays: Sequence[Any],
+    unfolded: Iterable[str] = (),
+) -> keras.Model:
+    """A model at other widths whose variables are about to be set, compiled alike.
+
+    Args:
+        model: what was traced; compiled.
+        graph: its trace.
+        widths: of every space.
+        arrays, unfolded: see `rebuild`.
+    """
+    with scope_of(model):
+        new, _ = rebuild(model, graph, widths, arrays=arrays, unfolded=unfolded)
+        copy_compile_settings(model, new)
+        return new
 
 
 def _changed(graph: ChannelGraph, widths: Mapping[str, int]) -> list[Inside]:

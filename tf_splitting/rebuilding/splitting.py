@@ -258,7 +258,7 @@ class Splitting:
             self.graph,
             self.growth.new_widths,
             self._class_of,
-            gathers=self.growth.gathers,
+            arrays=self.growth.arrays(self.graph),
         )
         self._check(new)
         self.set_weights(epsilon)

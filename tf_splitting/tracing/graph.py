@@ -16,6 +16,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import keras
+import numpy as np
+
 from tf_splitting.errors import PlanError
 from tf_splitting.support import format_table
 from tf_splitting.tracing.inside import Inside
@@ -106,6 +109,11 @@ class ConstantUse:
     array: Any
     axis: int
     layout: Layout
+
+    @property
+    def value(self) -> np.ndarray:
+        """The array as one of NumPy."""
+        return keras.ops.convert_to_numpy(self.array)
 
 
 @dataclass(frozen=True)
@@ -252,6 +260,19 @@ class ChannelGraph:
     def resized(self, widths: Mapping[str, int]) -> dict[str, int]:
         """All widths, with some of them replaced."""
         return {**self.widths, **widths}
+
+    def fits(self, other: ChannelGraph) -> bool:
+        """Whether another graph of the model, at other sizes, says the same of it.
+
+        That it has the same spaces, of which the same may change, and that the same
+        layers were looked into. What is frozen may be a size that is open in one.
+        """
+        return (
+            self.widths.keys() == other.widths.keys()
+            and self.insides.keys() == other.insides.keys()
+            and {space.name: space.width for space in self.growable}
+            == {space.name: space.width for space in other.growable}
+        )
 
     def layer_widths(self) -> dict[str, int]:
         """Output width of every producing layer, for tables."""
