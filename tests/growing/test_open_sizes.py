@@ -100,7 +100,7 @@ def assert_open(model, kind):
         np.testing.assert_allclose(model(x, training=False), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", MOST_SLOW)
 def test_it_grows_as_a_model_of_that_size_does_and_stays_open(kind):
     sized = KINDS[kind][3]
     grown, history = job(kind)
@@ -115,7 +115,8 @@ def test_it_grows_as_a_model_of_that_size_does_and_stays_open(kind):
 MOST_SLOW = tiers.some(KINDS, ["convolutional"])
 
 
-@pytest.mark.parametrize("kind", MOST_SLOW)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
 def test_killed_and_resumed_it_ends_the_same_and_open(kind, tmp_path):
     whole, history = job(kind)
     saved = {"checkpoint_dir": tmp_path, "save_steps": 2}
@@ -131,6 +132,7 @@ def test_killed_and_resumed_it_ends_the_same_and_open(kind, tmp_path):
 FAMILY = {"kind": "convolutional", "grows": (1.5, 2.5)}
 
 
+@pytest.mark.slow
 def test_every_member_of_a_family_is_open():
     handed = []
     family, _ = job(
@@ -162,8 +164,9 @@ JOBS = {
 }
 
 
-@pytest.mark.parametrize("kind", MOST_SLOW)
-@pytest.mark.parametrize("name", tiers.some(JOBS, ["shrink", "train"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", JOBS)
 def test_the_other_jobs_leave_sizes_open_too(name, kind):
     build, data, free, sized, _ = KINDS[kind]
     macs = count_macs(build(sized))
@@ -234,7 +237,7 @@ def causal(length):
     return compiled(keras.Model(words, layers.Dense(CLASSES)(x)))
 
 
-@pytest.mark.parametrize("build", [placed, causal])
+@pytest.mark.parametrize("build", tiers.some([placed, causal], [placed]))
 def test_what_grows_at_one_size_only_comes_back_with_it(build):
     macs = count_macs(build(8))
     grown = grow(
@@ -249,6 +252,7 @@ def test_what_grows_at_one_size_only_comes_back_with_it(build):
     assert macs < count_macs(grown) <= 1.5 * macs
 
 
+@pytest.mark.slow
 def test_to_train_layers_need_not_be_looked_into():
     x, y = texts((8,))
     trained = train(causal(None), (x, y), epochs=1, verbose=0)
