@@ -100,7 +100,7 @@ def assert_open(model, kind):
         np.testing.assert_allclose(model(x, training=False), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", MOST_SLOW)
+@pytest.mark.parametrize("kind", tiers.some(KINDS, ["convolutional"]))
 def test_it_grows_as_a_model_of_that_size_does_and_stays_open(kind):
     sized = KINDS[kind][3]
     grown, history = job(kind)
@@ -110,9 +110,6 @@ def test_it_grows_as_a_model_of_that_size_does_and_stays_open(kind):
     assert timeless(history) == timeless(fixed)
     assert count_macs(grown, sized) == count_macs(alike) == history.rounds[-1].macs
     assert history.seed.macs < count_macs(alike) <= 2 * history.seed.macs
-
-
-MOST_SLOW = tiers.some(KINDS, ["convolutional"])
 
 
 @pytest.mark.slow
