@@ -33,6 +33,21 @@ class Residual(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("composites")
+class Backwards(layers.Layer):
+    """Its layers were made in another order than they are called in, and are alike."""
+
+    def build(self, shape):
+        self.second = layers.Dense(4, name="second")
+        self.first = layers.Dense(4, "relu", name="first")
+        self.second.build(shape)
+        self.first.build(shape)
+        self.built = True
+
+    def call(self, x):
+        return self.second(self.first(x))
+
+
+@keras.saving.register_keras_serializable("composites")
 class Stack(layers.Layer):
     """Composites in a composite."""
 

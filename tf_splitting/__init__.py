@@ -5,7 +5,8 @@
 and its parts, each usable alone: trace -> estimate -> select -> split.
 """
 
-import tf_splitting.requirements  # noqa: F401  (first: it refuses an old Keras)
+import tf_splitting.as_program  # (first: it keeps greetings of backends back)
+import tf_splitting.requirements  # noqa: F401  (it refuses an old Keras)
 from tf_splitting import data, exporting, layers, methods, models
 from tf_splitting.costs import (
     count_macs,

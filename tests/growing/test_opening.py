@@ -135,20 +135,6 @@ def test_a_language_model_of_any_length_grows_at_that_of_the_data():
     assert loss < model.evaluate(x, y, verbose=0)[0] < np.log(CLASSES) + 0.5
 
 
-@pytest.mark.slow
-def test_a_model_of_images_of_any_size_grows_at_that_of_the_data():
-    inputs = keras.Input((None, None, 2))
-    x = layers.Conv2D(3, 3, activation="relu", name="conv")(inputs)
-    x = layers.Dense(3)(layers.GlobalAveragePooling2D()(x))
-    model = compiled(keras.Model(inputs, x))
-    x = np.random.default_rng(0).standard_normal((32, 6, 5, 2)).astype("float32")
-    macs = count_macs(model, x.shape[1:])
-    arguments = {"target_macs": 2 * macs, "epochs": 1, "final_epochs": 1, "verbose": 0}
-    grown = grow(model, (x, np.arange(32) % 3), **arguments)
-    assert grown.input_shape == (None, 6, 5, 2)
-    assert macs < count_macs(grown) <= 2 * macs
-
-
 class Tied(layers.Layer):
     """It reads the weights of a layer that is elsewhere in the model too."""
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tiers
+from composites import Backwards
 from interrupted import KillAt, KillError, assert_same_model, examples, timeless
 from keras import layers
 
@@ -16,13 +17,18 @@ import tf_splitting
 from tf_splitting import (
     GrowthHistory,
     Interrupted,
+    RemovalPlan,
+    SplitPlan,
     count_macs,
     data,
     grow,
     reallocate,
+    remove,
     shrink,
+    split,
 )
 from tf_splitting.errors import CheckpointError, NonFiniteLossError, SplittingWarning
+from tf_splitting.jobs import JobState, Keeper
 from tf_splitting.jobs.checkpoints.store import CheckpointStore
 
 pytestmark = pytest.mark.usefixtures("deterministic")
@@ -100,6 +106,55 @@ def job(dataset, folder=None, callbacks=(), model=None, **changes):
     }
     grown = grow(model, dataset, callbacks=list(callbacks), **arguments)
     return grown, history
+
+
+def with_a_composite():
+    keras.utils.set_random_seed(3)
+    x = inputs = keras.Input((5,), name="input")
+    x = Backwards(name="inner")(layers.Dense(4, "relu", name="hidden")(x))
+    model = keras.Model(inputs, layers.Dense(3, name="logits")(x), name="seed")
+    model.compile("sgd", "mse")
+    return model
+
+
+def test_weights_go_where_they_were_in_a_layer_back_at_its_width(tmp_path):
+    """As a model, which it has become, it has them in another order."""
+    wide = split(with_a_composite(), SplitPlan({"inner/first": [1]}))
+    model = remove(wide, RemovalPlan({"inner/first": [2]}))
+    Keeper(tmp_path, {}, split_untrainable=False).save(
+        model, GrowthHistory(), JobState()
+    )
+    assert_comes_back(model, with_a_composite(), tmp_path)
+
+
+def assert_comes_back(model, seed, folder):
+    """A model that a job had, from what it had started with."""
+    keeper = Keeper(folder, {}, split_untrainable=False)
+    resumed = keeper.resume(seed, GrowthHistory())
+    x, _ = examples()
+    np.testing.assert_array_equal(resumed.model(x), model(x))
+
+
+def with_an_array():
+    keras.utils.set_random_seed(3)
+    inputs = keras.Input((5,), name="input")
+    x = layers.Dense(4, "relu", name="hidden")(inputs)
+    x = x * np.array([1.0, 20.0, 300.0, 4000.0], "float32")
+    model = keras.Model(inputs, layers.Dense(3, name="logits")(x), name="seed")
+    model.compile("sgd", "mse")
+    return model
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_neurons_have_the_numbers_that_they_had(back, tmp_path):
+    """Where neurons come and go there are others in an array of the same length."""
+    model = split(with_an_array(), SplitPlan({"hidden": [1]}))
+    if back:
+        model = remove(model, RemovalPlan({"hidden": [2]}))
+    Keeper(tmp_path, {}, split_untrainable=False).save(
+        model, GrowthHistory(), JobState()
+    )
+    assert_comes_back(model, with_an_array(), tmp_path)
 
 
 ESTIMATED = {"method": "splitting"}

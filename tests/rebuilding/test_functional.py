@@ -132,13 +132,23 @@ def test_open_sizes_are_fixed_and_training_goes_on():
     assert fixed.inputs[0].shape == (None, 6)
     assert fixed.name == "lm"
     assert [space.name for space in trace(model).growable] == []
-    plan = {"causal/attention/query": [0], "causal/up": [0]}
+    plan = {"causal/attention/query": [0], "causal/up": [0], "embedding": [1]}
     assert {space.name for space in trace(fixed).growable} == set(plan)
     for _ in range(2):
         losses = [m.train_on_batch(x, y, return_dict=True) for m in (model, fixed)]
         assert losses[0]["loss"] == pytest.approx(losses[1]["loss"], rel=1e-12)
     grown = split(fixed, SplitPlan(plan), epsilon=0.0)
     assert nets.difference(nets.outputs(model, x), nets.outputs(grown, x)) < 1e-12
+
+
+def test_open_sizes_of_a_sequential_are_fixed():
+    convolution = layers.Conv2D(3, 3, name="conv")
+    model = keras.Sequential([keras.Input((None, None, 2)), convolution])
+    x = np.random.default_rng(0).standard_normal((2, 5, 6, 2)).astype("float32")
+    fixed = to_functional(model, x)
+    assert type(fixed) is keras.Sequential
+    assert fixed.input_shape == (None, 5, 6, 2)
+    np.testing.assert_array_equal(fixed(x), model(x))
 
 
 def test_inputs_that_a_model_does_not_take():
@@ -257,8 +267,10 @@ def patches(way):
 def test_weights_that_a_model_reads_itself(way):
     model, x, _ = patches(way)
     functional = to_functional(model, x)
-    assert [s.name for s in trace(functional).growable] == ["attention/query", "up"]
-    plan = SplitPlan({"attention/query": [0], "up": [1]})
+    # Nothing normalizes over the stream, so that tokens and places grow with it.
+    spaces = ["patch", "attention/query", "up"]
+    assert [s.name for s in trace(functional).growable] == spaces
+    plan = SplitPlan({"patch": [2], "attention/query": [0], "up": [1]})
     grown = split(functional, plan, epsilon=0.0, verify=x)
     assert len(grown.trainable_variables) == len(model.trainable_variables)
     # As many examples as there are channels, and others.

@@ -78,6 +78,30 @@ def test_weights_start_anew_but_for_layers_that_do_not_train():
     )
 
 
+def open_images(size=None):
+    x = inputs = keras.Input((size, size, 2))
+    x = layers.Conv2D(4, 3, strides=2, name="conv")(x)
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(3, 3, name="last")(x))
+    return keras.Model(inputs, layers.Dense(3)(x))
+
+
+def test_sizes_that_macs_are_counted_at_stay_open():
+    target = 5 * count_macs(open_images(9))
+    scaled = scale(open_images(), target_macs=target, input_shape=(9, 9, 2))
+    assert scaled.input_shape == (None, None, None, 2)
+    alike = scale(open_images(9), target_macs=target)
+    assert growable(scaled) == growable(alike)
+    assert count_macs(scaled, (9, 9, 2)) == count_macs(alike) <= target
+
+
+def test_layers_that_read_open_sizes_are_refused():
+    words = keras.Input((None,), dtype="int32")
+    x = composites.Causal(name="causal")(layers.Embedding(5, 4)(words))
+    model = keras.Model(words, layers.Dense(5)(x))
+    with pytest.raises(ModelError, match="read sizes that it leaves open"):
+        scale(model, target_macs=1e4, input_shape=(6,))
+
+
 def test_widths_are_multiples():
     model = nets.depthwise()
     scaled = scale(model, target_macs=10 * count_macs(model), width_multiple=4)

@@ -7,9 +7,10 @@ import sys
 import pytest
 from tool_runs import ROOT, environment
 
+from tf_splitting.as_program import is_run
 from tf_splitting.support import VERSION
 from tf_splitting_programs.main import COMMANDS, main, program
-from tf_splitting_programs.running import Call, UsageError
+from tf_splitting_programs.running import USER_ERROR, Call, UsageError
 from tf_splitting_programs.running.help import asked_for
 
 # What a usual terminal shows at once, with the next prompt below.
@@ -69,6 +70,31 @@ def test_python_runs_the_package_as_a_command(monkeypatch, capsys):
         runpy.run_module("tf_splitting", run_name="__main__")
     assert ended.value.code == 0
     assert capsys.readouterr().out.startswith(f"tf-splitting {VERSION} (Python 3.")
+
+
+@pytest.mark.parametrize(
+    ("argv", "command", "runs"),
+    [
+        (["-m", "--help"], ["python", "-u", "-m", "tf_splitting", "--help"], True),
+        (["-m"], ["python", "-m", "pytest"], False),
+        (["-m"], ["python", "-m"], False),
+        (["-c"], ["python", "-c", "import tf_splitting"], False),
+        (["own.py", "-m"], ["python", "own.py", "-m", "tf_splitting"], False),
+    ],
+)
+def test_the_package_knows_when_it_is_run(argv, command, runs):
+    assert is_run(argv, command) is runs
+
+
+def test_run_as_a_module_it_prints_nothing_of_others():
+    command = [sys.executable, "-m", "tf_splitting", "grow", "--modle=x"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=environment(), cwd=ROOT
+    )
+    assert done.returncode == USER_ERROR
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
 
 
 def assert_fits(text):

@@ -421,3 +421,28 @@ def test_one_way_of_calling_twice():
     assert calls(model).count("shared/dense") == 2
     (space,) = trace(model).growable
     assert space.producers == ("before", "shared/dense")
+
+
+class Widened(layers.Layer):
+    """Makes four channels of one, by numbers of its own alone."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.gate = layers.Dense(1, name="gate")
+
+    def build(self, shape):
+        self.gate.build(shape)
+        self.shifts = self.add_weight(shape=(4,), name="shifts")
+        self.built = True
+
+    def call(self, x):
+        return ops.tanh(x[..., :1] + self.shifts) * self.gate(x)
+
+
+def test_channels_that_no_layer_makes_stay_as_they_are():
+    inputs = keras.Input((5,))
+    outputs = layers.Dense(3)(Widened(name="w")(inputs))
+    graph = trace(keras.Model(inputs, outputs))
+    assert graph.space("w/shifts").width == 4
+    assert graph.space("w/shifts").frozen == "no layer makes its channels"
+    assert graph.growable == ()

@@ -167,8 +167,19 @@ def check_rebuildable(
         RebuildError: the model cannot be rebuilt.
     """
     if graph.insides:
-        plan = SplitPlan({space.name: [0] for space in graph.growable})
-        split(model, plan, epsilon=0.0, split_untrainable=split_untrainable)
+        split_everywhere(model, graph, split_untrainable=split_untrainable)
+
+
+def split_everywhere(
+    model: keras.Model, graph: ChannelGraph, *, split_untrainable: bool
+) -> keras.Model:
+    """The model with one neuron more wherever it can grow.
+
+    Raises:
+        ModelError, RebuildError: see `split`.
+    """
+    plan = SplitPlan({space.name: [0] for space in graph.growable})
+    return split(model, plan, epsilon=0.0, split_untrainable=split_untrainable)
 
 
 def check_budgets(

@@ -15,9 +15,10 @@ from tf_splitting.growing.checks import (
     warn_if_little_grows,
 )
 from tf_splitting.growing.grow_arguments import GrowArguments
-from tf_splitting.growing.opening import with_graph
+from tf_splitting.growing.opening import can_reopen, hand_out, was_fixed, with_graph
 from tf_splitting.growing.running import run_family, run_job, run_rounds
 from tf_splitting.growing.takes import takes
+from tf_splitting.rebuilding import reopened
 from tf_splitting.tracing import trace
 from tf_splitting.training import (
     ComputeSchedule,
@@ -46,7 +47,8 @@ def grow(model: keras.Model, dataset: Any, arguments: GrowArguments) -> Any:
         model: a compiled Functional or Sequential model. It is trained in place until
             the first split and left alone afterwards. Of a subclassed one, and of one
             whose open sizes keep layers closed or costs unknown while all data has one
-            size, a model made by `to_functional` is grown in its place.
+            size, a model made by `to_functional` is grown in its place, at the size of
+            the data.
         dataset: what `model.fit` takes: `(x, y)` or `(x, y, sample_weight)` arrays,
             a `tf.data.Dataset`, a `keras.utils.PyDataset`, a PyTorch `DataLoader`; or
             an `ImageData`. Arrays and PyDatasets are shuffled unless `shuffle=False`;
@@ -59,7 +61,9 @@ def grow(model: keras.Model, dataset: Any, arguments: GrowArguments) -> Any:
         A compiled model of plain Keras layers with the same layer names, no more MACs
         than `target_macs`, and at least 97 % of that where enough neurons may be
         split. With several targets, a tuple of such models, one for each. (Which of the
-        two is not known to type checkers: to them it is `Any`.)
+        two is not known to type checkers: to them it is `Any`.) Sizes that `model`
+        leaves open are open in it too, unless layers need them in order to grow, as
+        decoders of language models do.
 
     Raises:
         ModelError: not compiled, no graph, or nothing can grow.
@@ -83,18 +87,21 @@ def grow(model: keras.Model, dataset: Any, arguments: GrowArguments) -> Any:
     Source: Wang et al., "Energy-Aware Neural Architecture Optimization with Fast
     Splitting Steepest Descent", arXiv 1910.03103.
     """
-    model = with_graph(model, dataset)
+    given, model = model, with_graph(model, dataset)
     check_compiled(model)
-    graph = trace(model, split_untrainable=arguments.split_untrainable)
+    untrainable = arguments.split_untrainable
+    graph = trace(model, split_untrainable=untrainable)
     targets = arguments.targets
     macs = check_budgets(model, graph, targets, arguments.selection)
-    check_rebuildable(model, graph, split_untrainable=arguments.split_untrainable)
+    check_rebuildable(model, graph, split_untrainable=untrainable)
     warn_if_little_grows(graph)
     rounds = _rounds(macs, arguments)
+    handed_out = hand_out(given, model, graph, split_untrainable=untrainable)
     if arguments.several:
-        return run_family(model, dataset, arguments, rounds, macs)
+        return run_family(model, dataset, arguments, rounds, macs, handed_out)
     share = arguments.growing_share
-    return run_rounds(model, dataset, arguments, rounds[0], macs, share)
+    result = run_rounds(model, dataset, arguments, rounds[0], macs, share)
+    return handed_out(result)
 
 
 def _rounds(macs: float, arguments: GrowArguments) -> list[tuple[float, ...]]:
@@ -118,12 +125,14 @@ def train(model: keras.Model, dataset: Any, arguments: TrainArguments) -> keras.
     of the learning rate, and the same way of being saved and resumed.
 
     Args:
-        model: compiled; trained in place, if it has a graph (see `grow`).
+        model: compiled; trained in place, if it has a graph and its MACs are known. For
+            others see `grow`.
         dataset: see `grow`.
         {arguments}
 
     Returns:
-        The model.
+        The model, or the one that was trained in its place, with its sizes open again
+        if all its layers can be made anew like that.
 
     Raises:
         As `grow`, but for what has to do with splitting.
@@ -131,7 +140,7 @@ def train(model: keras.Model, dataset: Any, arguments: TrainArguments) -> keras.
     Example:
         >>> tf_splitting.train(model, (x, y), epochs=10, checkpoint_dir="baseline")
     """
-    model = with_graph(model, dataset)
+    given, model = model, with_graph(model, dataset)
     check_compiled(model)
     schedule: Schedule
     if arguments.epochs is not None:
@@ -139,4 +148,6 @@ def train(model: keras.Model, dataset: Any, arguments: TrainArguments) -> keras.
     else:
         macs = count_macs(model)
         schedule = ComputeSchedule((macs,), macs, arguments.training_epochs or 0, 0)
-    return run_job(model, dataset, arguments, schedule)
+    opens = was_fixed(given, model) and can_reopen(model, given)
+    result = run_job(model, dataset, arguments, schedule)
+    return reopened(result, given) if opens else result

@@ -1,15 +1,22 @@
-"""Gives a model the graph that jobs need, where that can be done."""
+"""Gives a model the graph that jobs need, where that can be done, and takes it back.
+
+Jobs work on one size, which costs depend on, and layers that read it. What comes out is
+as open as what went in, unless a layer can only be rebuilt for that size.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
 from tf_splitting.data import first_batch, is_arrays
-from tf_splitting.errors import ModelError
-from tf_splitting.rebuilding import own_methods, to_functional
-from tf_splitting.tracing import flatten, has_graph, trace
+from tf_splitting.errors import ModelError, SplittingError
+from tf_splitting.growing.checks import split_everywhere
+from tf_splitting.layers import is_splittable, to_plain
+from tf_splitting.rebuilding import own_methods, reopened, to_functional
+from tf_splitting.tracing import ChannelGraph, flatten, has_graph, trace
 
 
 def with_graph(model: Any, dataset: Any) -> Any:
@@ -48,6 +55,71 @@ def with_graph(model: Any, dataset: Any) -> Any:
         # As `fit` does.
         model(keras.tree.map_structure(lambda array: array[:1], x))
     return to_functional(model, x)
+
+
+def hand_out(
+    given: keras.Model,
+    model: keras.Model,
+    graph: ChannelGraph,
+    *,
+    split_untrainable: bool,
+) -> Callable[[keras.Model], keras.Model]:
+    """What makes of a job's results what its user gets.
+
+    That is a model of plain Keras layers, whose sizes are open where those of the given
+    model are, if that can be done. It is known before the job begins.
+
+    Args:
+        given: what the job is started with.
+        model: what `with_graph` made of it.
+        graph: its trace.
+        split_untrainable: as the job's.
+    """
+    opens = was_fixed(given, model) and _grows_open(
+        given, model, graph, split_untrainable=split_untrainable
+    )
+
+    def handed_out(result: keras.Model) -> keras.Model:
+        if opens:
+            result = reopened(result, given, split_untrainable=split_untrainable)
+        return to_plain(result) if is_splittable(result) else result
+
+    return handed_out
+
+
+def was_fixed(given: keras.Model, model: keras.Model) -> bool:
+    """Whether `with_graph` made a model of a given one by fixing its sizes."""
+    return model is not given and has_graph(given)
+
+
+def can_reopen(
+    model: keras.Model, given: keras.Model, *, split_untrainable: bool = False
+) -> bool:
+    """Whether `reopened` can be called with these, and later with a model as wide.
+
+    Args:
+        model, given, split_untrainable: as `reopened` takes them.
+    """
+    try:
+        reopened(model, given, split_untrainable=split_untrainable)
+    except SplittingError:
+        return False
+    return True
+
+
+def _grows_open(
+    given: keras.Model,
+    model: keras.Model,
+    graph: ChannelGraph,
+    *,
+    split_untrainable: bool,
+) -> bool:
+    """Whether all that can grow can do so while sizes are open."""
+    untrainable = split_untrainable
+    if not trace(given, split_untrainable=untrainable).fits(graph):
+        return False
+    wider = split_everywhere(model, graph, split_untrainable=untrainable)
+    return can_reopen(wider, given, split_untrainable=untrainable)
 
 
 def _is_open(model: keras.Model) -> bool:

@@ -11,7 +11,7 @@ from tf_splitting.growing.checks import (
     check_reallocatable,
     check_rebuildable,
 )
-from tf_splitting.growing.opening import with_graph
+from tf_splitting.growing.opening import hand_out, with_graph
 from tf_splitting.growing.reallocate_arguments import ReallocateArguments
 from tf_splitting.growing.running import run_rounds
 from tf_splitting.growing.takes import takes
@@ -50,11 +50,14 @@ def reallocate(
         >>> better = tf_splitting.reallocate(model, (x, y), training_epochs=10)
         >>> better.save("better.keras")
     """
-    model = with_graph(model, dataset)
+    given, model = model, with_graph(model, dataset)
     check_compiled(model)
-    graph = trace(model, split_untrainable=arguments.split_untrainable)
+    untrainable = arguments.split_untrainable
+    graph = trace(model, split_untrainable=untrainable)
     macs = check_reallocatable(model, graph, arguments)
-    check_rebuildable(model, graph, split_untrainable=arguments.split_untrainable)
+    check_rebuildable(model, graph, split_untrainable=untrainable)
     targets = (float(macs),) * (arguments.rounds or 0)
     share = arguments.reallocating_share
-    return run_rounds(model, dataset, arguments, targets, macs, share)
+    handed_out = hand_out(given, model, graph, split_untrainable=untrainable)
+    result = run_rounds(model, dataset, arguments, targets, macs, share)
+    return handed_out(result)

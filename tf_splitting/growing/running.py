@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,6 @@ from tf_splitting.growing.grow_arguments import GrowArguments
 from tf_splitting.growing.preparing import opened_job
 from tf_splitting.growing.rounds import Job
 from tf_splitting.growing.trunk import Branch, Trunk
-from tf_splitting.layers import is_splittable, to_plain
 from tf_splitting.support import format_count
 from tf_splitting.training import EpochSchedule, Schedule, compute_schedules
 
@@ -26,7 +25,7 @@ def run_rounds(
     macs: float,
     share: float,
 ) -> keras.Model:
-    """Runs a job that changes widths in rounds; its result is of plain Keras layers.
+    """Runs a job that changes widths in rounds.
 
     Args:
         model: what it starts from.
@@ -37,8 +36,7 @@ def run_rounds(
         share: of `training_epochs`, that is spent before the last round.
     """
     (schedule,) = schedules(arguments, [targets], macs, share)
-    result = run_job(model, dataset, arguments, schedule)
-    return to_plain(result) if is_splittable(result) else result
+    return run_job(model, dataset, arguments, schedule)
 
 
 def run_family(
@@ -47,12 +45,14 @@ def run_family(
     arguments: GrowArguments,
     targets: Sequence[tuple[float, ...]],
     macs: float,
+    handed_out: Callable[[keras.Model], keras.Model],
 ) -> tuple[keras.Model, ...]:
     """Runs a job that grows several models, one out of the other; see `run_rounds`.
 
     Args:
         model, dataset, arguments, macs: see `run_rounds`.
         targets: for each member, MACs after each of the rounds that lead to it.
+        handed_out: makes of a finished member what its user gets.
     """
     *to_members, whole = schedules(arguments, targets, macs, arguments.growing_share)
     with opened_job(model, dataset, arguments, whole) as parts:
@@ -64,7 +64,11 @@ def run_family(
             grown = len(schedule.targets) - arguments.reallocations
             planned = schedule.remaining(schedule.planned(grown))
             branches.append(Branch(target, job, planned))
-        trunk = Trunk(branches=tuple(branches), **parts.of(arguments, whole))
+        trunk = Trunk(
+            branches=tuple(branches),
+            handed_out=handed_out,
+            **parts.of(arguments, whole),
+        )
         trunk.run(model)
         return tuple(trunk.members)
 

@@ -11,7 +11,7 @@ from tf_splitting.growing.checks import (
     check_rebuildable,
     check_shrinkable,
 )
-from tf_splitting.growing.opening import with_graph
+from tf_splitting.growing.opening import hand_out, with_graph
 from tf_splitting.growing.running import run_rounds
 from tf_splitting.growing.shrink_arguments import ShrinkArguments
 from tf_splitting.growing.takes import takes
@@ -49,11 +49,12 @@ def shrink(model: keras.Model, dataset: Any, arguments: ShrinkArguments) -> kera
         >>> smaller = tf_splitting.shrink(model, (x, y), target_macs=1e8)
         >>> smaller.save("smaller.keras")
     """
-    model = with_graph(model, dataset)
+    given, model = model, with_graph(model, dataset)
     check_compiled(model)
-    graph = trace(model, split_untrainable=arguments.split_untrainable)
+    untrainable = arguments.split_untrainable
+    graph = trace(model, split_untrainable=untrainable)
     macs = check_shrinkable(model, graph, arguments)
-    check_rebuildable(model, graph, split_untrainable=arguments.split_untrainable)
+    check_rebuildable(model, graph, split_untrainable=untrainable)
     targets = round_targets(
         macs,
         min(arguments.target_macs, macs),
@@ -61,4 +62,6 @@ def shrink(model: keras.Model, dataset: Any, arguments: ShrinkArguments) -> kera
         growth=arguments.shrinkage,
     )
     share = arguments.shrinking_share
-    return run_rounds(model, dataset, arguments, targets, macs, share)
+    handed_out = hand_out(given, model, graph, split_untrainable=untrainable)
+    result = run_rounds(model, dataset, arguments, targets, macs, share)
+    return handed_out(result)

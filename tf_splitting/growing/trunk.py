@@ -8,6 +8,7 @@ as if nothing had been. The last member is the end of the job's own path.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,7 +21,6 @@ from tf_splitting.growing.grow_arguments import GrowArguments
 from tf_splitting.growing.grower import reaches
 from tf_splitting.growing.rounds import Job
 from tf_splitting.jobs import random_state_kept
-from tf_splitting.layers import is_splittable, to_plain
 from tf_splitting.rebuilding import reclassed
 from tf_splitting.training import OF_EPOCHS, GrowthHistory, Member
 
@@ -46,11 +46,13 @@ class Trunk(Job):
 
     Attributes:
         branches: of the members before the last, in order.
-        members: finished models.
+        handed_out: makes of a finished model what the user gets.
+        members: what it made of them.
     """
 
     arguments: GrowArguments
     branches: tuple[Branch, ...]
+    handed_out: Callable[[keras.Model], keras.Model]
     members: list[keras.Model] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -138,8 +140,7 @@ class Trunk(Job):
             self.history.branch = None
 
     def _hand_out(self, model: keras.Model, member: Member) -> None:
-        if is_splittable(model):
-            model = to_plain(model)
+        model = self.handed_out(model)
         self.members.append(model)
         if self.arguments.on_member is not None:
             self.arguments.on_member(model, member)

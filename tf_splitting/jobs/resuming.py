@@ -2,8 +2,9 @@
 
 Widths change, so a checkpoint cannot be a list of weights for the model that the user
 has in hand, and a saved model would need all of its code to be found by name again.
-A checkpoint holds the widths: the model is brought to them from the user's own, by the
-same path as in the job, and every variable is set.
+A checkpoint holds the widths, which layers are still made of layers, and arrays in the
+model that have a number for each neuron: the model is brought to them from the user's
+own, by the same path as in the job, and every variable is set.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import json
 import platform
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -25,15 +26,15 @@ from tf_splitting.errors import (
     NonFiniteLossError,
     SplittingWarning,
 )
+from tf_splitting.jobs.checkpoints.checkpoint import Checkpoint
 from tf_splitting.jobs.checkpoints.store import CheckpointStore
 from tf_splitting.jobs.job_state import JobState
 from tf_splitting.jobs.proposals import documents_of, proposal_of
 from tf_splitting.jobs.random_state import random_state, set_random_state
 from tf_splitting.methods import Change
-from tf_splitting.rebuilding import Splitting, remove
-from tf_splitting.selecting import RemovalPlan, SplitPlan
+from tf_splitting.rebuilding import resized
 from tf_splitting.support import VERSION, scope_of
-from tf_splitting.tracing import trace
+from tf_splitting.tracing import ChannelGraph, trace
 from tf_splitting.training import GrowthHistory, set_values
 
 
@@ -146,7 +147,7 @@ class Keeper:
                 "configuration": self._configuration,
                 "versions": versions(),
             },
-            "architecture.json": self._architecture_of(model),
+            **self._architecture_of(model),
             "history.json": history.to_dict(),
             "random.json": random_state(),
             "weights.npz": weights,
@@ -159,10 +160,16 @@ class Keeper:
     def _architecture_of(self, model: keras.Model) -> dict[str, Any]:
         if self._architecture is None or self._architecture[0] is not model:
             graph = trace(model, split_untrainable=self._split_untrainable)
-            self._architecture = (
-                model,
-                {"widths": graph.widths, "config": config(model)},
-            )
+            documents: dict[str, Any] = {
+                "architecture.json": {
+                    "widths": graph.widths,
+                    "insides": sorted(graph.insides),
+                    "config": config(model),
+                }
+            }
+            if graph.constants:
+                documents["constants.npz"] = _numbered(_constants(graph))
+            self._architecture = model, documents
         return self._architecture[1]
 
     def resume(self, seed: keras.Model, history: GrowthHistory) -> Resumed | None:
@@ -182,8 +189,7 @@ class Keeper:
         about = checkpoint.json("state.json")
         self._check_configuration(about["configuration"], checkpoint.path)
         _warn_of_versions(about["versions"])
-        widths = checkpoint.json("architecture.json")["widths"]
-        model = self._resized_to(widths, seed)
+        model = self._become(checkpoint, seed)
         optimizer = checkpoint.arrays("optimizer.npz")
         if len(optimizer) > len(model.optimizer.variables):
             # Before its first step it had no more than these itself.
@@ -219,33 +225,28 @@ class Keeper:
                 "job, or another directory to start this one."
             )
 
-    def _resized_to(self, widths: Mapping[str, int], seed: keras.Model) -> keras.Model:
+    def _become(self, checkpoint: Checkpoint, seed: keras.Model) -> keras.Model:
+        """The seed at the widths that were saved, with the variables that it had."""
         graph = trace(seed, split_untrainable=self._split_untrainable)
+        architecture = checkpoint.json("architecture.json")
+        widths = architecture["widths"]
         if widths.keys() != graph.widths.keys():
             raise CheckpointError(
                 f"The checkpoint has the spaces {sorted(widths)}, model {seed.name!r} "
                 f"has {sorted(graph.widths)}. Layers made twice in one process get "
                 "new names: name them, or call keras.utils.clear_session() first."
             )
-        if widths == graph.widths:
+        # Older jobs do not name them.
+        insides = architecture.get("insides", graph.insides)
+        unfolded = graph.insides.keys() - set(insides)
+        arrays = before = _constants(graph)
+        if checkpoint.has("constants.npz"):
+            saved = _in_order(checkpoint.arrays("constants.npz"))
+            arrays = [_typed(a, b.dtype) for a, b in zip(saved, before, strict=True)]
+        same = all(map(np.array_equal, arrays, before))
+        if widths == graph.widths and same and not unfolded:
             return seed
-        copies = {
-            space: [0] * (width - graph.widths[space])
-            for space, width in widths.items()
-            if width > graph.widths[space]
-        }
-        wide = Splitting(
-            seed, SplitPlan(copies), split_untrainable=self._split_untrainable
-        ).build(epsilon=0.0)
-        removals = {
-            space: range(width, graph.widths[space])
-            for space, width in widths.items()
-            if width < graph.widths[space]
-        }
-        if not removals:
-            return wide
-        untrainable = self._split_untrainable
-        return remove(wide, RemovalPlan(removals), split_untrainable=untrainable)
+        return resized(seed, graph, widths, arrays, unfolded)
 
 
 def versions() -> dict[str, str]:
@@ -287,9 +288,23 @@ def _warn_of_versions(saved: Mapping[str, str]) -> None:
         )
 
 
+def _constants(graph: ChannelGraph) -> list[np.ndarray]:
+    return [use.value for use in graph.constants]
+
+
 def _values(variables: Sequence[Any]) -> dict[str, np.ndarray]:
     """Values by number, in the type they have."""
-    return {f"{number:05d}": v.numpy() for number, v in enumerate(variables)}
+    return _numbered(v.numpy() for v in variables)
+
+
+def _numbered(arrays: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
+    return {f"{number:05d}": array for number, array in enumerate(arrays)}
+
+
+def _typed(array: np.ndarray, dtype: Any) -> np.ndarray:
+    """An array that was read in the type that it had."""
+    # NumPy's files do not know bfloat16.
+    return array.view(dtype) if array.dtype.kind == "V" else array
 
 
 def _in_order(arrays: Mapping[str, np.ndarray]) -> list[np.ndarray]:
@@ -307,8 +322,5 @@ def _restore(
             f"given, which has {len(shapes)}. Resume with the model that the job "
             "started from."
         )
-    for number, variable in enumerate(variables):
-        if values[number].dtype.kind == "V":
-            # NumPy's files do not know bfloat16.
-            values[number] = values[number].view(variable.numpy().dtype)
-    set_values(variables, values)
+    typed = (_typed(v, x.numpy().dtype) for v, x in zip(values, variables, strict=True))
+    set_values(variables, list(typed))

@@ -10,7 +10,9 @@ from tf_splitting.rebuilding.functional import own_methods, to_functional
 from tf_splitting.rebuilding.gathering import Gathering
 from tf_splitting.rebuilding.growth import Growth, moved, offsets
 from tf_splitting.rebuilding.optimizer_state import OPTIMIZER_STATES, OptimizerState
+from tf_splitting.rebuilding.rebuild import resized
 from tf_splitting.rebuilding.removing import remove, removed, what_stays
+from tf_splitting.rebuilding.reopening import reopened
 from tf_splitting.rebuilding.scaling import scale
 from tf_splitting.rebuilding.splitting import (
     FRESH,
@@ -39,6 +41,8 @@ __all__ = [
     "reclassed",
     "remove",
     "removed",
+    "reopened",
+    "resized",
     "scale",
     "split",
     "to_functional",

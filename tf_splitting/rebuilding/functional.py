@@ -30,6 +30,7 @@ from tf_splitting.tracing import (
     has_graph,
     look_inside,
     remake,
+    structures_of,
 )
 
 # What a subclass may do in a way of its own, which a plain model does not.
@@ -86,7 +87,7 @@ def to_functional(model: keras.Model, input_spec: Any) -> keras.Model:
         with scope_of(model):
             insides = flatten(model).insides.values()
             copy, variables = clone_opening(model, insides, shapes=shapes)
-            return _filled(model, copy.model, variables)
+            return filled(model, copy.model, variables)
     if not model.built:
         raise ModelError(
             f"Model {model.name!r} has not been built: nobody knows its weights. Call "
@@ -111,7 +112,7 @@ def to_functional(model: keras.Model, input_spec: Any) -> keras.Model:
         copy = clone(inside, remake)
         inputs = keras.tree.pack_sequence_as(spec, copy.model.inputs)
         functional = keras.Model(inputs, copy.model.output, name=model.name)
-        return _filled(model, functional, copy.variables)
+        return filled(model, functional, copy.variables)
 
 
 def own_methods(model: keras.Model) -> list[str]:
@@ -120,10 +121,16 @@ def own_methods(model: keras.Model) -> list[str]:
     return [n for n in _METHODS if getattr(kind, n) is not getattr(keras.Model, n)]
 
 
-def _filled(
+def filled(
     old: keras.Model, new: keras.Model, variables: list[tuple[Any, Any]]
 ) -> keras.Model:
-    """The new model with the old one's weights, compile settings and optimizer."""
+    """The new model with the old one's weights, compile settings and optimizer.
+
+    Args:
+        old: left as it was.
+        new: of the same widths, not compiled.
+        variables: every one of the old model with its own in the new.
+    """
     for variable, other in variables:
         assign_copy(other, variable)
     if old.compiled:
@@ -138,7 +145,7 @@ def _fixed_shapes(model: keras.Model, spec: Any) -> dict[int, tuple[int | None, 
     Raises:
         ModelError: the model does not take such an input.
     """
-    inputs, given = model.input, keras.tree.flatten(spec)
+    (inputs, _), given = structures_of(model), keras.tree.flatten(spec)
     told = [tuple(tensor.shape) for tensor in keras.tree.flatten(inputs)]
     shapes = [tuple(tensor.shape) for tensor in given]
     try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tf_splitting.tracing import WeightUse
+from tf_splitting.tracing import ChannelGraph, WeightUse
 from tf_splitting.tracing import layout as lay
 
 
@@ -53,6 +53,16 @@ class Gathering:
             elif len(index) != array.shape[use.axis]:
                 array = np.take(array, index, use.axis)
         return array
+
+    def arrays(self, graph: ChannelGraph) -> list[np.ndarray]:
+        """The rebuilt model's arrays for those of `graph.constants`, in their order."""
+        found: dict[tuple[int, int], np.ndarray] = {}
+        keys = [(id(use.operation), id(use.array)) for use in graph.constants]
+        for use, key in zip(graph.constants, keys, strict=True):
+            array = found.get(key, use.value)
+            index = lay.sources(use.layout, self.widths, self.gathers)
+            found[key] = np.take(array, index, use.axis)
+        return [found[key] for key in keys]
 
     def along(
         self, weight: WeightUse, axis: int, values: dict[str, np.ndarray]

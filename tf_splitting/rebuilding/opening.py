@@ -39,6 +39,7 @@ def clone_opening(
     opened: Iterable[Inside] = (),
     made: Callable[[Any, str], Any] = remake,
     shapes: Mapping[int, tuple[int | None, ...]] | None = None,
+    constants: Mapping[tuple[int, int], Any] | None = None,
     *,
     initialized: bool = False,
 ) -> tuple[Clone, list[tuple[Any, Any]]]:
@@ -48,7 +49,7 @@ def clone_opening(
         model: a Functional or Sequential model.
         insides: of all layers in it that can become nested models.
         opened: those that have to.
-        made, shapes, initialized: as `clone` takes them.
+        made, shapes, constants, initialized: as `clone` takes them.
 
     Raises:
         ModelError: an initializer holds an array, which fits one shape only.
@@ -77,7 +78,7 @@ def clone_opening(
                 waiting.append(id(layer))
         try:
             now = [each for each in insides if id(each.layer) in layers]
-            new = clone(model, made, shapes, now, initialized=initialized)
+            new = clone(model, made, shapes, now, constants, initialized=initialized)
             return new, new.variables
         except RemakeError as error:
             if id(error.layer) not in known:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
-from tf_splitting.errors import RebuildError, SplittingError, in_short
+from tf_splitting.errors import ModelError, RebuildError, SplittingError, in_short
 from tf_splitting.rebuilding.opening import clone_opening
-from tf_splitting.support import assign_copy
+from tf_splitting.support import assign_copy, copy_compile_settings, scope_of
 from tf_splitting.tracing import (
     ChannelGraph,
     Inside,
@@ -31,7 +32,9 @@ def rebuild(
     widths: Mapping[str, int],
     class_of: Callable[[type], type] = same_class,
     *,
+    arrays: Sequence[Any] | None = None,
     initialized: bool = False,
+    unfolded: Iterable[str] = (),
 ) -> tuple[keras.Model, list[tuple[Any, Any]]]:
     """Clones a model with its spaces at other widths.
 
@@ -40,7 +43,10 @@ def rebuild(
         graph: its trace.
         widths: of every space.
         class_of: class that a layer is made of, by its own.
+        arrays: for those of `graph.constants`, in their order, new ones.
         initialized: see `clone`.
+        unfolded: paths of layers that become models of what is in them, though nothing
+            in them need change.
 
     Returns:
         The new model, not compiled, and every variable of the old one with its own.
@@ -74,7 +80,7 @@ def rebuild(
             continue
         if any(id(each) in sizes for each in layers_in(layer)):
             sizes[id(layer)] = resize(layer, sizes)
-    opened = []
+    opened = [graph.insides[path] for path in unfolded]
     for inside in _changed(graph, widths):
         resize = resize_for(type(inside.layer))
         if resize is None:
@@ -82,9 +88,16 @@ def rebuild(
         else:
             sizes[id(inside.layer)] = resize(inside.layer, sizes)
     insides = graph.insides.values()
+    constants = _constants(graph, widths, arrays)
     try:
         new, variables = clone_opening(
-            model, insides, opened, remade, shapes, initialized=initialized
+            model,
+            insides,
+            opened,
+            remade,
+            shapes,
+            constants,
+            initialized=initialized,
         )
     except SplittingError:
         raise
@@ -102,6 +115,54 @@ def rebuild(
             if isinstance(old, keras.layers.Normalization):
                 _adapt(made, old)
     return new.model, variables
+
+
+def _constants(
+    graph: ChannelGraph, widths: Mapping[str, int], arrays: Sequence[Any] | None
+) -> dict[tuple[int, int], Any]:
+    """What operations are called with in place of arrays, by `id` of the two.
+
+    Raises:
+        ModelError: nobody says what.
+    """
+    if arrays is None:
+        for use in graph.constants:
+            if lay.size(use.layout, widths) != lay.size(use.layout, graph.widths):
+                raise ModelError(
+                    f"{use.operation.name!r} has a number of its own for every "
+                    "channel, and nobody knows those of a model of other widths. Build "
+                    "the model at these widths."
+                )
+        return {}
+    return {
+        (id(use.operation), id(use.array)): (
+            array
+            if isinstance(use.array, np.ndarray)
+            else keras.ops.convert_to_tensor(array)
+        )
+        for use, array in zip(graph.constants, arrays, strict=True)
+    }
+
+
+def resized(
+    model: keras.Model,
+    graph: ChannelGraph,
+    widths: Mapping[str, int],
+    arrays: Sequence[Any],
+    unfolded: Iterable[str] = (),
+) -> keras.Model:
+    """A model at other widths whose variables are about to be set, compiled alike.
+
+    Args:
+        model: what was traced; compiled.
+        graph: its trace.
+        widths: of every space.
+        arrays, unfolded: see `rebuild`.
+    """
+    with scope_of(model):
+        new, _ = rebuild(model, graph, widths, arrays=arrays, unfolded=unfolded)
+        copy_compile_settings(model, new)
+        return new
 
 
 def _changed(graph: ChannelGraph, widths: Mapping[str, int]) -> list[Inside]:

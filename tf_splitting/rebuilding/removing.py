@@ -138,7 +138,7 @@ def removed(
             added = folded(model, graph, lost, sample)
         left = what_stays(graph, plan)
         uses = {id(weight.variable): weight for weight in graph.weights}
-        new, pairs = rebuild(model, graph, left.new_widths)
+        new, pairs = rebuild(model, graph, left.new_widths, arrays=left.arrays(graph))
         check_widths(
             model, graph, trace(new, split_untrainable=split_untrainable), left
         )

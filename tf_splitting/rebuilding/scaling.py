@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 
 from tf_splitting.costs import get_cost
-from tf_splitting.errors import BudgetError
+from tf_splitting.errors import BudgetError, ModelError
 from tf_splitting.rebuilding.rebuild import rebuild
 from tf_splitting.support import (
     assign_copy,
@@ -25,7 +26,11 @@ _LARGEST = 10_000
 
 
 def scale(
-    model: keras.Model, *, target_macs: float, width_multiple: int = 1
+    model: keras.Model,
+    *,
+    target_macs: float,
+    width_multiple: int = 1,
+    input_shape: Any = None,
 ) -> keras.Model:
     """A model with all widths times one factor, as large as a budget allows, untrained.
 
@@ -37,6 +42,8 @@ def scale(
         model: a built Functional or Sequential model. It is left as it was.
         target_macs: multiply-accumulates per example that the result may have.
         width_multiple: widths that change are multiples of this.
+        input_shape: sizes that MACs are counted at, see `trace`; of a model that leaves
+            some open. They stay open.
 
     Returns:
         A model of the same structure and layer names, compiled if `model` is. Spaces
@@ -45,7 +52,8 @@ def scale(
     Raises:
         BudgetError: no factor brings the model below the target, or that is more than
             10,000 times what the model has.
-        ModelError: the model has no graph, or an initializer that fits one shape only.
+        ModelError: the model has no graph, an initializer that fits one shape only, or
+            layers that cannot be scaled while sizes are open.
         SplittingError: an argument is out of range.
 
     Example:
@@ -55,7 +63,14 @@ def scale(
     target = number("target_macs", target_macs, above=0)
     whole("width_multiple", width_multiple, at_least=1)
     graph = trace(model)
-    widths = _widest(graph, target, width_multiple)
+    sized = graph if input_shape is None else trace(model, input_shape=input_shape)
+    if not graph.fits(sized):
+        raise ModelError(
+            f"Layers of model {model.name!r} read sizes that it leaves open, and "
+            "cannot be scaled before these are known. Fix them: "
+            "tf_splitting.to_functional(model, batch)."
+        )
+    widths = _widest(sized, target, width_multiple)
     with scope_of(model):
         new, pairs = rebuild(model, graph, widths, initialized=True)
         kept = _untrained(model)

@@ -254,7 +254,11 @@ class Splitting:
 
     def _build(self, epsilon: float) -> keras.Model:
         new, self._pairs = rebuild(
-            self.model, self.graph, self.growth.new_widths, self._class_of
+            self.model,
+            self.graph,
+            self.growth.new_widths,
+            self._class_of,
+            arrays=self.growth.arrays(self.graph),
         )
         self._check(new)
         self.set_weights(epsilon)

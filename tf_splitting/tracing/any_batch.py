@@ -29,11 +29,16 @@ from tf_splitting.tracing.symbolic_call import (
 from tf_splitting.tracing.tables import first_of_each
 
 # Far apart, for what does one thing with few examples and another with many.
-_SIZES = (2, 17)
+_EXAMPLES = (2, 17)
 
 
 def call_at_any_batch(
-    layer: Any, args: Any, kwargs: Any, names: Sequence[str], tables: Tables
+    layer: Any,
+    args: Any,
+    kwargs: Any,
+    names: Sequence[str],
+    tables: Tables,
+    rows: int = 1,
 ) -> SymbolicCall:
     """What a layer does with a batch of any size; `left_alone` has to be around it.
 
@@ -41,14 +46,16 @@ def call_at_any_batch(
         layer, args, kwargs, names: as `stand_ins` takes them. All sizes but those of
             batches have to be known.
         tables: for weights that the call reads itself.
+        rows: how many an example has in a batch, as windows of an image.
 
     Raises:
         ClosedError: it cannot be called at a known size, or the size of the batch goes
             where it cannot be taken out.
     """
+    sizes = tuple(rows * examples for examples in _EXAMPLES)
     first, second = (
         call_symbolically(layer, stand_ins(layer, args, kwargs, (), size), tables)
-        for size in _SIZES
+        for size in sizes
     )
     given = stand_ins(layer, args, kwargs, names)
     if len(first.nodes) != len(second.nodes):
@@ -57,14 +64,14 @@ def call_at_any_batch(
     twins = _values(first.given, second.given)
     with keras.StatelessScope():
         for one, other in zip(first.nodes, second.nodes, strict=True):
-            operation = _of_any_batch(one, other, given.inputs[0])
+            operation = _of_any_batch(one, other, given.inputs[0], sizes)
             arguments = [
                 (node.arguments.args, dict(node.arguments.kwargs))
                 for node in (one, other)
             ]
             try:
                 same = keras.tree.map_structure(
-                    lambda a, b: _merged(a, b, values, twins), *arguments
+                    lambda a, b: _merged(a, b, values, twins, sizes), *arguments
                 )
                 results = keras.tree.flatten(operation(*same[0], **same[1]))
             except ClosedError:
@@ -93,25 +100,31 @@ def _values(old: StandIns, new: StandIns) -> dict[int, Any]:
     return {id(a): b for a, b in (*pairs, *masks)}
 
 
-def _merged(a: Any, b: Any, values: Mapping[int, Any], twins: Mapping[int, Any]) -> Any:
+def _merged(
+    a: Any,
+    b: Any,
+    values: Mapping[int, Any],
+    twins: Mapping[int, Any],
+    sizes: tuple[int, ...],
+) -> Any:
     """An argument at any size, from those at two sizes."""
     if isinstance(a, keras.KerasTensor):
         if twins.get(id(a)) is not b:
             raise ClosedError("calls other layers for a batch of another size")
         return values[id(a)]
     if is_array(a) and is_array(b):
-        return _of_one_example(a, b)
+        return _of_one_example(a, b, sizes)
     if a is not b and repr(a) != repr(b):
-        raise ClosedError(f"reads the size of the batch ({a!r} in a batch of 2)")
+        raise ClosedError(f"reads the size of the batch ({a!r} in one of {sizes[0]})")
     return a
 
 
-def _of_one_example(a: Any, b: Any) -> Any:
+def _of_one_example(a: Any, b: Any, sizes: tuple[int, ...]) -> Any:
     """An array that does not depend on the size, or of one of its examples."""
     one, other = (keras.ops.convert_to_numpy(value) for value in (a, b))
     if one.shape == other.shape and np.array_equal(one, other):
         return a
-    by_batch = one.shape[:1] + other.shape[:1] == _SIZES
+    by_batch = one.shape[:1] + other.shape[:1] == sizes
     if not by_batch or one.shape[1:] != other.shape[1:]:
         raise ClosedError("holds numbers that depend on the size of the batch")
     if any((array != one[:1]).any() for array in (one, other)):
@@ -119,12 +132,13 @@ def _of_one_example(a: Any, b: Any) -> Any:
     return a[:1]
 
 
-def _of_any_batch(one: Any, other: Any, x: Any) -> Any:
+def _of_any_batch(one: Any, other: Any, x: Any, sizes: tuple[int, ...]) -> Any:
     """The operation of a call for any size, from calls at two sizes.
 
     Args:
         one, other: the calls.
         x: a tensor of any size.
+        sizes: the two.
     """
     a, b = one.operation, other.operation
     if settings(a) == settings(b):
@@ -137,13 +151,15 @@ def _of_any_batch(one: Any, other: Any, x: Any) -> Any:
             shape = [n if n == m else -1 for n, m in pairs]
             if len(mine["newshape"]) == len(shape) and shape.count(-1) == 1:
                 return remade_reshaping(a, shape)
-        repeat = _repeated_for_all(one, other, x)
+        repeat = _repeated_for_all(one, other, x, sizes)
         if repeat is not None:
             return repeat
     raise ClosedError(f"holds a {type(a).__name__} that reads the size of the batch")
 
 
-def _repeated_for_all(one: Any, other: Any, x: Any) -> Callable[[Any], Any] | None:
+def _repeated_for_all(
+    one: Any, other: Any, x: Any, sizes: tuple[int, ...]
+) -> Callable[[Any], Any] | None:
     """What calls do that repeat a tensor of one example for the whole batch, or None.
 
     Such as a class token. Sums with zeros broadcast to a size that is not known.
@@ -159,15 +175,15 @@ def _repeated_for_all(one: Any, other: Any, x: Any) -> Callable[[Any], Any] | No
     if mine.get("axis", 0) != 0:
         return None
     (key,) = (key for key in ("shape", "repeats") if key in mine)
-    sizes = [np.atleast_1d(each[key]).tolist() for each in (mine, its)]
-    if len(sizes[0]) not in (1, rank) or sizes[0][1:] != sizes[1][1:]:
+    found = [np.atleast_1d(each[key]).tolist() for each in (mine, its)]
+    if len(found[0]) not in (1, rank) or found[0][1:] != found[1][1:]:
         return None
-    if (sizes[0][0], sizes[1][0]) != _SIZES:
+    if (found[0][0], found[1][0]) != sizes:
         return None
 
     def repeated(tensor: Any) -> Any:
-        if len(sizes[0]) > 1:
-            tensor = type(a)((1, *sizes[0][1:]))(tensor)
+        if len(found[0]) > 1:
+            tensor = type(a)((1, *found[0][1:]))(tensor)
         zeros = keras.ops.zeros_like(first_of_each(x), dtype=tensor.dtype)
         # In this order: Keras takes what is added for a bias, if it might be one.
         return keras.ops.reshape(zeros, (-1, *[1] * (rank - 1))) + tensor

@@ -77,6 +77,7 @@ def clone(
     remake: Callable[[Any, str], Any],
     input_shapes: Mapping[int, tuple[int | None, ...]] | None = None,
     insides: Iterable[Inside] = (),
+    constants: Mapping[tuple[int, int], Any] | None = None,
     *,
     initialized: bool = False,
 ) -> Clone:
@@ -89,6 +90,8 @@ def clone(
         input_shapes: new shapes, batch axis first, of inputs of nested models, by `id`
             of the old input tensor.
         insides: of layers that become nested models of what is in them.
+        constants: what operations are called with in place of arrays, by `id` of the
+            operation and the array.
         initialized: whether weights start where their initializers say; those whose
             values are set afterwards need not, and start at zero.
 
@@ -100,7 +103,7 @@ def clone(
     # Models and layers that have become models, by what they were.
     models: dict[int, keras.Model] = {}
     insides = list(insides)
-    shapes = input_shapes or {}
+    shapes, arrays = input_shapes or {}, constants or {}
     opened = {id(call): inside for inside in insides for call in inside.calls}
     whole = isinstance(model, Inside)
     once = _called_once([*insides, model] if whole else insides)
@@ -156,7 +159,10 @@ def clone(
 
     def call(node: Any, values: Mapping[int, Any], names: Mapping[int, str]) -> Any:
         layer = made_of(node, names)
-        args, kwargs = node.arguments.fill_in(values)
+        args, kwargs = keras.tree.map_structure(
+            lambda each: arrays.get((id(node.operation), id(each)), each),
+            node.arguments.fill_in(values),
+        )
         if kwargs.get("training", 0) is None:
             # It is as good as not said, but not all layers that are told take it.
             del kwargs["training"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tf_splitting.tracing import graph as g
@@ -19,14 +20,20 @@ class ModelTracer(Tracer):
     Args:
         flat: the model's calls.
         split_untrainable: as `trace` takes it.
-        last: calls that make several axes, of which the last is to hold the channels.
+        choices: of calls that make several axes, which is to hold the channels.
     """
 
     def __init__(
-        self, flat: FlatGraph, *, split_untrainable: bool, last: Collection[str] = ()
+        self,
+        flat: FlatGraph,
+        *,
+        split_untrainable: bool,
+        choices: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__(
-            tensors=len(flat.shapes), split_untrainable=split_untrainable, last=last
+            tensors=len(flat.shapes),
+            split_untrainable=split_untrainable,
+            choices=choices,
         )
         self._flat = flat
         self._signals: dict[int, Signal] = {
@@ -64,9 +71,7 @@ class ModelTracer(Tracer):
         for index, shape, result in zip(
             call.outputs, call.shapes, results, strict=True
         ):
-            self._signals[index] = Signal(
-                result.index, shape, result.axis, result.blocks, call.alone
-            )
+            self._signals[index] = replace(result, shape=shape, alone=call.alone)
             self._record.activations.append((call.path, result.axis, result.blocks))
 
     def _freeze_what_is_called_differently(self) -> None:

@@ -16,6 +16,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import keras
+import numpy as np
+
 from tf_splitting.errors import PlanError
 from tf_splitting.support import format_table
 from tf_splitting.tracing.inside import Inside
@@ -96,6 +99,21 @@ class ConfigUse:
     key: str
     index: int | None
     layout: Layout
+
+
+@dataclass(frozen=True)
+class ConstantUse:
+    """An array among the arguments of a call, one axis of which has channels on it."""
+
+    operation: Any
+    array: Any
+    axis: int
+    layout: Layout
+
+    @property
+    def value(self) -> np.ndarray:
+        """The array as one of NumPy."""
+        return keras.ops.convert_to_numpy(self.array)
 
 
 @dataclass(frozen=True)
@@ -191,6 +209,7 @@ class ChannelGraph:
     terms: tuple[Term, ...]
     weights: tuple[WeightUse, ...]
     configs: tuple[ConfigUse, ...]
+    constants: tuple[ConstantUse, ...] = field(repr=False)
     nested_inputs: tuple[InputUse, ...]
     activations: tuple[Activation, ...] = field(repr=False)
     uncounted: tuple[str, ...]
@@ -241,6 +260,19 @@ class ChannelGraph:
     def resized(self, widths: Mapping[str, int]) -> dict[str, int]:
         """All widths, with some of them replaced."""
         return {**self.widths, **widths}
+
+    def fits(self, other: ChannelGraph) -> bool:
+        """Whether another graph of the model, at other sizes, says the same of it.
+
+        That it has the same spaces, of which the same may change, and that the same
+        layers were looked into. What is frozen may be a size that is open in one.
+        """
+        return (
+            self.widths.keys() == other.widths.keys()
+            and self.insides.keys() == other.insides.keys()
+            and {space.name: space.width for space in self.growable}
+            == {space.name: space.width for space in other.growable}
+        )
 
     def layer_widths(self) -> dict[str, int]:
         """Output width of every producing layer, for tables."""

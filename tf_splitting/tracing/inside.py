@@ -79,6 +79,7 @@ def look_inside(
     kwargs: Any,
     masked: Sequence[bool],
     names: Sequence[str] = (),
+    rows: int = 1,
 ) -> Inside:
     """The graph of a layer's call.
 
@@ -87,6 +88,7 @@ def look_inside(
         args, kwargs: what it is called with; tensors are symbolic.
         masked: of each tensor that it returns, whether it carries a mask.
         names: of the inputs, if it matters.
+        rows: how many an example has in a batch, as windows of an image.
 
     Raises:
         ClosedError: it has no such graph, or one that does not say everything.
@@ -94,11 +96,11 @@ def look_inside(
     tables = Tables(layer, layers_in(layer))
     if tables.unnamed:
         raise ClosedError("has weights of its own that are no attributes of it")
-    inside, at_sizes = _graph(layer, tables, args, kwargs, names)
+    inside, at_sizes = _graph(layer, tables, args, kwargs, names, rows)
     if any(masked) != inside.masked or not (all(masked) or not any(masked)):
         raise ClosedError("makes a mask, or hands on one that the layers in it do not")
     if not at_sizes:
-        sized, _ = _graph(layer, tables, *_sized((args, dict(kwargs))))
+        sized, _ = _graph(layer, tables, *_sized((args, dict(kwargs)), rows))
         if not fits(outline(inside.model), outline(sized.model)):
             raise ClosedError(
                 "holds numbers that depend on sizes not known before a call"
@@ -107,7 +109,7 @@ def look_inside(
         told = {"training": True} if takes_training(layer) else {}
         try:
             with in_training():
-                training, _ = _graph(layer, tables, args, {**kwargs, **told})
+                training, _ = _graph(layer, tables, args, {**kwargs, **told}, rows=rows)
         except ClosedError as error:
             raise ClosedError(f"{error}, in training") from None
         if outline(inside.model) != outline(training.model):
@@ -115,7 +117,7 @@ def look_inside(
     return inside
 
 
-def _sized(arguments: Any) -> Any:
+def _sized(arguments: Any, rows: int) -> Any:
     """The same arguments, tensors of known sizes in place of those of unknown."""
     found: dict[int, Any] = {}
 
@@ -123,7 +125,7 @@ def _sized(arguments: Any) -> Any:
         if not isinstance(value, keras.KerasTensor):
             return value
         if id(value) not in found:
-            known = [_BATCH, *[_SIZE] * len(value.shape)]
+            known = [_BATCH * rows, *[_SIZE] * len(value.shape)]
             shape = [size or other for size, other in zip(value.shape, known)]
             tensor = keras.KerasTensor(shape, value.dtype)
             mask = mask_of(value)
@@ -166,7 +168,12 @@ def operations_of(function: Any, width: int) -> list[tuple[Any, tuple[Any, ...]]
 
 
 def _graph(
-    layer: Any, tables: Tables, args: Any, kwargs: Any, names: Sequence[str] = ()
+    layer: Any,
+    tables: Tables,
+    args: Any,
+    kwargs: Any,
+    names: Sequence[str] = (),
+    rows: int = 1,
 ) -> tuple[Inside, bool]:
     """What is in a layer, and whether it was followed at several sizes to see that."""
     with left_alone(layer):
@@ -180,7 +187,7 @@ def _graph(
                 hint = "; it might be if to_functional fixed the sizes of the model"
                 raise ClosedError(f"{error}{hint}") from error
             try:
-                called = call_at_any_batch(layer, args, kwargs, names, tables)
+                called = call_at_any_batch(layer, args, kwargs, names, tables, rows)
                 _settle(called)
             except ClosedUntilSizedError as other:
                 raise error from other

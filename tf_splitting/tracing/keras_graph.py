@@ -20,12 +20,14 @@ from tf_splitting.tracing.keras_internals import (
     functional_of,
     has_graph,
     input_name,
+    is_reshaping,
     mask_of,
     nodes_of,
     sublayers,
     true_shapes,
     with_mask,
 )
+from tf_splitting.tracing.sizes import rows_behind
 from tf_splitting.tracing.symbolic_call import ClosedError, left_alone
 from tf_splitting.tracing.tables import (
     is_zero,
@@ -47,8 +49,9 @@ class Call:
     were passed by position, tensors symbolic; `plain` says that there are no extras,
     and that every tensor was passed by position. `masked` says that an output
     carries a Keras mask. `alone` says that no input of the model has to do with what
-    comes out, which has no axis of the batch. `closed` says why nobody can look
-    inside, if that was tried.
+    comes out, which has no axis of the batch. `rows` is how many entries along that
+    axis an example has in what comes in: several, if positions were folded into it.
+    `closed` says why nobody can look inside, if that was tried.
     """
 
     operation: Any
@@ -62,6 +65,7 @@ class Call:
     plain: bool
     masked: bool
     alone: bool
+    rows: int
     closed: str | None
 
 
@@ -247,6 +251,8 @@ class _Reader:
         self._zeros: set[int] = set()
         # Those that have nothing to do with any input.
         self._alone: set[int] = set()
+        # Entries of each example along the axis of the batch, if not one.
+        self._rows: dict[int, int] = {}
         # What layers that were looked into are called with, what that showed, and its
         # path, by `id`.
         self._ways: dict[int, list[tuple[Any, Inside, str]]] = {}
@@ -316,7 +322,10 @@ class _Reader:
         if is_zero(node):
             self._zeros.update(inputs)
             inputs, run = [], zero_alone
+        rows = self._rows_of(inputs)
         outputs = [self.number(shape) for shape in shapes]
+        behind = self._rows_behind(node, inputs, shapes)
+        self._rows.update(dict.fromkeys(outputs, behind))
         extras, by_name = _further_arguments(node)
         self.calls.append(
             Call(
@@ -331,12 +340,25 @@ class _Reader:
                 plain=not extras and not by_name,
                 masked=any(mask_of(tensor) is not None for tensor in node.outputs),
                 alone=self._alone.issuperset(inputs),
+                rows=rows,
                 closed=self._closed.get(id(operation)),
             )
         )
         if self.calls[-1].alone:
             self._alone.update(outputs)
         return outputs
+
+    def _rows_of(self, inputs: Iterable[int]) -> int:
+        return max((self._rows.get(index, 1) for index in inputs), default=1)
+
+    def _rows_behind(
+        self, node: Any, inputs: list[int], shapes: list[tuple[int | None, ...]]
+    ) -> int:
+        rows = self._rows_of(inputs)
+        if not is_reshaping(node.operation):
+            return rows
+        folded = rows_behind(rows, self.shapes[inputs[0]], shapes[0])
+        return rows if folded is None else folded
 
     def _shapes_behind(
         self, node: Any, inputs: list[int], run: Callable[..., Any]
@@ -392,7 +414,8 @@ class _Reader:
         try:
             masked = [mask_of(tensor) is not None for tensor in node.outputs]
             args, kwargs = self._as_known(node, inputs)
-            found = look_inside(layer, args, kwargs, masked)
+            rows = self._rows_of(inputs)
+            found = look_inside(layer, args, kwargs, masked, rows=rows)
         except ClosedError as error:
             if ways:
                 raise _CalledDifferentlyError(layer) from error

@@ -142,6 +142,11 @@ def settle_batch(operation: Any) -> bool:
     )
 
 
+def is_reshaping(operation: Any) -> bool:
+    """Whether it is what `keras.ops.reshape` leaves in a graph."""
+    return type(operation) in _RESHAPING
+
+
 def remade_reshaping(operation: Any, shape: Sequence[int]) -> Any:
     """A new reshaping, to another shape; -1 stands for a size to be inferred."""
     config = {**operation.get_config(), "newshape": tuple(shape)}

@@ -128,7 +128,7 @@ class Tables:
                 self._looked_up[id(tensor)] = tensor, weight
             stand_ins[key] = tensor
         with ExitStack() as stack:
-            stack.enter_context(_converting())
+            stack.enter_context(_symbolic())
             for layer, _ in self._held[1:]:
                 stack.enter_context(
                     _instead(layer, "compute_output_spec", self._with_values)
@@ -176,20 +176,26 @@ def weights_themselves() -> Iterator[None]:
 
 
 @contextmanager
-def _converting() -> Iterator[None]:
-    """Lets symbolic tensors pass where calls make tensors of weights, for a while."""
-    convert = keras.ops.convert_to_tensor
+def _symbolic() -> Iterator[None]:
+    """Lets symbolic tensors pass where calls make tensors of weights, for a while.
+
+    Where calls ask for a rank they get a number, of which Keras makes another tensor.
+    """
+    convert, rank = keras.ops.convert_to_tensor, keras.ops.ndim
 
     def converted(x: Any, dtype: Any = None, **options: Any) -> Any:
         if not isinstance(x, keras.KerasTensor):
             return convert(x, dtype=dtype, **options)
         return x if dtype is None else keras.ops.cast(x, dtype)
 
-    keras.ops.convert_to_tensor = converted
+    def ranked(x: Any) -> Any:
+        return len(x.shape) if isinstance(x, keras.KerasTensor) else rank(x)
+
+    keras.ops.convert_to_tensor, keras.ops.ndim = converted, ranked
     try:
         yield
     finally:
-        keras.ops.convert_to_tensor = convert
+        keras.ops.convert_to_tensor, keras.ops.ndim = convert, rank
 
 
 @contextmanager

@@ -13,6 +13,9 @@ from tf_splitting.tracing.keras_graph import FlatGraph
 from tf_splitting.tracing.layout import Block, Layout
 from tf_splitting.tracing.ties import Blocks, Ties, whole
 
+# Why channels are frozen that a table alone has, or an array.
+_UNMADE = "no layer makes its channels"
+
 
 @dataclass
 class Record:
@@ -44,6 +47,9 @@ class Record:
         default_factory=dict
     )
     _configs: dict[tuple[int, str, int | None], tuple[Any, Blocks]] = field(
+        default_factory=dict
+    )
+    _constants: dict[tuple[int, int, int], tuple[Any, Any, Blocks]] = field(
         default_factory=dict
     )
 
@@ -85,6 +91,13 @@ class Record:
         # A layer called again has one config for both calls.
         self.ties.tie(first, blocks, path)
 
+    def hold(self, operation: Any, array: Any, axis: int, blocks: Blocks) -> None:
+        """An axis of an array that an operation is called with holds these channels."""
+        key = id(operation), id(array), axis
+        _, _, first = self._constants.setdefault(key, (operation, array, blocks))
+        # A nested model called again: both calls read the same array.
+        self.ties.tie(first, blocks, operation.name)
+
     def resolve(
         self, flat: FlatGraph, outputs: tuple[int, ...], name: str
     ) -> g.ChannelGraph:
@@ -113,7 +126,7 @@ class Record:
                 width=group.width,
                 producers=tuple(members[space][0]),
                 consumers=tuple(members[space][1]),
-                frozen=group.frozen,
+                frozen=group.frozen or (None if members[space][0] else _UNMADE),
             )
             for group, space in names.items()
         )
@@ -137,6 +150,10 @@ class Record:
             configs=tuple(
                 g.ConfigUse(layer, key, index, layout(blocks))
                 for (_, key, index), (layer, blocks) in self._configs.items()
+            ),
+            constants=tuple(
+                g.ConstantUse(operation, array, axis, layout(blocks))
+                for (_, _, axis), (operation, array, blocks) in self._constants.items()
             ),
             activations=tuple(
                 g.Activation(layer, axis, layout(blocks))

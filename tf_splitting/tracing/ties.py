@@ -15,15 +15,21 @@ class Group:
 
     `parts` are what it turned out to consist of: several spaces end to end, where an
     Add met a tensor of such channels; or one whose channels stand for several in a row
-    each, such as the heads that a layer's outputs are reshaped to.
+    each, such as the heads that a layer's outputs are reshaped to. A space goes by the
+    layer of the first in `order`.
     """
 
     width: int
     layer: str
-    order: int
+    order: tuple[bool, int]
     parent: Group | None = None
     parts: Blocks = ()
     frozen: str | None = None
+
+    @property
+    def made(self) -> bool:
+        """Whether `layer` makes the channels: see `Ties.new_group`."""
+        return not self.order[0]
 
     def root(self) -> Group:
         """The group that stands for all it is united with."""
@@ -66,9 +72,18 @@ class Ties:
     def __init__(self) -> None:
         self._groups: list[Group] = []
 
-    def new_group(self, width: int, layer: str, frozen: str | None = None) -> Group:
-        """A group that nothing is tied to yet."""
-        group = Group(width, layer, len(self._groups), frozen=frozen)
+    def new_group(
+        self, width: int, layer: str, frozen: str | None = None, *, made: bool = True
+    ) -> Group:
+        """A group that nothing is tied to yet.
+
+        Args:
+            width: number of channels.
+            layer: path of the one that has them first.
+            frozen: why they must keep their number, if they must.
+            made: whether it makes them, and has not just numbers for those of others.
+        """
+        group = Group(width, layer, (not made, len(self._groups)), frozen=frozen)
         self._groups.append(group)
         return group
 
@@ -122,7 +137,7 @@ class Ties:
     def _cut(self, group: Group, at: int) -> None:
         """Makes two groups of one, the first `at` channels and the rest."""
         group.parts = tuple(
-            (self.new_group(width, group.layer, group.frozen), 1)
+            (self.new_group(width, group.layer, group.frozen, made=group.made), 1)
             for width in (at, group.width - at)
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -57,22 +57,28 @@ def trace(
     """
     flat = flatten(model, input_shape)
     untrainable = truth("split_untrainable", split_untrainable)
-    graph, narrow = _followed(flat, model.name, untrainable)
-    if not narrow:
-        return graph
+    choices: dict[str, int] = {}
+    graph, frozen = _followed(flat, model.name, untrainable, choices)
+    choice = 1
     # Where heads cannot grow, what is in each may.
-    _, frozen = _followed(flat, model.name, untrainable, narrow)
-    if not narrow - frozen:
-        return graph
-    other, _ = _followed(flat, model.name, untrainable, narrow - frozen)
-    grows, then = ({space.name for space in g.growable} for g in (graph, other))
-    return other if grows < then else graph
+    while any(choice < count for count in frozen.values()):
+        others = {path: choice for path, count in frozen.items() if choice < count}
+        _, still = _followed(flat, model.name, untrainable, choices | others)
+        others = {path: choice for path in others if path not in still}
+        if others:
+            tried = choices | others
+            other, left = _followed(flat, model.name, untrainable, tried)
+            grows, then = ({space.name for space in g.growable} for g in (graph, other))
+            if grows < then:
+                graph, frozen, choices = other, left, tried
+        choice += 1
+    return graph
 
 
 def _followed(
-    flat: FlatGraph, name: str, untrainable: bool, last: Collection[str] = ()
-) -> tuple[ChannelGraph, set[str]]:
-    """The graph, and the calls that may have their channels on another axis."""
-    tracer = ModelTracer(flat, split_untrainable=untrainable, last=last)
+    flat: FlatGraph, name: str, untrainable: bool, choices: Mapping[str, int]
+) -> tuple[ChannelGraph, dict[str, int]]:
+    """The graph, and the calls that may have their channels on another of some axes."""
+    tracer = ModelTracer(flat, split_untrainable=untrainable, choices=choices)
     graph = tracer.follow(describe, name)
     return graph, tracer.frozen_choices

@@ -10,7 +10,7 @@ whole protocol a layer needs in order to be split.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from tf_splitting.tracing import graph as g
 from tf_splitting.tracing import keras_graph
 from tf_splitting.tracing.inlining import takes_training
 from tf_splitting.tracing.record import Record
+from tf_splitting.tracing.sizes import count_positions, product
 from tf_splitting.tracing.ties import Blocks, freeze, grows, whole
 
 
@@ -28,7 +29,8 @@ from tf_splitting.tracing.ties import Blocks, freeze, grows, whole
 class Signal:
     """A tensor during tracing: its number, shape, channel axis and channels.
 
-    One that is `alone` is the same for all examples, and has no axis of the batch.
+    The examples of a batch lie along the axis `batch`, the first one but behind few
+    operations. One that is `alone` is the same for all examples, and has no such axis.
     """
 
     index: int
@@ -36,6 +38,7 @@ class Signal:
     axis: int
     blocks: Blocks
     alone: bool = False
+    batch: int = 0
 
     @property
     def width(self) -> int:
@@ -60,11 +63,11 @@ class Tracer:
         *,
         tensors: int = 0,
         split_untrainable: bool = False,
-        last: Collection[str] = (),
+        choices: Mapping[str, int] | None = None,
     ) -> None:
         self._split_untrainable = split_untrainable
-        self._last = frozenset(last)
-        self._chosen: dict[str, Blocks] = {}
+        self._choices = choices or {}
+        self._chosen: dict[str, tuple[Blocks, int]] = {}
         self._temporaries = tensors
         self._record = Record()
         self._opaque: set[int] = set()
@@ -206,13 +209,14 @@ class Tracer:
         axis = axis if axis < 0 else axis - len(x.shape)
         if x.axis == axis:
             return x
-        if grows(x.blocks) or axis + len(x.shape) < 1:
+        place = axis + len(x.shape)
+        if grows(x.blocks) or place < 0 or place == x.batch:
             return None
         length = x.shape[axis]
         width = 1 if length is None else length
         frozen, _ = whole(x.blocks)[0]
         group = self._record.ties.new_group(width, frozen.layer, frozen.frozen)
-        return Signal(x.index, x.shape, axis, ((group, 1),))
+        return replace(x, axis=axis, blocks=((group, 1),))
 
     def join(self, run: Callable[..., Any], *xs: Signal) -> Signal:
         """Channels of several tensors end to end, not tied."""
@@ -242,27 +246,36 @@ class Tracer:
         Channel i of a part is one with channel i of all others from here on.
         """
         first, _ = whole(x.blocks)[0]
-        group = self._record.ties.new_group(x.width // count, first.layer)
+        width = x.width // count
+        group = self._record.ties.new_group(width, first.layer, made=first.made)
         self._record.ties.tie(x.blocks, ((group, 1),) * count, self.call.path)
         return replace(x, blocks=((group, 1),))
 
     def unfold(
-        self, run: Callable[..., Any], x: Signal, heads: int, channel_axis: int = -2
+        self,
+        run: Callable[..., Any],
+        x: Signal,
+        heads: int,
+        channel_axis: int,
+        count: int = 1,
     ) -> Signal:
-        """Channels unfolded to two axes: so many heads, and several in each.
+        """Channels unfolded to several axes: heads, and those in each, or a part of it.
 
-        A head is a channel from here on, and so are the channels of `x` that make it.
+        A head is a channel from here on, and so are the channels of `x` that make it:
+        those in it, of each of so many equal parts.
+
+        Args:
+            run: the function.
+            x: what it unfolds.
+            heads: how many there are in each part.
+            channel_axis: theirs, in the result.
+            count: of parts, such as queries, keys and values.
         """
-        return self._moved(run, (x,), channel_axis, self.bundle(x, heads).blocks)
-
-    def unfold_alike(
-        self, run: Callable[..., Any], x: Signal, heads: int, channel_axis: int = -1
-    ) -> Signal:
-        """The same, but what is in a head are the channels, one with those of others.
-
-        Channel i of each head is split and removed with channel i of all.
-        """
-        return self._moved(run, (x,), channel_axis, self.alike(x, heads).blocks)
+        if count > 1:
+            x = self.alike(x, count)
+        if x.width > heads:
+            x = self.bundle(x, heads)
+        return self._moved(run, (x,), channel_axis, x.blocks)
 
     def bundle(self, x: Signal, count: int) -> Signal:
         """The same tensor, its channels taken as so many bundles of neighbours.
@@ -270,7 +283,8 @@ class Tracer:
         A bundle is a channel from here on: the channels of `x` that make it are split
         and removed together.
         """
-        group = self._record.ties.new_group(count, self.call.path)
+        first, _ = whole(x.blocks)[0]
+        group = self._record.ties.new_group(count, self.call.path, made=first.made)
         each = x.width // count
         self._record.ties.tie(x.blocks, ((group, each),), self.call.path)
         return replace(x, blocks=((group, 1),))
@@ -297,6 +311,35 @@ class Tracer:
         """
         carried = g.Carried(kind, initial)
         self._declare(variable, axis, "carried", signal, carried)
+
+    def constant(self, array: Any, axis: int, signal: Signal) -> None:
+        """Axis `axis` of an array that the call is given has a slice for each channel.
+
+        New neurons copy it.
+
+        Args:
+            array: one of `call.extras`, no variable.
+            axis: of its, from the end.
+            signal: the channels.
+        """
+        self._record.hold(self.call.operation, array, axis, signal.blocks)
+
+    def widened(
+        self, run: Callable[..., Any], x: Signal, array: Any, axis: int
+    ) -> Signal:
+        """Channels that `x` has not, of which an array has a number for each.
+
+        Args:
+            run: a function of `x`, whose length along the axis is 1.
+            x: frozen.
+            array: one of `call.extras`.
+            axis: of the channels, from the end.
+        """
+        width = array.shape[axis]
+        group = self._record.ties.new_group(width, self.call.path, made=False)
+        z = self._emit("channelwise", run, (x,), self.output_shape, axis, ((group, 1),))
+        self.constant(array, axis, z)
+        return z
 
     @contextmanager
     def step_by_step(self, layer: Any, x: Signal) -> Iterator[Signal]:
@@ -325,23 +368,26 @@ class Tracer:
         finally:
             self.call, self._sequence = call, ()
 
-    @property
-    def takes_last(self) -> bool:
-        """Whether the last of several axes that the call makes holds the channels.
+    def choose(self, *options: Callable[[], Signal]) -> Signal:
+        """What the call yields, where several of its axes could hold the channels.
 
         Of heads and what is in each, heads are the channels, unless they cannot grow.
-        """
-        return self.call.path in self._last
 
-    def chosen(self, signal: Signal) -> Signal:
-        """Takes down that `signal` has its channels on one of several axes."""
-        self._chosen[self.call.path] = signal.blocks
+        Args:
+            options: ways to see it, the likely one first.
+        """
+        signal = options[self._choices.get(self.call.path, 0)]()
+        self._chosen[self.call.path] = signal.blocks, len(options)
         return signal
 
     @property
-    def frozen_choices(self) -> set[str]:
-        """Calls with several axes for channels, of which those that hold them froze."""
-        return {path for path, blocks in self._chosen.items() if not grows(blocks)}
+    def frozen_choices(self) -> dict[str, int]:
+        """Calls where those channels froze that were chosen, and among how many."""
+        return {
+            path: count
+            for path, (blocks, count) in self._chosen.items()
+            if not grows(blocks)
+        }
 
     def number(self) -> Signal:
         """A number that is made of nothing: it has no channels."""
@@ -350,21 +396,28 @@ class Tracer:
     def looked_up(self, variable: Any) -> Signal:
         """Numbers in a row of a table, whose config says how many they are.
 
-        Each belongs to a channel of what they meet.
+        Those along the last axis of what they are reshaped to belong to the channels
+        of what they meet.
         """
-        group = self._record.ties.new_group(variable.shape[-1], self.call.path)
-        signal = self._made_alone(((group, 1),))
-        self.carry(variable, -1, signal)
+        width = variable.shape[-1]
+        group = self._record.ties.new_group(width, self.call.path, made=False)
+        times = (product(self.output_shape) or width) // width
+        signal = self._made_alone(((group, 1),) * times)
+        self.carry(variable, -1, replace(signal, blocks=((group, 1),)))
         self.config("output_dim", signal)
         return signal
 
-    def _made_alone(self, blocks: Blocks) -> Signal:
+    def moved_alone(self, x: Signal, times: int, channel_axis: int) -> Signal:
+        """The numbers of `x` elsewhere, its channels so many times in a row."""
+        return self._made_alone(x.blocks[:1] * times, channel_axis)
+
+    def _made_alone(self, blocks: Blocks, channel_axis: int = -1) -> Signal:
         """What the call yields, which has nothing to do with any example."""
         call, (index,), (shape,) = self.call, self.call.outputs, self.call.shapes
         self._record.steps.append(
             g.Step("opaque", call.path, call.run, call.inputs, call.outputs)
         )
-        return Signal(index, shape, -1, blocks, alone=True)
+        return Signal(index, shape, channel_axis, blocks, alone=True)
 
     def config(self, key: str, signal: Signal, index: int | None = None) -> None:
         """Entry `key` (its item `index`) of the config is the width of `signal`."""
@@ -458,7 +511,7 @@ class Tracer:
         self._record.steps.append(
             g.Step(kind, self.call.path, run, numbers, (index,), axis=axis)
         )
-        return Signal(index, tuple(shape), axis, blocks)
+        return Signal(index, tuple(shape), axis, blocks, batch=xs[0].batch)
 
     def _moved(
         self, run: Callable[..., Any], xs: Sequence[Signal], axis: int, blocks: Blocks
@@ -487,7 +540,8 @@ class Tracer:
         self._record.declare(variable, axis, role, signal.blocks, path, carried)
 
     def _add_term(self, positions: int | None, window: int, *axes: Blocks) -> None:
-        term = (self.call.path, product((*self._sequence, positions, window)), axes)
+        factor = product((self.call.rows, *self._sequence, positions, window))
+        term = (self.call.path, factor, axes)
         self._record.terms.append(term)
 
 
@@ -517,19 +571,3 @@ def _parts_step_by_step(parts: dict[str, Any], count: int) -> dict[str, Any]:
     if scaled is not None:
         found["scaled"] = lambda factor: step_by_step(scaled(factor), count)
     return found
-
-
-def count_positions(shape: tuple[int | None, ...], channel_axis: int) -> int | None:
-    """Number of positions per example in a tensor, or None where it is not known."""
-    axis = channel_axis % len(shape)
-    return product(n for i, n in enumerate(shape) if i not in (0, axis))
-
-
-def product(lengths: Iterable[int | None]) -> int | None:
-    """Product of lengths, or None if one of them is not known."""
-    total = 1
-    for length in lengths:
-        if length is None:
-            return None
-        total *= length
-    return total

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import keras
 
-from tf_splitting import models
+from tf_splitting import count_macs, models, to_functional
 from tf_splitting.errors import ModelError, UnknownNameError
 from tf_splitting.exporting import Served
 from tf_splitting.models import read_model
-from tf_splitting.tracing import check_model
+from tf_splitting.tracing import check_model, structures_of
 from tf_splitting_programs.flags import builtin
 from tf_splitting_programs.flags import model as model_flags
 from tf_splitting_programs.running import UsageError
@@ -196,6 +196,26 @@ def image_shape(model: keras.Model | Served) -> tuple[int, int, int]:
             f"{height} x {width} pixels: leave the flag out."
         )
     return height, width, channels
+
+
+def sized(model: keras.Model) -> keras.Model:
+    """The model itself, or one in its place that takes images of one size only.
+
+    Raises:
+        UsageError, ModelError: see `image_shape`.
+    """
+    images = keras.KerasTensor((None, *image_shape(model)), model.inputs[0].dtype)
+    inputs, _ = structures_of(model)
+    return to_functional(model, keras.tree.pack_sequence_as(inputs, [images]))
+
+
+def macs(model: keras.Model) -> int:
+    """Multiply-accumulates of a model for one of its images.
+
+    Raises:
+        UsageError, ModelError: see `image_shape`.
+    """
+    return count_macs(model, image_shape(model))
 
 
 def ends_in_softmax(model: keras.Model) -> bool:

@@ -9,7 +9,6 @@ import keras
 from tf_splitting import (
     GrowthHistory,
     Member,
-    count_macs,
     scale,
     train,
 )
@@ -21,7 +20,7 @@ from tf_splitting.support import (
     write_text_atomically,
 )
 from tf_splitting_programs.flags import growing, program, widths
-from tf_splitting_programs.jobs import devices, results, training_job
+from tf_splitting_programs.jobs import chosen_model, devices, results, training_job
 from tf_splitting_programs.jobs.family import ROW, SEED, Row, row_in, written
 from tf_splitting_programs.jobs.stages import stage
 
@@ -90,14 +89,17 @@ def _make_baseline(member: Member, job: training_job.Setting) -> None:
     target = member.target_macs
     keras.utils.set_random_seed(program.SEED.value)
     multiple = widths.WIDTH_MULTIPLE.value
-    model = scale(job.model, target_macs=target, width_multiple=multiple)
-    passes = member.compute / count_macs(model) / job.images.train_size
+    shape = chosen_model.image_shape(job.model)
+    model = scale(
+        job.model, target_macs=target, width_multiple=multiple, input_shape=shape
+    )
+    passes = member.compute / chosen_model.macs(model) / job.images.train_size
     own = replace(
         job, history=GrowthHistory(), members=(), part=f"{SCALED}-{target:.15g}"
     )
     if devices.is_chief():
         print(f"scaled to {format_count(target)} MACs, to compare with:", flush=True)
-    train(model, job.images, training_epochs=passes, **own.common)
+    model = train(model, job.images, training_epochs=passes, **own.common)
     folder = job.folder / stage(target) / SCALED
     name = f"scaled to {format_count(target)}"
     written(model, name, own.history, folder, SCALED_FILE, job, exports=False)

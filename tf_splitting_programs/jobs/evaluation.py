@@ -10,7 +10,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from tf_splitting import count_macs, count_params
+from tf_splitting import count_params
 from tf_splitting.data import ImageData
 from tf_splitting.exporting import load_saved_model
 from tf_splitting.support import format_count, format_table
@@ -138,7 +138,7 @@ def _load(path: Path) -> Candidate:
         model.predict_on_batch,
         chosen_model.image_shape(model),
         chosen_model.outputs(model),
-        f"{format_count(count_macs(model))} MACs, "
+        f"{format_count(chosen_model.macs(model))} MACs, "
         f"{format_count(count_params(model))} params",
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from tf_splitting import GrowthHistory, Member, count_macs, count_params
+from tf_splitting import GrowthHistory, Member, count_params
 from tf_splitting.exporting import load_litert, load_saved_model
 from tf_splitting.models import read_model
 from tf_splitting.support import (
@@ -16,7 +16,7 @@ from tf_splitting.support import (
     placement_of,
     write_text_atomically,
 )
-from tf_splitting_programs.jobs import devices, results, training_job
+from tf_splitting_programs.jobs import chosen_model, devices, results, training_job
 from tf_splitting_programs.jobs.events import Events
 from tf_splitting_programs.jobs.latency import median_milliseconds
 from tf_splitting_programs.jobs.stages import GROWN, stage
@@ -98,7 +98,7 @@ def written(
             return None
         row = Row(
             name,
-            count_macs(model),
+            chosen_model.macs(model),
             count_params(model),
             metrics,
             _latency(model, folder, file, job),
@@ -129,13 +129,14 @@ def _write_seed(job: training_job.Setting) -> None:
     if not devices.is_chief():
         return
     epochs = [epoch for epoch in job.history.epochs if epoch["round"] == 0]
-    if epochs and not job.begins:
-        # This process may not have trained it. Then what was measured after its last
-        # epoch has to do, with moving statistics that lag where steps are few.
+    if epochs and (not job.begins or None in job.model.input_shape[1:]):
+        # This process may not have trained it, nor does a job that fixes its sizes.
+        # Then what was measured after its last epoch has to do, with moving statistics
+        # that lag where steps are few.
         last = epochs[-1]
         metrics = {k.removeprefix("val_"): last[k] for k in last if k[:4] == "val_"}
     spent = GrowthHistory(epochs=epochs)
-    macs, params = count_macs(job.model), count_params(job.model)
+    macs, params = chosen_model.macs(job.model), count_params(job.model)
     row = Row("the seed", macs, params, metrics, {}, spent.compute, spent.seconds)
     with training_job.told_of_a_full_disk(job.folder, job.again):
         _write_row(row, path)

@@ -24,7 +24,9 @@ PUBLISHED_CLASSES = 1000
 def run(_: Call) -> None:
     """Prints the spaces of the model that the flags name, and its indices."""
     model = _model()
-    graph = trace(model)
+    images = chosen_model.takes_images(model)
+    shape = chosen_model.image_shape(model) if images else None
+    graph = trace(model, input_shape=shape)
     print(graph)
     print(f"\n{_summary(graph, model)}")
     if inspecting.SCORES.value:

@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from tf_splitting import GrowthHistory, count_macs, count_params, trace
+from tf_splitting import GrowthHistory, count_params, trace
 from tf_splitting.data import ImageData
 from tf_splitting.exporting import (
     Curve,
@@ -27,7 +27,7 @@ from tf_splitting.support import (
 )
 from tf_splitting.training import divide
 from tf_splitting_programs.flags import job
-from tf_splitting_programs.jobs import devices
+from tf_splitting_programs.jobs import chosen_model, devices
 from tf_splitting_programs.running import stderr_held_back
 
 # Images that a SavedModel is compared on with the Keras model.
@@ -143,7 +143,7 @@ def report(
     if not devices.is_chief():
         return
     print(f"\n{width_table(before, trace(result).layer_widths())}\n")
-    macs, params = count_macs(result), count_params(result)
+    macs, params = chosen_model.macs(result), count_params(result)
     print(f"test: {in_words(measured)} on {images.test_size} images")
     print(f"cost: {format_count(macs)} MACs, {format_count(params)} params")
     print(f"training: {spent(history.compute, history.seconds, macs, images)}")

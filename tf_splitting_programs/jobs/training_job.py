@@ -12,7 +12,6 @@ from absl.flags import FLAGS
 from tf_splitting import (
     GrowthHistory,
     Interrupted,
-    count_macs,
     count_params,
     stop_on_signals,
     trace,
@@ -167,7 +166,7 @@ def _run_there(kind: Kind, call: Call) -> None:
     )
     # A head of one class costs least: a target below that needs no data to refuse.
     model = chosen_model.build(classes=1) if saved is None else saved
-    kind.check(model)
+    kind.check(chosen_model.sized(model))
     with workdir.opened(call, kind.result) as folder, stop_on_signals():
         again = _again(call, folder)
         try:
@@ -264,7 +263,7 @@ def _print_plan(
 ) -> None:
     height, width = chosen_model.image_shape(model)[:2]
     print(
-        f"{model.name}: {format_count(count_macs(model))} MACs, "
+        f"{model.name}: {format_count(chosen_model.macs(model))} MACs, "
         f"{format_count(count_params(model))} params, "
         f"{model.optimizer.name}\n"
         f"{images.name}: {images.train_size} training and {images.test_size} test "

@@ -14,7 +14,7 @@ from tf_splitting_programs.running.program import (
     UsageError,
     require,
 )
-from tf_splitting_programs.running.quiet import stderr_held_back
+from tf_splitting_programs.running.quiet import import_backend, stderr_held_back
 from tf_splitting_programs.running.spelling import nearest
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Example",
     "Program",
     "UsageError",
+    "import_backend",
     "nearest",
     "require",
     "run",

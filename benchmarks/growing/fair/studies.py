@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from fair.arms import Arm
+from fair.arms import FIRST_RATES, Arm
 from fair.networks import NETWORKS
 from fair.runs import ESTIMATORS, Spec
 from fair.worth import redistributed
@@ -246,7 +246,10 @@ SHARED = 0.75
 
 
 def family(
-    network: str, epochs: float, times: tuple[float, ...]
+    network: str,
+    epochs: float,
+    times: tuple[float, ...],
+    rates: tuple[float, ...] = FIRST_RATES,
 ) -> dict[str, list[Arm]]:
     """For each size: scaled, with the compute of the family's member; the member; and
     scaled, with less and with more.
@@ -255,14 +258,16 @@ def family(
         network: of `NETWORKS`.
         epochs: training of each, as epochs of itself.
         times: how much less and more.
+        rates: of the first two; the others have the usual one.
     """
     growth = {**SCHEDULE, "rounds": 1, "method": "splitting"}
     spec = Spec("family", 0.0, network=network, budget=epochs, sizes=SIZES)
-    grown = Arm("", replace(spec, growth=growth), seeds=3, tuning_seeds=(0,))
+    tuned: dict[str, Any] = {"seeds": 3, "tuning_seeds": (0,), "rates": rates}
+    grown = Arm("", replace(spec, growth=growth), **tuned)
     studies = {}
     for number, size in enumerate(SIZES):
         spec = Spec("scaled", 0.0, network=network, size=size, budget=epochs * size)
-        alone = Arm("scaled, as much for each", spec, seeds=3, tuning_seeds=(0,))
+        alone = Arm("scaled, as much for each", spec, **tuned)
         name = "family" if network == "eight" else f"family of {network}"
         studies[f"{name}, {size:.0%}"] = [
             alone,
@@ -340,7 +345,7 @@ STUDIES: dict[str, list[Arm]] = {
     },
     "trained schedules": scheduled(TRAINED_SCHEDULES, trained=True),
     **family("eight", 2.4, (SHARED, 2, 4)),
-    **family("paper", 6.0, (SHARED, 2)),
+    **family("paper", 3.0, (SHARED, 2), (USUAL_RATE,)),
 }
 # Studies whose arms are redistributions, and those who found widths of that shape.
 WORTH: dict[str, tuple[list[Arm], list[Arm]]] = {

@@ -216,18 +216,118 @@ def products(x):
     return ops.transpose(ops.squeeze(mixed, -1), (0, 2, 1))
 
 
-def with_slopes(x):
-    """Attention whose heads have a number each, as those of Bloom: values get wider."""
+FOUR = np.arange(2.0, 6.0)
+SLOPES = np.array([0.5, -1.0, 2.0]).reshape(1, 3, 1, 1)
+
+
+def attending(x, treated):
+    """Attention written out; `treated` does something to the scores of its heads."""
     q, k, v = (
         layers.EinsumDense("abc,cde->abde", (None, 3, 2), bias_axes="de", name=name)(x)
         for name in ("q", "k", "v")
     )
-    scores = ops.einsum("bqnh,bknh->bnqk", q, k) + np.arange(3.0).reshape(1, 3, 1, 1)
+    scores = treated(ops.einsum("bqnh,bknh->bnqk", q, k))
     mixed = ops.einsum("bnqk,bknh->bqnh", layers.Softmax()(scores), v)
     return ops.reshape(mixed, (-1, 5, 6))
 
 
-def with_slopes_unfolded(x):
+def with_slopes(x):
+    """Heads that have a number each, as those of Bloom."""
+    distance = np.abs(np.arange(5.0)[:, None] - np.arange(5.0))
+    return attending(x, lambda scores: scores + SLOPES * distance)
+
+
+def with_slopes_of_data(x):
+    """The same where distances come with the data, as Falcon's do."""
+    places = ops.transpose(x[..., :1], (0, 2, 1))
+    bias = ops.expand_dims(places * SLOPES.reshape(3, 1), 0)
+    bias = ops.transpose(bias, (1, 2, 0, 3))
+    return attending(x, lambda scores: scores + bias)
+
+
+class RelativePositions(layers.Layer):
+    """Attention with a number for each head and distance, as in T5 and Swin.
+
+    Queries, keys and values are made by one layer, as they often are by hand.
+    """
+
+    def __init__(self, unstacked=True, **kwargs):
+        super().__init__(**kwargs)
+        self.unstacked = unstacked
+        self.qkv = layers.Dense(18, name="qkv")
+
+    def build(self, shape):
+        self.qkv.build(shape)
+        self.table = self.add_weight(shape=(9, 3), initializer="normal")
+        self.built = True
+
+    def call(self, x):
+        batch, length, _ = ops.shape(x)
+        y = ops.reshape(self.qkv(x), (batch, length, 3, 3, 2))
+        y = ops.transpose(y, (2, 0, 3, 1, 4))
+        q, k, v = ops.unstack(y, axis=0) if self.unstacked else (y[0], y[1], y[2])
+        distance = np.arange(5)[:, None] - np.arange(5) + 4
+        bias = ops.transpose(ops.take(self.table, distance, axis=0), (2, 0, 1))
+        scores = q @ ops.transpose(k, (0, 1, 3, 2)) / 2 + ops.expand_dims(bias, 0)
+        mixed = ops.transpose(ops.softmax(scores) @ v, (0, 2, 1, 3))
+        return ops.reshape(mixed, (batch, length, 6))
+
+
+def in_windows(x, mixed):
+    """What `mixed` does in windows of 2 x 2 positions, folded into the batch."""
+    y = ops.reshape(x, (-1, 2, 2, 2, 2, 4))
+    y = ops.reshape(ops.transpose(y, (0, 1, 3, 2, 4, 5)), (-1, 4, 4))
+    y = ops.reshape(mixed(y), (-1, 2, 2, 2, 2, 4))
+    return ops.reshape(ops.transpose(y, (0, 1, 3, 2, 4, 5)), (-1, 4, 4, 4))
+
+
+def conv_in_windows(x):
+    conv = layers.Conv1D(6, 2, padding="same", activation="tanh", name="x")
+    back = layers.Dense(4, name="y")
+    return in_windows(x, lambda y: back(ops.tanh(conv(y)))) + x
+
+
+class ShiftedWindows(layers.Layer):
+    """Attention in windows, some of whose positions do not see others, as in Swin."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.attention = MaskedWindow(name="attention")
+        self.back = layers.Dense(4, name="back")
+
+    def call(self, x):
+        batch = ops.shape(x)[0]
+        y = ops.reshape(ops.roll(x, 1, axis=1), (batch, 2, 2, 2, 2, 4))
+        y = ops.reshape(ops.transpose(y, (0, 1, 3, 2, 4, 5)), (-1, 4, 4))
+        y = self.back(self.attention(y))
+        count = ops.shape(y)[0] // 4
+        y = ops.reshape(y, (count, 2, 2, 2, 2, 4))
+        y = ops.reshape(ops.transpose(y, (0, 1, 3, 2, 4, 5)), (batch, 4, 4, 4))
+        return x + ops.roll(y, -1, axis=1)
+
+
+class MaskedWindow(RelativePositions):
+    """The same with a mask for each of four windows."""
+
+    def call(self, x):
+        batch = ops.shape(x)[0]
+        y = ops.reshape(self.qkv(x), (batch, 4, 3, 3, 2))
+        q, k, v = ops.unstack(ops.transpose(y, (2, 0, 3, 1, 4)), axis=0)
+        distance = np.arange(4)[:, None] - np.arange(4) + 4
+        bias = ops.transpose(ops.take(self.table, distance, axis=0), (2, 0, 1))
+        scores = q @ ops.transpose(k, (0, 1, 3, 2)) / 2 + ops.expand_dims(bias, 0)
+        seen = np.random.default_rng(0).standard_normal((1, 4, 1, 4, 4))
+        scores = ops.reshape(scores, (batch // 4, 4, 3, 4, 4)) + seen
+        scores = ops.softmax(ops.reshape(scores, (batch, 3, 4, 4)))
+        return ops.reshape(ops.transpose(scores @ v, (0, 2, 1, 3)), (batch, 4, 6))
+
+
+def with_mixed_heads(x):
+    """Heads do not grow where their scores are mixed: the width of values does."""
+    return attending(x, lambda scores: ops.cumsum(scores, axis=1))
+
+
+def with_mixed_heads_unfolded(x):
     """The same with heads that are cut out of the outputs of dense layers."""
     q, k, v = (
         ops.transpose(
@@ -236,7 +336,7 @@ def with_slopes_unfolded(x):
         for name in ("q", "k", "v")
     )
     scores = ops.matmul(q, ops.transpose(k, (0, 1, 3, 2)))
-    scores = ops.softmax(scores + np.arange(3.0).reshape(1, 3, 1, 1))
+    scores = ops.softmax(ops.cumsum(scores, axis=1))
     return ops.reshape(ops.transpose(scores @ v, (0, 2, 1, 3)), (-1, 5, 6))
 
 
@@ -625,8 +725,30 @@ ROWS = {
         ),
         "before each/x after",
     ),
-    "value_width": (lambda: of_rows(with_slopes), "before v after"),
-    "value_width_unfolded": (lambda: of_rows(with_slopes_unfolded), "before v after"),
+    "relative": (
+        lambda: of_rows(RelativePositions(name="x")),
+        "before x/qkv after",
+    ),
+    "relative_items": (
+        lambda: of_rows(RelativePositions(unstacked=False, name="x")),
+        "before x/qkv after",
+    ),
+    "conv_in_windows": (lambda: of_images(conv_in_windows), "before x after"),
+    "shifted_windows": (
+        lambda: of_images(ShiftedWindows(name="x")),
+        "before x/attention/qkv after",
+    ),
+    "slopes": (lambda: of_rows(with_slopes), "before q after"),
+    "slopes_of_data": (lambda: of_rows(with_slopes_of_data), "q after"),
+    "constants": (
+        lambda: of_images(lambda x: ops.tanh(x * ops.arange(1.0, 5.0)) ** FOUR - FOUR),
+        "before after",
+    ),
+    "value_width": (lambda: of_rows(with_mixed_heads), "before v after"),
+    "value_width_unfolded": (
+        lambda: of_rows(with_mixed_heads_unfolded),
+        "before v after",
+    ),
     "matmul": (lambda: of_rows(products), "before keys after"),
     "ops_pieces": (lambda: of_rows(pieces), "before after"),
     # Groups of several channels.
@@ -742,7 +864,8 @@ INDEXED = {
     *("flatten", "groups", "grouped_queries", "in_pairs", "layer_scale", "lstm"),
     *("multiply", "ops_arithmetic", "ops_mean", "permute_channels", "prelu"),
     *("reshape", "rotated", "separable2d", "up_sampling", "value_width"),
-    *("step_by_step", "value_width_unfolded"),
+    *("relative", "shifted_windows", "slopes", "step_by_step", "conv_in_windows"),
+    "value_width_unfolded",
 }
 
 
@@ -751,7 +874,7 @@ CARRYING = {
     *("attention", "batch_normalization", "depthwise1d", "depthwise2d", "einsum_each"),
     *("einsum_heads", "einsum_kept", "grouped_queries", "groups", "layer_scale"),
     *("prelu", "prelu_shared_channels", "prelu_shared_positions", "separable1d"),
-    *("separable2d", "value_width"),
+    *("relative", "separable2d", "slopes", "value_width"),
 }
 
 

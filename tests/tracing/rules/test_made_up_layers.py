@@ -127,7 +127,7 @@ MADE_UP = {
     "ops_normalize": lambda: ops.normalize,
     "ops_mean": lambda: lambda x: x - ops.mean(x, axis=-1, keepdims=True),
     "ops_slice": lambda: lambda x: ops.concatenate([x[..., 2:], x[..., :2]], -1),
-    "ops_per_channel": lambda: lambda x: x * np.arange(4.0),
+    "ops_per_channel": lambda: lambda x: x * keras.Variable(np.arange(4.0)),
     "ops_clip_per_channel": lambda: lambda x: ops.clip(x, -1.0, np.arange(4.0)),
     "ops_split": lambda: lambda x: ops.concatenate(ops.split(x, [1], -1)[::-1], -1),
     "ops_stop_gradient": lambda: ops.stop_gradient,

@@ -1,7 +1,8 @@
 """Tensors that are the same for all examples, made of weights and nothing else.
 
-They have no axis of the batch, and are computed once for however many examples. A row
-of a table may hold a number for each channel of what it meets, as a scale or a bias.
+They have no axis of the batch, and are computed once for however many examples. A table
+may hold a number for each channel of what it meets, as a scale or a bias; or several,
+of which every position finds its own, as relative positions in attention do.
 """
 
 from __future__ import annotations
@@ -11,8 +12,35 @@ from dataclasses import replace
 from typing import Any
 
 import keras
+import numpy as np
+from keras import ops
 
+from tf_splitting.tracing.keras_internals import operation_types
+from tf_splitting.tracing.ties import grows
 from tf_splitting.tracing.tracer import Signal, Tracer
+
+# What comes out of these are the numbers that go in, elsewhere.
+_MOVES = {
+    kind
+    for move in (
+        lambda x: ops.broadcast_to(x, (2, 2, 2, 2)),
+        lambda x: ops.expand_dims(x, 0),
+        lambda x: ops.flip(x, 0),
+        lambda x: ops.moveaxis(x, 0, 1),
+        lambda x: ops.repeat(x, 2, axis=0),
+        lambda x: ops.reshape(x, (2, -1)),
+        lambda x: ops.roll(x, 1, axis=0),
+        lambda x: ops.squeeze(x, 0),
+        lambda x: ops.swapaxes(x, 0, 1),
+        lambda x: ops.take(x, [0], axis=0),
+        lambda x: ops.tile(x, (2, 1, 1, 1)),
+        lambda x: ops.transpose(x),
+        lambda x: x[0],
+    )
+    for kind in operation_types(move, shape=(1, 2, 2, 2))
+}
+# Entries of their configs that hold lengths of what comes out.
+_LENGTHS = ("newshape", "shape")
 
 
 def describe_alone(
@@ -21,18 +49,24 @@ def describe_alone(
     """Describes a call that makes such a tensor."""
     if not inputs:
         return tracer.number()
-    if type(operation) is keras.layers.Embedding and not inputs[0].shape:
-        (variable,) = operation.variables
-        # One of another shape is a table only until it is reshaped to that.
-        if tuple(variable.shape[-1:]) == tracer.output_shape:
+    if type(operation) is keras.layers.Embedding:
+        (variable,), (x,) = operation.variables, inputs
+        if not x.shape and len(variable.shape):
             return tracer.looked_up(variable)
+    if type(operation) in _MOVES and len(inputs) == 1 and grows(inputs[0].blocks):
+        x = inputs[0]
+        moved = _moved(tracer, operation, x)
+        if moved is None and len(x.shape) == 1 and tracer.output_shape:
+            moved = _moved(tracer, operation, _in_rows(tracer, x))
+        if moved is not None:
+            return moved
     reason = f"{tracer.call.path!r} has nothing to do with the inputs of the model"
     return tracer.opaque(reason, *inputs)
 
 
 def met(tracer: Tracer, inputs: Sequence[Signal]) -> list[Signal]:
     """What meets element by element, such tensors with as many axes as the others."""
-    others = [x for x in inputs if not x.alone]
+    others = [x for x in inputs if not x.alone and grows(x.blocks)]
     rank = max(len(x.shape) for x in inputs)
     found = []
     for x in inputs:
@@ -43,3 +77,47 @@ def met(tracer: Tracer, inputs: Sequence[Signal]) -> list[Signal]:
             x = replace(x, shape=(*[1] * (rank - len(x.shape)), *x.shape))
         found.append(x)
     return found
+
+
+def _in_rows(tracer: Tracer, x: Signal) -> Signal:
+    """The numbers of a table as rows of a matrix, the same channels in each."""
+    count = x.width // (tracer.output_shape[-1] or 1)
+    return replace(x, blocks=tracer.alike(x, count).blocks * count)
+
+
+def _moved(tracer: Tracer, operation: Any, x: Signal) -> Signal | None:
+    """Numbers elsewhere, or None if not all channels lie along one axis in order.
+
+    Each channel's number in place of its numbers shows where they come to lie.
+    """
+    channels = x.blocks[0][0].width
+    if any(block != x.blocks[0] for block in x.blocks) or x.blocks[0][1] != 1:
+        return None
+    sizes = [n for n in x.shape if n is not None]
+    if len(sizes) < len(x.shape):
+        return None
+    labels = np.tile(np.arange(channels, dtype="int32"), len(x.blocks))
+    shape = [1] * len(x.shape)
+    shape[x.axis] = -1
+    labels = np.broadcast_to(labels.reshape(shape), sizes)
+    found = ops.convert_to_numpy(tracer.call.run(ops.convert_to_tensor(labels)))
+    for axis in reversed(range(found.ndim)):
+        times, rest = divmod(found.shape[axis], channels)
+        if rest or not times:
+            continue
+        shape = [1] * found.ndim
+        shape[axis] = -1
+        expected = np.tile(np.arange(channels), times).reshape(shape)
+        if (found == expected).all():
+            z = tracer.moved_alone(x, times, axis - found.ndim)
+            _configure(tracer, operation, z)
+            return z
+    return None
+
+
+def _configure(tracer: Tracer, operation: Any, z: Signal) -> None:
+    """Says where the config of an operation holds the width of the result."""
+    for key in _LENGTHS:
+        lengths = getattr(operation, key, None)
+        if lengths is not None and lengths[z.axis] != -1:
+            tracer.config(key, z, index=z.axis % len(lengths))

@@ -13,7 +13,8 @@ from keras import ops
 
 from tf_splitting.tracing.keras_internals import operation_types
 from tf_splitting.tracing.rules.registry import register, resizes
-from tf_splitting.tracing.tracer import Signal, Tracer, product
+from tf_splitting.tracing.sizes import product
+from tf_splitting.tracing.tracer import Signal, Tracer
 
 
 @register(keras.layers.MultiHeadAttention, any_arguments=True, opens=True)

@@ -11,7 +11,8 @@ from tf_splitting.tracing.keras_internals import with_mask
 from tf_splitting.tracing.rules.activations import add_bias, apply_activation
 from tf_splitting.tracing.rules.refusal import altered, readable
 from tf_splitting.tracing.rules.registry import register
-from tf_splitting.tracing.tracer import Signal, Tracer, product
+from tf_splitting.tracing.sizes import product
+from tf_splitting.tracing.tracer import Signal, Tracer
 
 
 @register(keras.layers.Dense)

@@ -12,7 +12,8 @@ from tf_splitting.tracing.rules.activations import add_bias, apply_activation
 from tf_splitting.tracing.rules.convolution import channel_axis
 from tf_splitting.tracing.rules.refusal import readable
 from tf_splitting.tracing.rules.registry import register
-from tf_splitting.tracing.tracer import Signal, Tracer, count_positions, product
+from tf_splitting.tracing.sizes import count_positions, product
+from tf_splitting.tracing.tracer import Signal, Tracer
 
 
 @register(keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)

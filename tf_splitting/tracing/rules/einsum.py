@@ -2,13 +2,14 @@
 
 A channel axis is a letter. A product keeps channels apart if their letter is in its
 result; a kernel mixes them if it sums over it. Of the axes that a kernel makes, the
-first holds the channels: in attention, the heads. Where these cannot grow it is the
-last: the width of each head, as far as nothing sums over it, which is that of values.
+first holds the channels: in attention, the heads. Where these cannot grow another
+does: the width of each head, as far as nothing sums over it, which is that of values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
@@ -18,8 +19,9 @@ from tf_splitting.tracing.keras_internals import operation_types
 from tf_splitting.tracing.rules.activations import apply_activation
 from tf_splitting.tracing.rules.refusal import altered
 from tf_splitting.tracing.rules.registry import register
+from tf_splitting.tracing.sizes import product
 from tf_splitting.tracing.ties import grows
-from tf_splitting.tracing.tracer import Signal, Tracer, product
+from tf_splitting.tracing.tracer import Signal, Tracer
 
 # Axes that an equation leaves to `...`; no equation can name them.
 _UNNAMED = "0123456789"
@@ -72,19 +74,21 @@ def _einsum_dense(
 
     kept = read[0] == made[0] and letter != read[0]
     if kept and letter in mixed and new:
-        channels = new[-1] if tracer.takes_last else new[0]
-        u = tracer.linear(
-            x,
-            kernel,
-            multiply,
-            in_axis=held.index(letter),
-            out_axis=held.index(channels),
-            channel_axis=made.index(channels),
-            positions=positions,
-        )
-        if len(new) > 1:
-            tracer.chosen(u)
-        tracer.config("output_shape", u, index=made.index(channels) - untold)
+
+        def along(channels: str) -> Signal:
+            return tracer.linear(
+                x,
+                kernel,
+                multiply,
+                in_axis=held.index(letter),
+                out_axis=held.index(channels),
+                channel_axis=made.index(channels),
+                positions=positions,
+            )
+
+        u = tracer.choose(*(partial(along, channels) for channels in new))
+        place = u.axis + len(made) - untold
+        tracer.config("output_shape", u, index=place)
     elif kept and letter in made:
         every = {**spread, **sizes}
         macs = product(n for axis, n in every.items() if axis not in (letter, made[0]))

@@ -6,6 +6,7 @@ tensor (`operation_types`).
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import keras
@@ -17,6 +18,7 @@ from tf_splitting.tracing.rules.activations import ELEMENTWISE, length_along, so
 from tf_splitting.tracing.rules.merging import concatenate, merge, stack
 from tf_splitting.tracing.rules.newer import existing_types
 from tf_splitting.tracing.rules.registry import register
+from tf_splitting.tracing.ties import grows
 from tf_splitting.tracing.tracer import Signal, Tracer
 
 # `stop_gradient` is missing on purpose: a split goes through it, gradients do not.
@@ -88,14 +90,42 @@ def _binary(tracer: Tracer, operation: Any, *xs: Signal) -> Signal | tuple[Signa
         return tracer.opaque(
             f"{tracer.call.path!r} is called with further arguments", *xs
         )
-    for value in tracer.call.extras:
+    extras, path = tracer.call.extras, tracer.call.path
+    rank = min(len(x.shape) for x in xs)
+    if any(np.ndim(value) > rank for value in extras):
+        return tracer.opaque(f"{path!r} adds axes in front", *xs)
+    if len(xs) == len(extras) == 1:
+        (x,), (value,) = xs, extras
+        place = _made_by(value, x)
+        if place is not None:
+            run = tracer.call.run
+            options = [lambda: tracer.widened(run, x, value, place)]
+            if place != x.axis:
+                options.append(lambda: tracer.channelwise(run, x))
+            return tracer.choose(*options)
+    for x, value in product(xs, extras):
         shape = np.shape(value)
-        if len(shape) > min(len(x.shape) for x in xs):
-            return tracer.opaque(f"{tracer.call.path!r} adds axes in front", *xs)
-        if any(len(shape) >= -x.axis and shape[x.axis] != 1 for x in xs):
+        if len(shape) < -x.axis or shape[x.axis] == 1:
+            continue
+        if isinstance(value, keras.Variable) or shape[x.axis] != x.width:
             return tracer.opaque(_per_channel(tracer), *xs)
-    linear = type(operation) in _SUMS and not tracer.call.extras
+        tracer.constant(value, x.axis, x)
+    linear = type(operation) in _SUMS and not extras
     return merge(tracer, *xs, linear=linear)
+
+
+def _made_by(value: Any, x: Signal) -> int | None:
+    """The axis that only an array has channels on, those of what it meets frozen.
+
+    Such as heads of which each has a slope, where distances are the same for all.
+    """
+    shape = np.shape(value)
+    made = [a for a in range(-len(shape), 0) if shape[a] != 1]
+    if grows(x.blocks) or len(made) != 1 or isinstance(value, keras.Variable):
+        return None
+    (place,) = made
+    first = place + len(x.shape) == x.batch
+    return None if first or x.shape[place] != 1 else place
 
 
 @register(*operation_types(lambda x, y: ops.concatenate([x, y]), 2))

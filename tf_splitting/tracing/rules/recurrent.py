@@ -16,7 +16,8 @@ from keras import ops
 from tf_splitting.tracing.keras_internals import mask_of, with_mask
 from tf_splitting.tracing.rules.refusal import readable
 from tf_splitting.tracing.rules.registry import register
-from tf_splitting.tracing.tracer import Signal, Tracer, product
+from tf_splitting.tracing.sizes import product
+from tf_splitting.tracing.tracer import Signal, Tracer
 
 _GATES = {keras.layers.LSTM: 4, keras.layers.GRU: 3, keras.layers.SimpleRNN: 1}
 

@@ -25,6 +25,7 @@ _MASK: set[type] = set()
 _OPENS: set[type] = set()
 _POINTWISE: set[type] = set()
 _ALONE: set[type] = set()
+_MOVED_BATCH: set[type] = set()
 _RESIZES: dict[type, Resize] = {}
 _RECOGNIZED: list[Callable[..., Signal | None]] = []
 
@@ -36,6 +37,7 @@ def register(
     opens: bool = False,
     pointwise: bool = False,
     alone: bool = False,
+    moved_batch: bool = False,
 ) -> Callable[[Rule], Rule]:
     """Registers `rule(tracer, operation, *signals)` for these exact types.
 
@@ -47,6 +49,7 @@ def register(
         opens: the layer is looked into, and the rule is for where that cannot be done.
         pointwise: the operation acts on every element alone.
         alone: the rule also takes frozen tensors that have no axis of the batch.
+        moved_batch: the rule also takes tensors whose first axis is not the batch's.
     """
 
     def decorate(rule: Rule) -> Rule:
@@ -62,6 +65,8 @@ def register(
                 _POINTWISE.add(kind)
             if alone:
                 _ALONE.add(kind)
+            if moved_batch:
+                _MOVED_BATCH.add(kind)
         return rule
 
     return decorate
@@ -126,6 +131,11 @@ def describe(
                 tracer.freeze(x, reason)
         else:
             return tracer.opaque(reason, *inputs)
+    if any(x.batch for x in inputs):
+        together = len({x.batch - len(x.shape) for x in inputs}) == 1
+        if not (together if pointwise else type(operation) in _MOVED_BATCH):
+            reason = f"{tracer.call.path!r} reads tensors whose first axis is another"
+            return tracer.opaque(f"{reason} than that of the batch", *inputs)
     rule = _rule(operation)
     path, closed, kind = tracer.call.path, tracer.call.closed, type(operation)
     same = _same_code(kind)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -10,7 +12,8 @@ from keras import ops
 
 from tf_splitting.tracing.keras_internals import operation_types
 from tf_splitting.tracing.rules.registry import register
-from tf_splitting.tracing.tracer import Signal, Tracer, count_positions, product
+from tf_splitting.tracing.sizes import count_positions, product, rows_behind
+from tf_splitting.tracing.tracer import Signal, Tracer
 
 
 @register(keras.layers.Flatten)
@@ -42,8 +45,7 @@ def _reshape(
 def _reshape_operation(
     tracer: Tracer, operation: Any, x: Signal
 ) -> Signal | tuple[Signal, ...]:
-    before, after = product(x.shape[1:]), product(tracer.output_shape[1:])
-    if before is None or before != after:
+    if rows_behind(tracer.call.rows, x.shape, tracer.output_shape) is None:
         return tracer.opaque(
             f"{tracer.call.path!r} may fold other axes into that of the batch", x
         )
@@ -69,17 +71,17 @@ def _reshaped(
     place = _kept(x, shape)
     if place is not None:
         return placed(_rearranged(tracer, x, place), place)
-    if x.axis == -1 and len(shape) == 2:
+    if x.axis == -1 and len(shape) == 2 and product(x.shape[1:]) == shape[1]:
         vector = _to_vector(tracer, x)
         return placed(vector, 1) if isinstance(vector, Signal) else vector
     place = _unfolded(x, shape)
     if place is not None:
-        heads = shape[place]
-        assert heads is not None
-        last = tracer.takes_last and place + 2 == len(shape)
-        unfold = tracer.unfold_alike if last else tracer.unfold
-        place += last
-        return placed(tracer.chosen(unfold(run, x, heads, place)), place)
+        z = _heads(tracer, x, place, 2)
+        return placed(z, z.axis % len(shape))
+    place = _unfolded(x, shape, 3)
+    if place is not None:
+        z = _heads(tracer, x, place, 3)
+        return placed(z, z.axis % len(shape))
     times = _tiled(x, shape)
     if times is not None:
         return placed(tracer.tile(run, x, times), len(shape) - 1)
@@ -133,9 +135,28 @@ def _kept(x: Signal, shape: tuple[int | None, ...]) -> int | None:
     return _place_in_front_of(shape, 1, x.width, _behind(x))
 
 
-def _unfolded(x: Signal, shape: tuple[int | None, ...]) -> int | None:
-    """Where heads are, if the channels' axis becomes two: heads, and those in each."""
-    return _place_in_front_of(shape, 2, x.width, _behind(x))
+def _unfolded(x: Signal, shape: tuple[int | None, ...], count: int = 2) -> int | None:
+    """Where the channels' axis is, if it becomes so many: heads, and those in each."""
+    return _place_in_front_of(shape, count, x.width, _behind(x))
+
+
+def _heads(tracer: Tracer, x: Signal, place: int, count: int) -> Signal:
+    """Channels unfolded to so many axes, of which one holds them from here on.
+
+    Of three, the middle one may be heads, behind queries, keys and values.
+    """
+    shape = tracer.output_shape
+    lengths = [n or 1 for n in shape[place : place + count]]
+
+    def along(number: int) -> Signal:
+        same, heads = math.prod(lengths[:number]), lengths[number]
+        return tracer.unfold(tracer.call.run, x, heads, place + number, same)
+
+    numbers = [1, 0, 2] if count == 3 else [0, 1]
+    if place + count < len(shape):
+        # What lies behind the channels would be in between.
+        numbers.pop()
+    return tracer.choose(*(partial(along, number) for number in numbers))
 
 
 def _tiled(x: Signal, shape: tuple[int | None, ...]) -> int | None:

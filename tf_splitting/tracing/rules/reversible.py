@@ -10,7 +10,8 @@ from tf_splitting.tracing.rules.dense import embed
 from tf_splitting.tracing.rules.newer import existing_layers
 from tf_splitting.tracing.rules.refusal import readable
 from tf_splitting.tracing.rules.registry import register
-from tf_splitting.tracing.tracer import Signal, Tracer, product
+from tf_splitting.tracing.sizes import product
+from tf_splitting.tracing.tracer import Signal, Tracer
 
 
 @register(*existing_layers(["ReversibleEmbedding"]), any_arguments=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from keras import ops
 
 from tf_splitting.tracing.keras_internals import operation_types
+from tf_splitting.tracing.rules.axes import moved
 from tf_splitting.tracing.rules.newer import existing_functions
 from tf_splitting.tracing.rules.registry import register
 from tf_splitting.tracing.tracer import Signal, Tracer
@@ -20,10 +22,11 @@ from tf_splitting.tracing.tracer import Signal, Tracer
         for function in existing_functions(["array_split"])
         for kind in operation_types(lambda x, f=function: f(x, 2, axis=1)[0])
     ),
+    moved_batch=True,
 )
 def _split(tracer: Tracer, operation: Any, x: Signal) -> Signal | tuple[Signal, ...]:
     rank, sections = len(x.shape), operation.indices_or_sections
-    if operation.axis % rank == 0:
+    if operation.axis % rank == x.batch:
         return tracer.opaque(f"{tracer.call.path!r} splits the batch", x)
     if operation.axis % rank == x.axis % rank:
         if np.ndim(sections) or x.width % sections:
@@ -32,13 +35,14 @@ def _split(tracer: Tracer, operation: Any, x: Signal) -> Signal | tuple[Signal, 
     return _parts(tracer, x, x.axis)
 
 
-@register(*operation_types(lambda x: ops.unstack(x, axis=1)[0]))
+@register(*operation_types(lambda x: ops.unstack(x, axis=1)[0]), moved_batch=True)
 def _unstack(tracer: Tracer, operation: Any, x: Signal) -> Signal | tuple[Signal, ...]:
     rank = len(x.shape)
     axis, place = operation.axis % rank, x.axis % rank
-    if axis in (0, place):
+    if axis in (x.batch, place):
         return tracer.opaque(f"{tracer.call.path!r} takes the channels apart", x)
-    return _parts(tracer, x, place - (axis < place))
+    parts = _parts(tracer, x, place - (axis < place))
+    return tuple(replace(part, batch=x.batch - (axis < x.batch)) for part in parts)
 
 
 def _parts(tracer: Tracer, x: Signal, channel_axis: int) -> tuple[Signal, ...]:
@@ -68,17 +72,19 @@ def _gated(tracer: Tracer, operation: Any, x: Signal) -> Signal | tuple[Signal, 
     return tracer.channelwise(tracer.call.run, x)
 
 
-@register(*operation_types(lambda x: x[:, 0]), any_arguments=True)
+@register(*operation_types(lambda x: x[:, 0]), any_arguments=True, moved_batch=True)
 def _item(tracer: Tracer, operation: Any, x: Signal) -> Signal | tuple[Signal, ...]:
-    axis = _axis_behind(tracer.call.arguments[1:], x)
-    if axis is None:
+    places = _places_behind(tracer.call.arguments[1:], x)
+    if places is None:
         return tracer.opaque(f"{tracer.call.path!r} takes some of the channels", x)
-    run = tracer.call.run
-    return tracer.channelwise(run, x, channel_axis=axis, linear_part=run)
+    return moved(tracer, x, places)
 
 
-def _axis_behind(key: Any, x: Signal) -> int | None:
-    """Where the channels are in `x[key]`, counted from the front, if they all are."""
+def _places_behind(key: Any, x: Signal) -> list[int] | None:
+    """Where the axes of `x` are in `x[key]`, if all channels of all examples are there.
+
+    Of an axis that is gone, where the next one is.
+    """
     if len(key) != 1:
         return None
     entries = list(key[0]) if isinstance(key[0], (tuple, list)) else [key[0]]
@@ -88,18 +94,17 @@ def _axis_behind(key: Any, x: Signal) -> int | None:
     taken = sum(isinstance(entry, (int, slice)) for entry in entries)
     at = entries.index(...) if ... in entries else len(entries)
     entries[at : at + 1] = [slice(None)] * (len(x.shape) - taken)
-    source = target = 0
+    places: list[int] = []
+    target = 0
     for entry in entries:
         if entry is None:
             target += 1
             continue
-        if source in (0, channels) and entry != slice(None):
+        if len(places) in (x.batch, channels) and entry != slice(None):
             return None
-        if source == channels:
-            return target
-        source += 1
+        places.append(target)
         target += isinstance(entry, slice)
-    return None
+    return places
 
 
 @register(*operation_types(lambda x: ops.repeat(x, 2, axis=1)))

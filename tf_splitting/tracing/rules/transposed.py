@@ -10,7 +10,8 @@ from keras import ops
 from tf_splitting.tracing.rules.convolution import channel_axis, finish
 from tf_splitting.tracing.rules.refusal import readable
 from tf_splitting.tracing.rules.registry import register
-from tf_splitting.tracing.tracer import Signal, Tracer, count_positions, product
+from tf_splitting.tracing.sizes import count_positions, product
+from tf_splitting.tracing.tracer import Signal, Tracer
 
 
 @register(
