@@ -129,8 +129,10 @@ MADE_UP = {
     "ops_slice": lambda: lambda x: ops.concatenate([x[..., 2:], x[..., :2]], -1),
     "ops_per_channel": lambda: lambda x: x * keras.Variable(np.arange(4.0)),
     "ops_clip_per_channel": lambda: lambda x: ops.clip(x, -1.0, np.arange(4.0)),
+    "stopped_inside": lambda: layers.Activation(
+        lambda x: x * ops.stop_gradient(ops.sigmoid(x)), name="stopped"
+    ),
     "ops_split": lambda: lambda x: ops.concatenate(ops.split(x, [1], -1)[::-1], -1),
-    "ops_stop_gradient": lambda: ops.stop_gradient,
     "lambda": lambda: layers.Lambda(lambda x: x[..., ::-1], name="lambda"),
     "activation": lambda: layers.Activation(lambda x: ops.cumsum(x, -1)),
 }
