@@ -212,7 +212,12 @@ def _instead(layer: Any, name: str, wrap: Callable[[Any], Any]) -> Iterator[None
 
 def _holding(layer: Any) -> dict[str, Any]:
     """The attributes of a layer that hold weights, themselves or in lists and so on."""
-    mine = {k: v for k, v in vars(layer).items() if k not in _OF_KERAS}
+    # TensorFlow keeps account of what a layer holds in attributes of such names.
+    mine = {
+        name: value
+        for name, value in vars(layer).items()
+        if name not in _OF_KERAS and not name.startswith("_self_")
+    }
     return {name: value for name, value in mine.items() if any(_named({name: value}))}
 
 
