@@ -110,6 +110,30 @@ class Tokens(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("composites")
+class Listed(layers.Layer):
+    """Weights in a list and in a dictionary."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.up = layers.Dense(5, name="up")
+        self.down = layers.Dense(4, name="down")
+
+    def build(self, shape):
+        self.up.build(shape)
+        self.down.build((*shape[:-1], 5))
+        options = {"initializer": "random_normal"}
+        self.scales = [
+            self.add_weight(shape=(5,), name=f"scale_{n}", **options) for n in (0, 1)
+        ]
+        self.shifts = {"out": self.add_weight(shape=(4,), name="shift", **options)}
+        self.built = True
+
+    def call(self, x):
+        y = self.scales[0] * ops.tanh(self.up(x) + self.scales[1])
+        return x * self.down(y) + self.shifts["out"]
+
+
+@keras.saving.register_keras_serializable("composites")
 class Linear(layers.Layer):
     """What Keras' guide to layers of one's own begins with."""
 
@@ -427,6 +451,13 @@ def written():
     return keras.Model(inputs, layers.Dense(nets.CLASSES, name="logits")(x))
 
 
+def listed():
+    x = inputs = keras.Input((3,))
+    x = layers.Dense(4, "tanh", name="before")(x)
+    x = Listed(name="listed")(x)
+    return keras.Model(inputs, layers.Dense(nets.CLASSES, name="logits")(x))
+
+
 def linear():
     x = inputs = keras.Input((3,))
     x = Linear(5, name="first")(x)
@@ -457,6 +488,7 @@ ALL = {
     "uncached": uncached,
     "tokens": tokens,
     "written": written,
+    "listed": listed,
     "linear": linear,
     "summed": summed,
 }

@@ -1,6 +1,7 @@
 """Layers whose MACs nobody knows are named, not silently counted as nothing."""
 
 import warnings
+from types import SimpleNamespace
 
 import keras
 import pytest
@@ -11,13 +12,13 @@ from tf_splitting.errors import SplittingWarning
 
 
 class Unknown(layers.Layer):
-    """Nobody sees which weight in a list is read."""
+    """Nobody sees which weight is read."""
 
     def build(self, shape):
-        self.kernels = [self.add_weight(shape=(shape[-1], 4))]
+        self.kernels = SimpleNamespace(weight=self.add_weight(shape=(shape[-1], 4)))
 
     def call(self, x):
-        return ops.einsum("abc,cd->ad", x, self.kernels[0])
+        return ops.einsum("abc,cd->ad", x, self.kernels.weight)
 
 
 def test_a_layer_with_weights_and_unknown_cost_is_named():

@@ -1,5 +1,7 @@
 """Layers of a user's own join by `trace_channels` and are scored and split rightly."""
 
+from types import SimpleNamespace
+
 import brute
 import keras
 import nets
@@ -92,10 +94,12 @@ def test_they_are_scored_as_brute_force_scores_them():
 def test_a_rule_can_be_registered_for_a_layer_of_others(monkeypatch):
     class Doubled(layers.Layer):
         def build(self, shape):
-            self.factors = [self.add_weight(shape=shape[-1:], initializer="ones")]
+            self.factors = SimpleNamespace(
+                weight=self.add_weight(shape=shape[-1:], initializer="ones")
+            )
 
         def call(self, x):
-            return 2 * self.factors[0] * x
+            return 2 * self.factors.weight * x
 
     def net():
         x = inputs = keras.Input((5,))
@@ -107,7 +111,7 @@ def test_a_rule_can_be_registered_for_a_layer_of_others(monkeypatch):
 
     @register(Doubled)
     def _doubled(tracer, layer, x):
-        tracer.carry(layer.factors[0], 0, x)
+        tracer.carry(layer.factors.weight, 0, x)
         return tracer.channelwise(tracer.call.run, x)
 
     assert trace(net()).space("first").frozen is None

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import brute
 import composites
@@ -214,10 +215,12 @@ def test_layers_stay_shared_that_are():
 def test_layers_that_would_not_stay_shared_are_refused():
     class Closed(composites.Tied):
         def build(self, shape):
-            self.scales = [self.add_weight(shape=(), name="scale")]
+            self.scales = SimpleNamespace(
+                weight=self.add_weight(shape=(), name="scale")
+            )
 
         def call(self, x):
-            return super().call(x) * self.scales[0]
+            return super().call(x) * self.scales.weight
 
     x = inputs = keras.Input((4,))
     layer = layers.Dense(4, name="both")
@@ -231,7 +234,7 @@ def test_layers_that_would_not_stay_shared_are_refused():
 class OddConfig(layers.Layer):
     """Its config holds more than its constructor takes, as is often so.
 
-    A weight in a list keeps it closed.
+    A weight where nobody looks keeps it closed.
     """
 
     def __init__(self, width, **options):
@@ -241,10 +244,12 @@ class OddConfig(layers.Layer):
 
     def build(self, shape):
         self.inner.build(shape)
-        self.scales = [self.add_weight(shape=(self.width,), name="scale")]
+        self.scales = SimpleNamespace(
+            weight=self.add_weight(shape=(self.width,), name="scale")
+        )
 
     def call(self, x):
-        return self.inner(x) * self.scales[0]
+        return self.inner(x) * self.scales.weight
 
     def get_config(self):
         return {**super().get_config(), "width": self.width, "twice": 2 * self.width}
@@ -295,13 +300,13 @@ class Bare(layers.Layer):
         super().__init__()
         self.inner = layers.Dense(size, name="inner")
         scale = self.add_weight(shape=(size,), initializer="ones", name="scale")
-        self.scales = [scale]
+        self.scales = SimpleNamespace(weight=scale)
 
     def build(self, shape):
         self.inner.build(shape)
 
     def call(self, x):
-        return self.inner(x) * self.scales[0]
+        return self.inner(x) * self.scales.weight
 
 
 @keras.saving.register_keras_serializable("test_composites")
@@ -419,10 +424,12 @@ def test_layers_that_were_given_to_what_makes_others_are_not_shared():
 
         def build(self, shape):
             self.layer.build(shape)
-            self.scales = [self.add_weight(shape=(), name="scale")]
+            self.scales = SimpleNamespace(
+                weight=self.add_weight(shape=(), name="scale")
+            )
 
         def call(self, x):
-            return self.layer(x) * self.scales[0]
+            return self.layer(x) * self.scales.weight
 
     x = inputs = keras.Input((4,))
     x = layers.Dense(4, name="free")(Wrapper(name="wrapper").wrapped(x))

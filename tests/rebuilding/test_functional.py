@@ -291,3 +291,43 @@ def test_the_optimizers_state_of_weights_that_a_model_reads_itself():
         for each in (model, functional)
     ]
     np.testing.assert_allclose(*losses, rtol=1e-5)
+
+
+@keras.saving.register_keras_serializable("test_functional")
+class Places(layers.Layer):
+    """A table, normalized by a layer that nobody builds but a call, as in DeBERTa."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.table = self.add_weight(shape=(6, 4), name="table")
+        self.norm = layers.LayerNormalization(name="norm")
+
+    def call(self, x):
+        table = self.norm(ops.expand_dims(ops.convert_to_tensor(self.table), 0))
+        return ops.repeat(table, ops.shape(x)[0], axis=0)
+
+    def compute_output_shape(self, shape):
+        return shape[0], 6, 4
+
+
+class Named(keras.Model):
+    """Made by its constructor: what is in it was never saved by itself."""
+
+    def __init__(self):
+        words = keras.Input((None,), dtype="int32", name="words")
+        x = layers.Embedding(nets.CLASSES, 4, name="embedding")(words)
+        x = layers.Add()([x, Places(name="places")(x)])
+        x = layers.Dense(5, "gelu", name="up")(x)
+        super().__init__(words, layers.Dense(2, name="down")(x))
+
+
+def test_what_could_not_be_saved_by_itself_is_opened_at_sizes_that_are_known(tmp_path):
+    model = Named()
+    x = np.arange(12, dtype="int32").reshape(2, 6) % nets.CLASSES
+    expected = model(x)
+    with pytest.warns(SplittingWarning, match="plain Functional"):
+        fixed = to_functional(model, x)
+    grown = split(fixed, SplitPlan({"up": [1]}), epsilon=0.0)
+    grown.save(tmp_path / "grown.keras")
+    loaded = keras.saving.load_model(tmp_path / "grown.keras")
+    np.testing.assert_allclose(loaded(x), expected, atol=1e-6)

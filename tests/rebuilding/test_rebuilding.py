@@ -1,5 +1,7 @@
 """`split`: the same function at ε = 0, and the right one at ε > 0."""
 
+from types import SimpleNamespace
+
 import keras
 import nets
 import numpy as np
@@ -310,10 +312,11 @@ def test_a_subclassed_part_is_carried_whole():
 
         def build(self, shape):
             self.inner.build(shape)
-            self.scales = [self.add_weight(shape=(4,), initializer="ones")]
+            scale = self.add_weight(shape=(4,), initializer="ones")
+            self.scales = SimpleNamespace(weight=scale)
 
         def call(self, x):
-            return keras.ops.tanh(self.inner(x)) * self.scales[0]
+            return keras.ops.tanh(self.inner(x)) * self.scales.weight
 
     inputs = keras.Input((3,))
     x = layers.Dense(5, activation="tanh", name="free")(inputs)

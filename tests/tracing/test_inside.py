@@ -131,14 +131,15 @@ def test_a_layer_that_returns_none_too_is_what_it_calls():
 # What stays closed, and why -------------------------------------------------------
 
 
-class Listed(Own):
+class Held(Own):
     def build(self, shape):
         super().build(shape)
-        self.scales = [self.add_weight(shape=(4,), name="listed")]
+        scale = self.add_weight(shape=(4,), name="held")
+        self.scaled = lambda x: x * scale
 
 
 def test_a_layer_with_weights_of_its_own_that_are_not_known_by_name():
-    assert "weights of its own that are no attributes" in closed(Listed())
+    assert "weights of its own that no attribute of it holds" in closed(Held())
 
 
 class Whole(Own):

@@ -85,7 +85,8 @@ def to_functional(model: keras.Model, input_spec: Any) -> keras.Model:
         if not shapes:
             return model
         with scope_of(model):
-            insides = flatten(model).insides.values()
+            sizes = keras.tree.map_structure(lambda x: tuple(x.shape[1:]), spec)
+            insides = flatten(model, sizes).insides.values()
             copy, variables = clone_opening(model, insides, shapes=shapes)
             return filled(model, copy.model, variables)
     if not model.built:

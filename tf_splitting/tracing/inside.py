@@ -95,7 +95,7 @@ def look_inside(
     """
     tables = Tables(layer, layers_in(layer))
     if tables.unnamed:
-        raise ClosedError("has weights of its own that are no attributes of it")
+        raise ClosedError("has weights of its own that no attribute of it holds")
     inside, at_sizes = _graph(layer, tables, args, kwargs, names, rows)
     if any(masked) != inside.masked or not (all(masked) or not any(masked)):
         raise ClosedError("makes a mask, or hands on one that the layers in it do not")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -37,13 +37,10 @@ class Tables:
 
     def __init__(self, layer: Any, inner: Iterable[Any]) -> None:
         self._layer = layer
-        self._held = [
-            (each, {k: v for k, v in vars(each).items() if _is_variable(v)})
-            for each in (layer, *inner)
-        ]
+        self._held = [(each, _holding(each)) for each in (layer, *inner)]
         self._weights: dict[int, Weight] = {}
         for owner, held in self._held:
-            for name, variable in held.items():
+            for name, variable in _named(held):
                 self._weights.setdefault(id(variable), Weight(variable, owner, name))
         self._tables: dict[int, keras.layers.Embedding] = {}
         self._products: dict[tuple[int, str | None], Any] = {}
@@ -54,8 +51,8 @@ class Tables:
 
     @property
     def unnamed(self) -> list[Any]:
-        """Weights of the layer itself that no attribute holds, but a list or so."""
-        held = {id(variable) for variable in self._held[0][1].values()}
+        """Weights of the layer itself that no attribute holds, nor a list in one."""
+        held = {id(variable) for _, variable in _named(self._held[0][1])}
         return [v for v in own_weights(self._layer) if id(v) not in held]
 
     def take_in(self, tensors: Iterable[Any]) -> bool:
@@ -142,7 +139,8 @@ class Tables:
     def _put(self, stand_ins: dict[int, Any]) -> None:
         """Lets layers hold what stands for their variables, or these themselves."""
         for layer, held in self._held:
-            vars(layer).update({k: stand_ins.get(id(v), v) for k, v in held.items()})
+            instead = _instead_of(held, stand_ins) if stand_ins else held
+            vars(layer).update(instead)
 
     def _with_values(self, run: Any) -> Any:
         def run_with_values(*args: Any, **kwargs: Any) -> Any:
@@ -212,5 +210,36 @@ def _instead(layer: Any, name: str, wrap: Callable[[Any], Any]) -> Iterator[None
             vars(layer)[name] = own
 
 
-def _is_variable(value: Any) -> bool:
-    return isinstance(value, keras.Variable)
+def _holding(layer: Any) -> dict[str, Any]:
+    """The attributes of a layer that hold weights, themselves or in lists and so on."""
+    # TensorFlow keeps account of what a layer holds in attributes of such names.
+    mine = {
+        name: value
+        for name, value in vars(layer).items()
+        if name not in _OF_KERAS and not name.startswith("_self_")
+    }
+    return {name: value for name, value in mine.items() if any(_named({name: value}))}
+
+
+def _named(held: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The weights in attributes, by names; those of lists are numbered."""
+    for name, value in held.items():
+        if isinstance(value, keras.Variable):
+            yield name, value
+        elif isinstance(value, dict):
+            yield from _named({f"{name}_{key}": each for key, each in value.items()})
+        elif isinstance(value, (list, tuple)):
+            yield from _named({f"{name}_{n}": each for n, each in enumerate(value)})
+
+
+def _instead_of(value: Any, stand_ins: Mapping[int, Any]) -> Any:
+    """What a layer holds, with what stands for weights in their place."""
+    if isinstance(value, dict):
+        return {key: _instead_of(each, stand_ins) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_instead_of(each, stand_ins) for each in value]
+    return stand_ins.get(id(value), value)
+
+
+# Attributes of any layer, some of which are lists of all weights.
+_OF_KERAS = frozenset(vars(keras.layers.Layer()))

@@ -322,6 +322,18 @@ class MaskedWindow(RelativePositions):
         return ops.reshape(ops.transpose(scores @ v, (0, 2, 1, 3)), (batch, 4, 6))
 
 
+def with_sinks(x):
+    """Each head's scores sum to less than one, and are kept small, as in gpt-oss."""
+
+    def treated(scores):
+        sinks = ops.zeros_like(scores[..., :1]) + SLOPES
+        scores = ops.concatenate([scores, sinks], axis=-1)
+        most = ops.max(scores, axis=-1, keepdims=True)
+        return ops.softmax(scores - ops.stop_gradient(most))[..., :-1]
+
+    return attending(x, treated)
+
+
 def with_mixed_heads(x):
     """Heads do not grow where their scores are mixed: the width of values does."""
     return attending(x, lambda scores: ops.cumsum(scores, axis=1))
@@ -740,6 +752,11 @@ ROWS = {
     ),
     "slopes": (lambda: of_rows(with_slopes), "before q after"),
     "slopes_of_data": (lambda: of_rows(with_slopes_of_data), "q after"),
+    "sinks": (lambda: of_rows(with_sinks), "before q after"),
+    "stop_gradient": (
+        lambda: of_images(lambda x: x * ops.stop_gradient(ops.sigmoid(x))),
+        "before after",
+    ),
     "constants": (
         lambda: of_images(lambda x: ops.tanh(x * ops.arange(1.0, 5.0)) ** FOUR - FOUR),
         "before after",
@@ -864,7 +881,14 @@ INDEXED = {
     *("flatten", "groups", "grouped_queries", "in_pairs", "layer_scale", "lstm"),
     *("multiply", "ops_arithmetic", "ops_mean", "permute_channels", "prelu"),
     *("reshape", "rotated", "separable2d", "up_sampling", "value_width"),
-    *("relative", "shifted_windows", "slopes", "step_by_step", "conv_in_windows"),
+    *(
+        "relative",
+        "stop_gradient",
+        "shifted_windows",
+        "slopes",
+        "step_by_step",
+        "conv_in_windows",
+    ),
     "value_width_unfolded",
 }
 

@@ -4,6 +4,8 @@ Each mixes channels while the shapes look as if it kept them apart. If one were 
 for a channel-wise layer, a split would change the function.
 """
 
+from types import SimpleNamespace
+
 import keras
 import nets
 import numpy as np
@@ -77,13 +79,15 @@ class ByRow(layers.Layer):
 
 
 class ByChannel(layers.Layer):
-    """Nobody sees which weight is in a list, and so which channels it goes with."""
+    """Nobody sees which weight it reads, and so which channels that goes with."""
 
     def build(self, shape):
-        self.scales = [self.add_weight(shape=shape[-1:], initializer="ones")]
+        self.scales = SimpleNamespace(
+            weight=self.add_weight(shape=shape[-1:], initializer="ones")
+        )
 
     def call(self, x):
-        return x * self.scales[0]
+        return x * self.scales.weight
 
 
 class Mixing(layers.Layer):
@@ -129,8 +133,10 @@ MADE_UP = {
     "ops_slice": lambda: lambda x: ops.concatenate([x[..., 2:], x[..., :2]], -1),
     "ops_per_channel": lambda: lambda x: x * keras.Variable(np.arange(4.0)),
     "ops_clip_per_channel": lambda: lambda x: ops.clip(x, -1.0, np.arange(4.0)),
+    "stopped_inside": lambda: layers.Activation(
+        lambda x: x * ops.stop_gradient(ops.sigmoid(x)), name="stopped"
+    ),
     "ops_split": lambda: lambda x: ops.concatenate(ops.split(x, [1], -1)[::-1], -1),
-    "ops_stop_gradient": lambda: ops.stop_gradient,
     "lambda": lambda: layers.Lambda(lambda x: x[..., ::-1], name="lambda"),
     "activation": lambda: layers.Activation(lambda x: ops.cumsum(x, -1)),
 }

@@ -21,7 +21,6 @@ from tf_splitting.tracing.rules.registry import register
 from tf_splitting.tracing.ties import grows
 from tf_splitting.tracing.tracer import Signal, Tracer
 
-# `stop_gradient` is missing on purpose: a split goes through it, gradients do not.
 _UNARY = (
     f"{ELEMENTWISE} abs arccos arccosh arcsin arcsinh arctan arctanh cbrt ceil copy "
     "cos cosh deg2rad erf erfc erfinv exp exp2 expm1 floor log log10 log1p log2 "
@@ -74,6 +73,17 @@ def _unary(tracer: Tracer, operation: Any, x: Signal) -> Signal | tuple[Signal, 
     ):
         return tracer.opaque(_per_channel(tracer), x)
     return tracer.channelwise(tracer.call.run, x, activation=tracer.call.run)
+
+
+# Not `pointwise`: a function that has it inside would be differentiated with it.
+@register(*operation_types(ops.stop_gradient))
+def _unchanged(tracer: Tracer, operation: Any, x: Signal) -> Signal:
+    """What the loss depends on goes through it, though gradients in training do not."""
+    return tracer.channelwise(_itself, x, linear_part=_itself)
+
+
+def _itself(x: Any) -> Any:
+    return x
 
 
 @register(*_types(_COMPARISONS, 2), *_types(_TESTS), any_arguments=True, pointwise=True)
