@@ -34,7 +34,7 @@ from tf_splitting.jobs.random_state import random_state, set_random_state
 from tf_splitting.methods import Change
 from tf_splitting.rebuilding import resized
 from tf_splitting.support import VERSION, scope_of
-from tf_splitting.tracing import ChannelGraph, trace
+from tf_splitting.tracing import trace
 from tf_splitting.training import GrowthHistory, set_values
 
 
@@ -168,7 +168,7 @@ class Keeper:
                 }
             }
             if graph.constants:
-                documents["constants.npz"] = _numbered(_constants(graph))
+                documents["constants.npz"] = _numbered(graph.arrays)
             self._architecture = model, documents
         return self._architecture[1]
 
@@ -239,7 +239,7 @@ class Keeper:
         # Older jobs do not name them.
         insides = architecture.get("insides", graph.insides)
         unfolded = graph.insides.keys() - set(insides)
-        arrays = before = _constants(graph)
+        arrays = before = graph.arrays
         if checkpoint.has("constants.npz"):
             saved = _in_order(checkpoint.arrays("constants.npz"))
             arrays = [_typed(a, b.dtype) for a, b in zip(saved, before, strict=True)]
@@ -286,10 +286,6 @@ def _warn_of_versions(saved: Mapping[str, str]) -> None:
             SplittingWarning,
             stacklevel=3,
         )
-
-
-def _constants(graph: ChannelGraph) -> list[np.ndarray]:
-    return [use.value for use in graph.constants]
 
 
 def _values(variables: Sequence[Any]) -> dict[str, np.ndarray]:

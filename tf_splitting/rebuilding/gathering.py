@@ -56,12 +56,12 @@ class Gathering:
 
     def arrays(self, graph: ChannelGraph) -> list[np.ndarray]:
         """The rebuilt model's arrays for those of `graph.constants`, in their order."""
-        found: dict[tuple[int, int], np.ndarray] = {}
+        # One array may have channels along several axes.
         keys = [(id(use.operation), id(use.array)) for use in graph.constants]
+        found = dict(zip(keys, graph.arrays, strict=True))
         for use, key in zip(graph.constants, keys, strict=True):
-            array = found.get(key, use.value)
             index = lay.sources(use.layout, self.widths, self.gathers)
-            found[key] = np.take(array, index, use.axis)
+            found[key] = np.take(found[key], index, use.axis)
         return [found[key] for key in keys]
 
     def along(

@@ -40,8 +40,7 @@ def reopened(
     # Of these a job makes models once what is in them changes, and they stay models.
     unfolded = graph.insides.keys() - became.insides.keys()
     with scope_of(given):
-        arrays = [use.value for use in became.constants]
-        new, _ = rebuild(given, graph, widths, arrays=arrays, unfolded=unfolded)
+        new, _ = rebuild(given, graph, widths, arrays=became.arrays, unfolded=unfolded)
         if _shapes(new) != _shapes(model):
             raise RebuildError(
                 f"Model {given.name!r} has other variables at open sizes than at fixed "

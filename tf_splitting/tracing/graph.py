@@ -110,11 +110,6 @@ class ConstantUse:
     axis: int
     layout: Layout
 
-    @property
-    def value(self) -> np.ndarray:
-        """The array as one of NumPy."""
-        return keras.ops.convert_to_numpy(self.array)
-
 
 @dataclass(frozen=True)
 class Activation:
@@ -237,6 +232,11 @@ class ChannelGraph:
         added to them, and a convolution of one group that reads it mixes channels.
         """
         return {space.name: min(space.width, 2) for space in self.growable}
+
+    @property
+    def arrays(self) -> list[np.ndarray]:
+        """Those of `constants`, in their order, as ones of NumPy."""
+        return [keras.ops.convert_to_numpy(use.array) for use in self.constants]
 
     def space(self, name: str) -> ChannelSpace:
         """The space of this name.

@@ -324,7 +324,7 @@ class _Reader:
             inputs, run = [], zero_alone
         rows = self._rows_of(inputs)
         outputs = [self.number(shape) for shape in shapes]
-        behind = self._rows_behind(node, inputs, shapes)
+        behind = self._rows_behind(node, rows, inputs, shapes)
         self._rows.update(dict.fromkeys(outputs, behind))
         extras, by_name = _further_arguments(node)
         self.calls.append(
@@ -352,9 +352,12 @@ class _Reader:
         return max((self._rows.get(index, 1) for index in inputs), default=1)
 
     def _rows_behind(
-        self, node: Any, inputs: list[int], shapes: list[tuple[int | None, ...]]
+        self,
+        node: Any,
+        rows: int,
+        inputs: list[int],
+        shapes: list[tuple[int | None, ...]],
     ) -> int:
-        rows = self._rows_of(inputs)
         if not is_reshaping(node.operation):
             return rows
         folded = rows_behind(rows, self.shapes[inputs[0]], shapes[0])

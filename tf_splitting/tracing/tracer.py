@@ -401,7 +401,7 @@ class Tracer:
         """
         width = variable.shape[-1]
         group = self._record.ties.new_group(width, self.call.path, made=False)
-        times = (product(self.output_shape) or width) // width
+        times = math.prod(variable.shape[:-1])
         signal = self._made_alone(((group, 1),) * times)
         self.carry(variable, -1, replace(signal, blocks=((group, 1),)))
         self.config("output_dim", signal)

@@ -96,23 +96,26 @@ def _moved(tracer: Tracer, operation: Any, x: Signal) -> Signal | None:
     sizes = [n for n in x.shape if n is not None]
     if len(sizes) < len(x.shape):
         return None
-    labels = np.tile(np.arange(channels, dtype="int32"), len(x.blocks))
-    shape = [1] * len(x.shape)
-    shape[x.axis] = -1
-    labels = np.broadcast_to(labels.reshape(shape), sizes)
+    labels = np.broadcast_to(
+        _labels(channels, len(x.blocks), len(x.shape), x.axis), sizes
+    )
     found = ops.convert_to_numpy(tracer.call.run(ops.convert_to_tensor(labels)))
     for axis in reversed(range(found.ndim)):
         times, rest = divmod(found.shape[axis], channels)
         if rest or not times:
             continue
-        shape = [1] * found.ndim
-        shape[axis] = -1
-        expected = np.tile(np.arange(channels), times).reshape(shape)
-        if (found == expected).all():
+        if (found == _labels(channels, times, found.ndim, axis)).all():
             z = tracer.moved_alone(x, times, axis - found.ndim)
             _configure(tracer, operation, z)
             return z
     return None
+
+
+def _labels(channels: int, times: int, rank: int, axis: int) -> np.ndarray:
+    """Numbers of channels, so many times in a row along an axis."""
+    shape = [1] * rank
+    shape[axis] = -1
+    return np.tile(np.arange(channels, dtype="int32"), times).reshape(shape)
 
 
 def _configure(tracer: Tracer, operation: Any, z: Signal) -> None:

@@ -114,10 +114,10 @@ def _binary(tracer: Tracer, operation: Any, *xs: Signal) -> Signal | tuple[Signa
                 options.append(lambda: tracer.channelwise(run, x))
             return tracer.choose(*options)
     for x, value in product(xs, extras):
-        shape = np.shape(value)
-        if len(shape) < -x.axis or shape[x.axis] == 1:
+        length = length_along(value, x)
+        if length == 1:
             continue
-        if isinstance(value, keras.Variable) or shape[x.axis] != x.width:
+        if isinstance(value, keras.Variable) or length != x.width:
             return tracer.opaque(_per_channel(tracer), *xs)
         tracer.constant(value, x.axis, x)
     linear = type(operation) in _SUMS and not extras

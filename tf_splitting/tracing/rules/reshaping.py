@@ -74,14 +74,11 @@ def _reshaped(
     if x.axis == -1 and len(shape) == 2 and product(x.shape[1:]) == shape[1]:
         vector = _to_vector(tracer, x)
         return placed(vector, 1) if isinstance(vector, Signal) else vector
-    place = _unfolded(x, shape)
-    if place is not None:
-        z = _heads(tracer, x, place, 2)
-        return placed(z, z.axis % len(shape))
-    place = _unfolded(x, shape, 3)
-    if place is not None:
-        z = _heads(tracer, x, place, 3)
-        return placed(z, z.axis % len(shape))
+    for count in (2, 3):
+        place = _unfolded(x, shape, count)
+        if place is not None:
+            z = _heads(tracer, x, place, count)
+            return placed(z, z.axis % len(shape))
     times = _tiled(x, shape)
     if times is not None:
         return placed(tracer.tile(run, x, times), len(shape) - 1)
@@ -135,7 +132,7 @@ def _kept(x: Signal, shape: tuple[int | None, ...]) -> int | None:
     return _place_in_front_of(shape, 1, x.width, _behind(x))
 
 
-def _unfolded(x: Signal, shape: tuple[int | None, ...], count: int = 2) -> int | None:
+def _unfolded(x: Signal, shape: tuple[int | None, ...], count: int) -> int | None:
     """Where the channels' axis is, if it becomes so many: heads, and those in each."""
     return _place_in_front_of(shape, count, x.width, _behind(x))
 
