@@ -45,8 +45,8 @@ nitpick_ignore_regex = [
     # ... and what public things hold, but nobody who uses them has to know.
     (
         "py:class",
-        r"tf_splitting\..*\.(Block|Call|ConfigUse|Estimation|Group|Inside|InputUse"
-        r"|Placement|Silenced)",
+        r"tf_splitting\..*\.(Block|Call|ConfigUse|ConstantUse|Estimation|Group|Inside"
+        r"|InputUse|Placement|Silenced)",
     ),
 ]
 
