@@ -4,6 +4,7 @@ import json
 
 import keras
 import pytest
+from absl import flags
 from tool_runs import TINY
 
 import tf_splitting
@@ -47,15 +48,16 @@ def test_what_is_there_and_what_is_told(done, small_file):
 
 
 @pytest.mark.parametrize(
-    ("flags", "message"),
+    ("changed", "error"),
     [
-        ({"rounds": 0}, "rounds"),
-        ({"moved": 2}, "moved"),
+        ({"rounds": 0}, (ValueError, tf_splitting.SplittingError)),
+        ({"moved": 2}, flags.IllegalFlagValueError),
     ],
 )
-def test_mistakes(run_here, small_file, flags, message):
-    with pytest.raises((ValueError, tf_splitting.SplittingError), match=message):
-        run_here("reallocate", model=small_file, **flags)
+def test_mistakes(run_here, small_file, changed, error):
+    (name,) = changed
+    with pytest.raises(error, match=name):
+        run_here("reallocate", model=small_file, **changed)
 
 
 @pytest.mark.slow

@@ -111,6 +111,16 @@ def test_the_line_says_how_much_compute_is_spent():
     assert told == "round 1/2  epoch 3  budget 1.50/12"
 
 
+def test_the_line_of_a_job_without_rounds_says_nothing_of_them():
+    lengths = (EpochSchedule((), 0, 5), ComputeSchedule((200,), 200, 5.0, 0.0))
+    epochs, compute = (
+        schedule.told(at(final=True, epoch=3, macs=200, spent=600.0))
+        for schedule in lengths
+    )
+    assert epochs == "epoch 3/5"
+    assert compute == "epoch 3  budget 3.00/5"
+
+
 def test_half_a_cosine_over_batches_and_epochs():
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile(keras.optimizers.SGD(0.5), "mse")

@@ -120,7 +120,7 @@ class EpochSchedule:
         extra = max(rounds - len(self.targets), 0)
         planned = len(self.targets) + extra
         epochs = planned * self.epochs + self.final_epochs
-        return f"round {progress.round}/{planned}  epoch {progress.epoch}/{epochs}"
+        return f"{_rounds(progress, planned)}epoch {progress.epoch}/{epochs}"
 
 
 @dataclass(frozen=True)
@@ -184,9 +184,16 @@ class ComputeSchedule:
         planned = max(len(self.targets), progress.round)
         spent = progress.spent / self.targets[-1]
         return (
-            f"round {progress.round}/{planned}  epoch {progress.epoch}  "
+            f"{_rounds(progress, planned)}epoch {progress.epoch}  "
             f"budget {spent:.2f}/{self.training_epochs:.4g}"
         )
+
+
+def _rounds(progress: Progress, planned: int) -> str:
+    """How many are done of those planned; nothing of a job that changes no widths."""
+    if progress.final and not progress.round:
+        return ""
+    return f"round {progress.round}/{planned}  "
 
 
 def compute_schedules(

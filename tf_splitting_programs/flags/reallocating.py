@@ -3,7 +3,11 @@
 from tf_splitting_programs.flags.parsers import define_number
 
 MOVED = define_number(
-    "moved", 0.25, "Share of the cost that is moved in a round, at most.", above=0
+    "moved",
+    0.25,
+    "Share of the cost that is moved in a round, at most.",
+    above=0,
+    at_most=1,
 )
 GAIN_STEP = define_number(
     "gain_step",
