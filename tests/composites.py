@@ -348,6 +348,29 @@ class Uncached(layers.Layer):
         return x + self.down(y)
 
 
+@keras.saving.register_keras_serializable("composites")
+class Lettered(layers.Layer):
+    """Attention written out, its axes named by capital letters."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.q, self.k, self.v = (
+            layers.EinsumDense("BTD,DNH->BTNH", (None, 3, 2), name=name)
+            for name in ("queries", "keys", "values")
+        )
+        self.out = layers.EinsumDense("BTNH,NHD->BTD", (None, 4), name="out")
+
+    def build(self, shape):
+        for each in (self.q, self.k, self.v):
+            each.build(shape)
+        self.out.build((*shape[:-1], 3, 2))
+        self.built = True
+
+    def call(self, x):
+        scores = ops.softmax(ops.einsum("BTNH,BSNH->BNTS", self.q(x), self.k(x)))
+        return x + self.out(ops.einsum("BNTS,BSNH->BTNH", scores, self.v(x)))
+
+
 def residual():
     x = inputs = keras.Input((4, 4, 2))
     x = layers.Conv2D(4, 3, padding="same", activation="tanh", name="stem")(x)
@@ -475,6 +498,14 @@ def summed():
     return keras.Model(inputs, layers.Dense(nets.CLASSES, name="logits")(x))
 
 
+def lettered():
+    x = inputs = keras.Input((5, 3))
+    x = layers.Dense(4, "tanh", name="before")(x)
+    x = Lettered(name="attention")(x)
+    x = layers.GlobalAveragePooling1D(name="pool")(x)
+    return keras.Model(inputs, layers.Dense(nets.CLASSES, name="logits")(x))
+
+
 ALL = {
     "residual": residual,
     "stack": stack,
@@ -491,4 +522,5 @@ ALL = {
     "listed": listed,
     "linear": linear,
     "summed": summed,
+    "lettered": lettered,
 }

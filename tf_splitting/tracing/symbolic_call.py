@@ -33,6 +33,7 @@ from tf_splitting.tracing.limits import settings_of, tensors_of
 from tf_splitting.tracing.outline import is_array
 from tf_splitting.tracing.own_weights import Tables
 from tf_splitting.tracing.rewriting import rewritten
+from tf_splitting.tracing.small_letters import einsum_in_small_letters
 from tf_splitting.tracing.tables import constant
 
 
@@ -243,7 +244,7 @@ def left_alone(layer: Any) -> Iterator[None]:
     before = [(dict(vars(each)), count_calls(each)) for each in parts]
     try:
         inside = layers_in(layer)
-        with inlined(inside), told_by_call(inside):
+        with inlined(inside), told_by_call(inside), einsum_in_small_letters():
             yield
     finally:
         for each, (attributes, counts) in zip(parts, before, strict=True):

@@ -1,0 +1,64 @@
+"""Sums of products whose axes have capital letters for names.
+
+`ops.einsum("BTNH,BSNH->BNTS", q, k)` runs, but Keras cannot say the shape of what comes
+out: of letters that an operand has not, it knows small ones only. What an equation says
+does not depend on the letters, so that it is read in small ones where a call is
+followed.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from string import ascii_lowercase
+from typing import Any
+
+import keras
+
+from tf_splitting.tracing.keras_internals import operation_types
+
+(_EINSUM,) = operation_types(lambda x: keras.ops.einsum("abcd->ab", x))
+
+
+def in_small_letters(equation: str) -> str:
+    """The equation, its capital letters replaced by others.
+
+    It stays as it is if it leaves the result to the order of the letters, or if there
+    are too many of them.
+    """
+    used = {letter for letter in equation if letter.isalpha()}
+    capitals = sorted(used - set(ascii_lowercase))
+    spare = sorted(set(ascii_lowercase) - used)
+    if "->" not in equation or len(capitals) > len(spare):
+        return equation
+    return equation.translate(
+        str.maketrans("".join(capitals), "".join(spare[: len(capitals)]))
+    )
+
+
+@contextmanager
+def einsum_in_small_letters() -> Iterator[None]:
+    """Lets `ops.einsum` leave operations in a graph whose letters are small."""
+    kind: Any = _EINSUM
+    # Keras keeps for a config what `__new__` was given.
+    before = {name: vars(kind).get(name) for name in ("__new__", "__init__")}
+    create, construct = kind.__new__, kind.__init__
+
+    def new(cls: Any, subscripts: str, *args: Any, **kwargs: Any) -> Any:
+        return create(cls, in_small_letters(subscripts), *args, **kwargs)
+
+    def init(self: Any, subscripts: str, *args: Any, **kwargs: Any) -> None:
+        construct(self, in_small_letters(subscripts), *args, **kwargs)
+
+    # Keras reads what a constructor takes, and not behind what wraps it.
+    init.__signature__ = inspect.signature(construct)  # type: ignore[attr-defined]
+    kind.__new__, kind.__init__ = staticmethod(new), init
+    try:
+        yield
+    finally:
+        for name, own in before.items():
+            if own is None:
+                delattr(kind, name)
+            else:
+                setattr(kind, name, own)
