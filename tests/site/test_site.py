@@ -7,7 +7,9 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("sphinx", reason='pip install -e ".[docs]"')
 pytestmark = pytest.mark.slow
@@ -101,6 +103,22 @@ def test_every_page_is_fine_on_a_desk_and_on_a_phone(browser, site, address):
     written = {path for path in files if not path.startswith("_static/")}
     assert seen == written - {"search.html", "genindex.html", "py-modindex.html"}
     assert len(seen) > 30
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("path", ["index", "api/jobs"])
+def test_what_is_seen_of_a_page(browser, address, tmp_path, path, width):
+    """Screenshots, which pytest keeps for a while for whoever wants to look."""
+    page = browser.open(f"{address}{path}.html", width=width)
+    seen = tmp_path / "seen.png"
+    page.screenshot(seen, whole=False)
+    page.close()
+    pixels = np.asarray(Image.open(seen).convert("L"), int)
+    assert pixels.shape == (900, width)
+    # Text and pictures all over it: no half of the window is of one colour.
+    for half in (*np.array_split(pixels, 2), *np.array_split(pixels, 2, axis=1)):
+        paper = np.bincount(half.ravel()).max() / half.size
+        assert 0.3 < paper < 0.98
 
 
 def test_search_finds_grow(browser, address):

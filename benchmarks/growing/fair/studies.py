@@ -345,7 +345,7 @@ STUDIES: dict[str, list[Arm]] = {
     },
     "trained schedules": scheduled(TRAINED_SCHEDULES, trained=True),
     **family("eight", 2.4, (SHARED, 2, 4)),
-    **family("paper", 3.0, (SHARED, 2), (USUAL_RATE,)),
+    **family("paper", 3.0, (SHARED, 1.5), (USUAL_RATE,)),
 }
 # Studies whose arms are redistributions, and those who found widths of that shape.
 WORTH: dict[str, tuple[list[Arm], list[Arm]]] = {
