@@ -286,6 +286,30 @@ def family(
     return studies
 
 
+def at_rates(rates: tuple[float, ...], network: str, epochs: float) -> list[Arm]:
+    """A family's smallest and largest size, scaled: whether one rate is fair to both.
+
+    Args:
+        rates: to compare.
+        network: of `NETWORKS`.
+        epochs: training of each, as epochs of itself.
+    """
+    return [
+        once(
+            scaled(
+                f"scaled to {size:.0%}, rate {rate:g}",
+                network=network,
+                size=size,
+                budget=epochs * size,
+            ),
+            rate,
+            seeds=1,
+        )
+        for size in (SIZES[0], SIZES[-1])
+        for rate in rates
+    ]
+
+
 BUDGETS = (0.6, 1.2)
 CURVE = at_budgets(BUDGETS)
 VGG = of_network("vgg")
@@ -346,6 +370,7 @@ STUDIES: dict[str, list[Arm]] = {
     "trained schedules": scheduled(TRAINED_SCHEDULES, trained=True),
     **family("eight", 2.4, (SHARED, 2, 4)),
     **family("paper", 3.0, (SHARED, 1.5), (USUAL_RATE,)),
+    "family of paper, rates": at_rates((6e-3, USUAL_RATE, 2.4e-2), "paper", 3.0),
 }
 # Studies whose arms are redistributions, and those who found widths of that shape.
 WORTH: dict[str, tuple[list[Arm], list[Arm]]] = {
