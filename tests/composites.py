@@ -442,28 +442,25 @@ def masked():
     return keras.Model(words, layers.Dense(nets.CLASSES, name="logits")(x))
 
 
-def causal():
-    x = inputs = keras.Input((6, 3))
+def of_rows(layer, length=6):
+    """A layer between two others, called with rows."""
+    x = inputs = keras.Input((length, 3))
     x = layers.Dense(4, "tanh", name="before")(x)
-    x = Causal(name="causal")(x)
+    x = layer(x)
     x = layers.GlobalAveragePooling1D(name="pool")(x)
     return keras.Model(inputs, layers.Dense(nets.CLASSES, name="logits")(x))
+
+
+def causal():
+    return of_rows(Causal(name="causal"))
 
 
 def uncached():
-    x = inputs = keras.Input((6, 3))
-    x = layers.Dense(4, "tanh", name="before")(x)
-    x = Uncached(name="uncached")(x)
-    x = layers.GlobalAveragePooling1D(name="pool")(x)
-    return keras.Model(inputs, layers.Dense(nets.CLASSES, name="logits")(x))
+    return of_rows(Uncached(name="uncached"))
 
 
 def tokens():
-    x = inputs = keras.Input((6, 3))
-    x = layers.Dense(4, "tanh", name="before")(x)
-    x = Tokens(name="tokens")(x)
-    x = layers.GlobalAveragePooling1D(name="pool")(x)
-    return keras.Model(inputs, layers.Dense(nets.CLASSES, name="logits")(x))
+    return of_rows(Tokens(name="tokens"))
 
 
 def written():
@@ -499,11 +496,7 @@ def summed():
 
 
 def lettered():
-    x = inputs = keras.Input((5, 3))
-    x = layers.Dense(4, "tanh", name="before")(x)
-    x = Lettered(name="attention")(x)
-    x = layers.GlobalAveragePooling1D(name="pool")(x)
-    return keras.Model(inputs, layers.Dense(nets.CLASSES, name="logits")(x))
+    return of_rows(Lettered(name="attention"), length=5)
 
 
 ALL = {
