@@ -21,6 +21,8 @@ STATE = SAVED / "checkpoints" / "checkpoint-000007" / "state.json"
 
 
 def model():
+    # Names of layers are what the process that saved had: its first.
+    keras.utils.clear_session()
     keras.utils.set_random_seed(7)
     net = keras.Sequential(
         [

@@ -20,7 +20,6 @@ from tf_splitting.estimating.estimators.base import Eigenpairs, Estimator
 from tf_splitting.estimating.estimators.exact import Exact
 from tf_splitting.estimating.estimators.rayleigh import Rayleigh
 from tf_splitting.estimating.outgoing import (
-    NORMS,
     Norm,
     OutgoingGradients,
     outgoing_gradients,
@@ -50,7 +49,6 @@ from tf_splitting.estimating.targets import check_labels, check_targets
 __all__ = [
     "DEFAULT_SAMPLE_SIZE",
     "DEFAULT_STEP",
-    "NORMS",
     "Directions",
     "Eigenpairs",
     "Estimation",

@@ -28,7 +28,6 @@ from tf_splitting.tracing import ChannelGraph, Neurons, Slot, Step
 
 tree = keras.tree
 Norm = Literal["absolute", "squares"]
-NORMS = ("absolute", "squares")
 
 
 @dataclass(frozen=True)

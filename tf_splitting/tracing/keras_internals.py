@@ -202,7 +202,7 @@ def told_by_call(layers: Iterable[Any]) -> Iterator[None]:
             except Exception:
                 # Of whatever kind: it is the layer's own code.
                 return compute_output_spec(layer.call, *args, **kwargs)
-            if _is_sized(results) or not _is_sized((args, kwargs)):
+            if _all_known(results) or not _all_known((args, kwargs)):
                 return results
             found = results_of(layer.call, args, kwargs)
             return (
@@ -234,7 +234,7 @@ def _is_older_than_its_call(layer: Any) -> bool:
     return place("call") < told < classes.index(keras.layers.Layer)
 
 
-def _is_sized(tensors: Any) -> bool:
+def _all_known(tensors: Any) -> bool:
     """Whether all sizes of the tensors in a structure are known."""
     return all(
         None not in each.shape

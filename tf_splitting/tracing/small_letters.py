@@ -8,7 +8,6 @@ followed.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from string import ascii_lowercase
@@ -17,6 +16,7 @@ from typing import Any
 import keras
 
 from tf_splitting.tracing.keras_internals import operation_types
+from tf_splitting.tracing.replacing import replaced, taking_the_same
 
 (_EINSUM,) = operation_types(lambda x: keras.ops.einsum("abcd->ab", x))
 
@@ -42,7 +42,6 @@ def einsum_in_small_letters() -> Iterator[None]:
     """Lets `ops.einsum` leave operations in a graph whose letters are small."""
     kind: Any = _EINSUM
     # Keras keeps for a config what `__new__` was given.
-    before = {name: vars(kind).get(name) for name in ("__new__", "__init__")}
     create, construct = kind.__new__, kind.__init__
 
     def new(cls: Any, subscripts: str, *args: Any, **kwargs: Any) -> Any:
@@ -51,14 +50,6 @@ def einsum_in_small_letters() -> Iterator[None]:
     def init(self: Any, subscripts: str, *args: Any, **kwargs: Any) -> None:
         construct(self, in_small_letters(subscripts), *args, **kwargs)
 
-    # Keras reads what a constructor takes, and not behind what wraps it.
-    init.__signature__ = inspect.signature(construct)  # type: ignore[attr-defined]
-    kind.__new__, kind.__init__ = staticmethod(new), init
-    try:
+    init = taking_the_same(construct, init)
+    with replaced(kind, __new__=staticmethod(new), __init__=init):
         yield
-    finally:
-        for name, own in before.items():
-            if own is None:
-                delattr(kind, name)
-            else:
-                setattr(kind, name, own)

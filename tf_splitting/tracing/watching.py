@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 
 import keras
 
+from tf_splitting.tracing.replacing import replaced, taking_the_same
 from tf_splitting.tracing.symbolic_call import layers_in
 
 # What was seen. It never changes, and another rebuild need not look again.
@@ -74,7 +75,7 @@ def _seen(layer: Any, maker: Any) -> dict[str, Any] | None:
 def _constructions(kind: Any) -> Iterator[list[tuple[Any, dict[str, Any]]]]:
     """Notes every layer of this very class that is made meanwhile, with arguments."""
     seen: list[tuple[Any, dict[str, Any]]] = []
-    construct, own = kind.__init__, "__init__" in vars(kind)
+    construct = kind.__init__
     signature = inspect.signature(construct)
 
     @functools.wraps(construct)
@@ -83,16 +84,8 @@ def _constructions(kind: Any) -> Iterator[list[tuple[Any, dict[str, Any]]]]:
             seen.append((self, _by_name(signature.bind(self, *args, **kwargs))))
         construct(self, *args, **kwargs)
 
-    # Keras reads what a constructor takes, and not always behind what wraps it.
-    watched.__signature__ = signature  # type: ignore[attr-defined]
-    kind.__init__ = watched
-    try:
+    with replaced(kind, __init__=taking_the_same(construct, watched)):
         yield seen
-    finally:
-        if own:
-            kind.__init__ = construct
-        else:
-            del kind.__init__
 
 
 def _by_name(bound: inspect.BoundArguments) -> dict[str, Any]:
