@@ -104,7 +104,7 @@ def main() -> None:
     if not (arguments.tables or arguments.picture):
         work(arguments)
     from fair.picture import draw
-    from fair.tables import table, worth_table
+    from fair.tables import compute_alone, table, worth_table
 
     results = read(arguments.output)
     for study in arguments.studies:
@@ -114,6 +114,8 @@ def main() -> None:
             else table(STUDIES[study], results)
         )
         print_table(rows, study)
+        if study in STUDIES and (told := compute_alone(STUDIES[study], results)):
+            print(f"The member: {told}.")
     if arguments.picture:
         draw(PANELS, results, Path(arguments.picture))
 

@@ -56,6 +56,31 @@ def table(arms: Sequence[Arm], results: Results) -> list[tuple[str, ...]]:
     return rows
 
 
+def compute_alone(arms: Sequence[Arm], results: Results) -> str | None:
+    """What a family's member would cost alone, at its accuracy; None of other studies.
+
+    In units of its own compute, read off between the arms that are scaled: accuracy is
+    taken as linear in the logarithm of the compute.
+    """
+    members, alone = (
+        [
+            (_mean(runs, lambda run: run["compute"]), _mean(runs, _accuracy))
+            for arm in arms
+            if (arm.member is None) == scaled and (runs := arm.measured(results))
+        ]
+        for scaled in (False, True)
+    )
+    if not members or not alone:
+        return None
+    ((compute, accuracy),) = members
+    spent, reached = zip(*sorted(alone), strict=True)
+    times = [each / compute for each in spent]
+    if accuracy > reached[-1]:
+        return f"alone it would take more than {times[-1]:.1f} times the compute"
+    found = np.exp(np.interp(accuracy, reached, np.log(times)))
+    return f"alone it would take {found:.2f} times the compute"
+
+
 def worth_table(
     redistributions: Sequence[Arm], finders: Sequence[Arm], results: Results
 ) -> list[tuple[str, ...]]:
