@@ -371,6 +371,46 @@ class Lettered(layers.Layer):
         return x + self.out(ops.einsum("BNTS,BSNH->BTNH", scores, self.v(x)))
 
 
+@keras.saving.register_keras_serializable("composites")
+class Queried(layers.Layer):
+    """Windows that attend with a query of their image: it reads how many there are."""
+
+    def build(self, shapes):
+        (*_, width), _ = shapes
+        self.keys = layers.Dense(4, name="keys")
+        self.values = layers.Dense(4, name="values")
+        self.out = layers.Dense(width, name="out")
+        self.keys.build((None, width))
+        self.values.build((None, width))
+        self.out.build((None, 4))
+
+    def call(self, inputs):
+        x, query = inputs
+        windows = ops.shape(x)[0] // ops.shape(query)[0]
+        scores = ops.matmul(
+            ops.repeat(query, windows, axis=0),
+            ops.transpose(self.keys(x), (0, 2, 1)),
+        )
+        return self.out(ops.tanh(ops.matmul(ops.softmax(scores), self.values(x))))
+
+
+@keras.saving.register_keras_serializable("composites")
+class Windows(layers.Layer):
+    """Windows of a sequence, folded into the batch, beside what is not."""
+
+    def build(self, shape):
+        self.query = layers.Dense(4, name="query")
+        self.query.build(shape)
+        self.inner = Queried(name="inner")
+        self.inner.build([(None, 2, shape[-1]), (None, 2, 4)])
+
+    def call(self, x):
+        batch, length, width = ops.shape(x)
+        query = self.query(x[:, :2])
+        y = self.inner([ops.reshape(x, (-1, 2, width)), query])
+        return x + ops.reshape(y, (batch, length, width))
+
+
 def residual():
     x = inputs = keras.Input((4, 4, 2))
     x = layers.Conv2D(4, 3, padding="same", activation="tanh", name="stem")(x)
@@ -499,6 +539,10 @@ def lettered():
     return of_rows(Lettered(name="attention"), length=5)
 
 
+def windowed():
+    return of_rows(Windows(name="windows"), length=6)
+
+
 ALL = {
     "residual": residual,
     "stack": stack,
@@ -516,4 +560,5 @@ ALL = {
     "linear": linear,
     "summed": summed,
     "lettered": lettered,
+    "windowed": windowed,
 }

@@ -24,10 +24,13 @@ from tf_splitting.tracing.symbolic_call import (
     SymbolicCall,
     call_symbolically,
     nodes_between,
+    rows_at,
     stand_ins,
 )
 from tf_splitting.tracing.tables import first_of_each
 
+# Tensors of any size by what their sizes are where a call is followed.
+Sizes = Mapping[tuple[int, ...], Any]
 # Far apart, for what does one thing with few examples and another with many.
 _EXAMPLES = (2, 17)
 
@@ -38,7 +41,7 @@ def call_at_any_batch(
     kwargs: Any,
     names: Sequence[str],
     tables: Tables,
-    rows: int = 1,
+    rows: Sequence[int] = (),
 ) -> SymbolicCall:
     """What a layer does with a batch of any size; `left_alone` has to be around it.
 
@@ -46,25 +49,25 @@ def call_at_any_batch(
         layer, args, kwargs, names: as `stand_ins` takes them. All sizes but those of
             batches have to be known.
         tables: for weights that the call reads itself.
-        rows: how many an example has in a batch, as windows of an image.
+        rows: as `stand_ins` takes them.
 
     Raises:
         ClosedError: it cannot be called at a known size, or the size of the batch goes
             where it cannot be taken out.
     """
-    sizes = tuple(rows * examples for examples in _EXAMPLES)
     first, second = (
-        call_symbolically(layer, stand_ins(layer, args, kwargs, (), size), tables)
-        for size in sizes
+        call_symbolically(layer, stand_ins(layer, args, kwargs, (), size, rows), tables)
+        for size in _EXAMPLES
     )
     given = stand_ins(layer, args, kwargs, names)
+    sizes = _sizes(given, rows)
     if len(first.nodes) != len(second.nodes):
         raise ClosedError("calls other layers for a batch of another size")
     values = _values(first.given, given)
     twins = _values(first.given, second.given)
     with keras.StatelessScope():
         for one, other in zip(first.nodes, second.nodes, strict=True):
-            operation = _of_any_batch(one, other, given.inputs[0], sizes)
+            operation = _of_any_batch(one, other, sizes)
             arguments = [
                 (node.arguments.args, dict(node.arguments.kwargs))
                 for node in (one, other)
@@ -89,6 +92,15 @@ def call_at_any_batch(
     return SymbolicCall(given, outputs, tuple(nodes))
 
 
+def _sizes(given: StandIns, rows: Sequence[int]) -> Sizes:
+    places = zip(given.inputs, given.places, strict=True)
+    return {
+        tuple(rows_at(rows, place) * size for size in _EXAMPLES): tensor
+        for tensor, place in places
+        if tensor.shape and tensor.shape[0] is None
+    }
+
+
 def _values(old: StandIns, new: StandIns) -> dict[int, Any]:
     """Which of the new tensors stands where, by `id` of the old ones."""
     pairs = zip(
@@ -105,7 +117,7 @@ def _merged(
     b: Any,
     values: Mapping[int, Any],
     twins: Mapping[int, Any],
-    sizes: tuple[int, ...],
+    sizes: Sizes,
 ) -> Any:
     """An argument at any size, from those at two sizes."""
     if isinstance(a, keras.KerasTensor):
@@ -115,16 +127,16 @@ def _merged(
     if is_array(a) and is_array(b):
         return _of_one_example(a, b, sizes)
     if a is not b and repr(a) != repr(b):
-        raise ClosedError(f"reads the size of the batch ({a!r} in one of {sizes[0]})")
+        raise ClosedError(f"reads the size of the batch ({a!r} for {_EXAMPLES[0]})")
     return a
 
 
-def _of_one_example(a: Any, b: Any, sizes: tuple[int, ...]) -> Any:
+def _of_one_example(a: Any, b: Any, sizes: Sizes) -> Any:
     """An array that does not depend on the size, or of one of its examples."""
     one, other = (keras.ops.convert_to_numpy(value) for value in (a, b))
     if one.shape == other.shape and np.array_equal(one, other):
         return a
-    by_batch = one.shape[:1] + other.shape[:1] == sizes
+    by_batch = one.shape[:1] + other.shape[:1] in sizes
     if not by_batch or one.shape[1:] != other.shape[1:]:
         raise ClosedError("holds numbers that depend on the size of the batch")
     if any((array != one[:1]).any() for array in (one, other)):
@@ -132,13 +144,12 @@ def _of_one_example(a: Any, b: Any, sizes: tuple[int, ...]) -> Any:
     return a[:1]
 
 
-def _of_any_batch(one: Any, other: Any, x: Any, sizes: tuple[int, ...]) -> Any:
+def _of_any_batch(one: Any, other: Any, sizes: Sizes) -> Any:
     """The operation of a call for any size, from calls at two sizes.
 
     Args:
         one, other: the calls.
-        x: a tensor of any size.
-        sizes: the two.
+        sizes: of batches in the two.
     """
     a, b = one.operation, other.operation
     if settings(a) == settings(b):
@@ -151,14 +162,14 @@ def _of_any_batch(one: Any, other: Any, x: Any, sizes: tuple[int, ...]) -> Any:
             shape = [n if n == m else -1 for n, m in pairs]
             if len(mine["newshape"]) == len(shape) and shape.count(-1) == 1:
                 return remade_reshaping(a, shape)
-        repeat = _repeated_for_all(one, other, x, sizes)
+        repeat = _repeated_for_all(one, other, sizes)
         if repeat is not None:
             return repeat
     raise ClosedError(f"holds a {type(a).__name__} that reads the size of the batch")
 
 
 def _repeated_for_all(
-    one: Any, other: Any, x: Any, sizes: tuple[int, ...]
+    one: Any, other: Any, sizes: Sizes
 ) -> Callable[[Any], Any] | None:
     """What calls do that repeat a tensor of one example for the whole batch, or None.
 
@@ -178,7 +189,8 @@ def _repeated_for_all(
     found = [np.atleast_1d(each[key]).tolist() for each in (mine, its)]
     if len(found[0]) not in (1, rank) or found[0][1:] != found[1][1:]:
         return None
-    if (found[0][0], found[1][0]) != sizes:
+    x = sizes.get((found[0][0], found[1][0]))
+    if x is None:
         return None
 
     def repeated(tensor: Any) -> Any:

@@ -8,6 +8,7 @@ nothing is assumed.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -37,6 +38,7 @@ from tf_splitting.tracing.symbolic_call import (
     layers_in,
     left_alone,
     nodes_between,
+    rows_at,
     stand_ins,
 )
 
@@ -79,7 +81,7 @@ def look_inside(
     kwargs: Any,
     masked: Sequence[bool],
     names: Sequence[str] = (),
-    rows: int = 1,
+    rows: Sequence[int] = (),
 ) -> Inside:
     """The graph of a layer's call.
 
@@ -88,7 +90,8 @@ def look_inside(
         args, kwargs: what it is called with; tensors are symbolic.
         masked: of each tensor that it returns, whether it carries a mask.
         names: of the inputs, if it matters.
-        rows: how many an example has in a batch, as windows of an image.
+        rows: of each tensor among the arguments, how many an example has along the
+            first axis, as windows of an image; one without.
 
     Raises:
         ClosedError: it has no such graph, or one that does not say everything.
@@ -117,21 +120,26 @@ def look_inside(
     return inside
 
 
-def _sized(arguments: Any, rows: int) -> Any:
+def _sized(arguments: Any, rows: Sequence[int]) -> Any:
     """The same arguments, tensors of known sizes in place of those of unknown."""
     found: dict[int, Any] = {}
+    place = itertools.count()
+
+    def resized(value: Any, batch: int) -> Any:
+        known = [batch, *[_SIZE] * len(value.shape)]
+        shape = [size or other for size, other in zip(value.shape, known)]
+        return keras.KerasTensor(shape, value.dtype)
 
     def sized(value: Any) -> Any:
         if not isinstance(value, keras.KerasTensor):
             return value
+        batch = _BATCH * rows_at(rows, next(place))
         if id(value) not in found:
-            known = [_BATCH * rows, *[_SIZE] * len(value.shape)]
-            shape = [size or other for size, other in zip(value.shape, known)]
-            tensor = keras.KerasTensor(shape, value.dtype)
+            found[id(value)] = resized(value, batch)
             mask = mask_of(value)
-            found[id(value)] = (
-                tensor if mask is None else with_mask(tensor, sized(mask))
-            )
+            if mask is not None:
+                found.setdefault(id(mask), resized(mask, batch))
+                with_mask(found[id(value)], found[id(mask)])
         return found[id(value)]
 
     return keras.tree.map_structure(sized, arguments)
@@ -173,7 +181,7 @@ def _graph(
     args: Any,
     kwargs: Any,
     names: Sequence[str] = (),
-    rows: int = 1,
+    rows: Sequence[int] = (),
 ) -> tuple[Inside, bool]:
     """What is in a layer, and whether it was followed at several sizes to see that."""
     with left_alone(layer):

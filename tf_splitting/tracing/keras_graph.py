@@ -417,7 +417,7 @@ class _Reader:
         try:
             masked = [mask_of(tensor) is not None for tensor in node.outputs]
             args, kwargs = self._as_known(node, inputs)
-            rows = self._rows_of(inputs)
+            rows = [self._rows_of([index]) for index in inputs]
             found = look_inside(layer, args, kwargs, masked, rows=rows)
         except ClosedError as error:
             if ways:

@@ -88,7 +88,8 @@ def stand_ins(
     args: Any,
     kwargs: Any,
     names: Sequence[str] = (),
-    batch: int | None = None,
+    examples: int | None = None,
+    rows: Sequence[int] = (),
 ) -> StandIns:
     """Symbolic tensors for a layer to be called on.
 
@@ -96,15 +97,19 @@ def stand_ins(
         layer: the layer.
         args, kwargs: what it is called with; tensors are symbolic.
         names: of the inputs, if it matters.
-        batch: size of a first axis whose size is unknown.
+        examples: how many there are in a batch, if it matters.
+        rows: of each tensor among the arguments, how many an example has along the
+            first axis, as windows of an image; one without.
     """
     inputs: list[Any] = []
     places: list[int] = []
     masks: dict[int, Any] = {}
     place = itertools.count()
 
-    def sized(shape: Sequence[int | None]) -> tuple[int | None, ...]:
-        return (batch, *shape[1:]) if shape and shape[0] is None else tuple(shape)
+    def sized(shape: Sequence[int | None], number: int) -> tuple[int | None, ...]:
+        if examples is None or not shape or shape[0] is not None:
+            return tuple(shape)
+        return (examples * rows_at(rows, number), *shape[1:])
 
     def stand_in(value: Any) -> Any:
         if not isinstance(value, keras.KerasTensor):
@@ -115,7 +120,7 @@ def stand_ins(
         places.append(number)
         count = len(inputs)
         name = names[count] if count < len(names) else f"input_{count}"
-        shape = sized(value.shape)
+        shape = sized(value.shape, number)
         tensor = keras.Input(batch_shape=shape, dtype=value.dtype, name=name)
         inputs.append(tensor)
         # What `Layer.__call__` does before `call`.
@@ -124,12 +129,17 @@ def stand_ins(
         )
         mask = mask_of(value)
         if mask is not None:
-            masks[id(mask)] = keras.KerasTensor(sized(mask.shape), mask.dtype)
+            masks[id(mask)] = keras.KerasTensor(sized(mask.shape, number), mask.dtype)
             with_mask(given, masks[id(mask)])
         return given
 
     args, kwargs = keras.tree.map_structure(stand_in, (args, dict(kwargs)))
     return StandIns(tuple(inputs), tuple(places), args, kwargs, masks)
+
+
+def rows_at(rows: Sequence[int], place: int) -> int:
+    """How many of a tensor's rows an example has: one, if nothing else is known."""
+    return rows[place] if place < len(rows) else 1
 
 
 def call_symbolically(
