@@ -66,12 +66,22 @@ def fused_gate():
 
 
 # Name: (model, its spaces that may grow and their widths).
+def cut():
+    """Parts of one layer's outputs, of widths of their own."""
+    x = inputs = keras.Input((5, 3))
+    x = layers.Dense(9, name="parts")(x)
+    a, b, c = ops.split(x, [2, 5], axis=-1)
+    x = ops.concatenate([ops.tanh(c), b * ops.sigmoid(b), a], axis=-1)
+    return _ended(inputs, x)
+
+
 ALL = {
     "grouped": (grouped, {"narrow": 3, "wide": 2}),
     "transformer": (transformer, {"attention/query": 3, "hidden": 5}),
     "grouped_queries": (grouped_queries, {"attention/value": 2, "hidden": 5}),
     "gated_mlp": (gated_mlp, {"stem": 4, "gate": 5, "down": 4}),
     "fused_gate": (fused_gate, {"both": 5, "down": 4}),
+    "cut": (cut, {"parts": 2, "parts:2": 3, "parts:3": 4}),
     "opened": (composites.residual, {"stem": 4, "block/conv": 5}),
     "tokens": (composites.tokens, {"tokens/up": 5}),
     "linear": (composites.linear, {"first/w": 5, "second/w": 4}),

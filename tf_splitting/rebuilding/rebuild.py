@@ -58,7 +58,8 @@ def rebuild(
         if use.index is None:
             changes[use.key] = length
         else:
-            entry = list(use.layer.get_config()[use.key])
+            before = use.layer.get_config()[use.key]
+            entry = list(changes.get(use.key, before))
             entry[use.index] = length
             changes[use.key] = tuple(entry)
     shapes: dict[int, tuple[int | None, ...]] = {}

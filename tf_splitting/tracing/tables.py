@@ -66,7 +66,8 @@ def table_of(weight: Weight) -> keras.layers.Embedding:
         ValueError: a table cannot hold such a weight.
     """
     variable = weight.variable
-    if not variable.dtype.startswith(("float", "bfloat")):
+    numbers = variable.dtype.startswith(("float", "bfloat"))
+    if not numbers and (variable.trainable or not variable.dtype.startswith("int")):
         raise ValueError(f"reads {weight.name!r}, a weight of {variable.dtype}")
     if variable.constraint is not None:
         # It may treat the axes of a weight differently.
@@ -75,7 +76,7 @@ def table_of(weight: Weight) -> keras.layers.Embedding:
     table = keras.layers.Embedding(
         1,
         size,
-        embeddings_initializer=_start(variable),
+        embeddings_initializer=_start(variable) if numbers else "zeros",
         embeddings_regularizer=variable.regularizer,
         name=weight.name,
         dtype=weight.policy,

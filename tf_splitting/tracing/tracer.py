@@ -251,6 +251,21 @@ class Tracer:
         self._record.ties.tie(x.blocks, ((group, 1),) * count, self.call.path)
         return replace(x, blocks=((group, 1),))
 
+    def cut(self, x: Signal, widths: Sequence[int]) -> tuple[Signal, ...]:
+        """The same tensor, seen as each of the parts that its channels consist of.
+
+        Args:
+            x: the tensor.
+            widths: of the parts, end to end.
+        """
+        first, _ = whole(x.blocks)[0]
+        groups = [
+            (self._record.ties.new_group(width, first.layer, made=first.made), 1)
+            for width in widths
+        ]
+        self._record.ties.tie(x.blocks, tuple(groups), self.call.path)
+        return tuple(replace(x, blocks=(group,)) for group in groups)
+
     def unfold(
         self,
         run: Callable[..., Any],

@@ -469,6 +469,17 @@ def fused_gate(x):
     return ops.silu(gate) * value
 
 
+def cut(x):
+    """Parts of one layer's outputs, each of a width of its own."""
+    a, b, c = ops.split(layers.Dense(9, name="x")(x), [2, 5], axis=-1)
+    return ops.concatenate([c, ops.tanh(a), b * b[:, ::-1]], axis=-1)
+
+
+def softmax_over_positions(x):
+    x = ops.transpose(x, (0, 2, 1))
+    return ops.transpose(layers.Activation("softmax")(x), (0, 2, 1))
+
+
 def gated_linear(x):
     return ops.glu(ops.glu(layers.Dense(6, name="x")(x), axis=-1)[:, :4], axis=1)
 
@@ -636,6 +647,11 @@ ROWS = {
     "ops_windows": (lambda: of_images(windows), "before after"),
     "ops_more": (lambda: of_images(more_elementwise), "before after"),
     "ops_fused_gate": (lambda: of_rows(fused_gate), "before x after"),
+    "ops_cut": (lambda: of_rows(cut), "before x x:2 x:3 after"),
+    "activation_along_positions": (
+        lambda: of_rows(softmax_over_positions),
+        "before after",
+    ),
     "ops_glu": (lambda: of_rows(gated_linear), "before x after"),
     "ops_normalization": (
         lambda: of_rows(lambda x: ops.rms_normalization(x, axis=1)),

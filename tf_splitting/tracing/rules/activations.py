@@ -27,6 +27,12 @@ _elementwise: list[Callable[..., Any]] = [
     for name in f"{ELEMENTWISE} {_MORE}".split()
     if hasattr(module, name)
 ]
+_along_the_last_axis: list[Callable[..., Any]] = [
+    getattr(module, name)
+    for module in (keras.activations, keras.ops)
+    for name in ("log_softmax", "softmax", "sparsemax")
+    if hasattr(module, name)
+]
 
 
 def register_activation(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -106,14 +112,22 @@ def apply_activation(tracer: Tracer, layer: Any, x: Signal) -> Signal:
     """The activation of a fused layer, or of an Activation layer."""
     if layer.activation in (None, keras.activations.linear):
         return x
-    if not is_elementwise(layer.activation):
+    elementwise = is_elementwise(layer.activation)
+    if not elementwise and not (x.axis != -1 and acts_on_last(layer.activation)):
         name = getattr(layer.activation, "__name__", str(layer.activation))
         tracer.freeze(
             x,
             f"activation {name!r} of {tracer.call.path!r} is not known to act on "
             "every element alone",
         )
-    return tracer.channelwise(layer.activation, x, activation=layer.activation)
+    return tracer.channelwise(
+        layer.activation, x, activation=layer.activation if elementwise else None
+    )
+
+
+def acts_on_last(activation: Any) -> bool:
+    """Whether it is known to keep numbers apart but for those along the last axis."""
+    return any(activation is known for known in _along_the_last_axis)
 
 
 @register(keras.layers.Activation)

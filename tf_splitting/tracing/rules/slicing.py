@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,11 +29,23 @@ def _split(tracer: Tracer, operation: Any, x: Signal) -> Signal | tuple[Signal, 
     rank, sections = len(x.shape), operation.indices_or_sections
     if operation.axis % rank == x.batch:
         return tracer.opaque(f"{tracer.call.path!r} splits the batch", x)
+    parts = [x] * len(tracer.call.shapes)
     if operation.axis % rank == x.axis % rank:
-        if np.ndim(sections) or x.width % sections:
+        widths = [shape[x.axis] or 0 for shape in tracer.call.shapes]
+        if 0 in widths or sum(widths) != x.width:
             return tracer.opaque(f"{tracer.call.path!r} splits the channels", x)
-        x = tracer.alike(x, int(sections))
-    return _parts(tracer, x, x.axis)
+        if np.ndim(sections):
+            parts = list(tracer.cut(x, widths))
+            for number in range(len(sections)):
+                before = tuple(block for y in parts[: number + 1] for block in y.blocks)
+                tracer.config(
+                    "indices_or_sections", replace(x, blocks=before), index=number
+                )
+        elif len(set(widths)) > 1:
+            return tracer.opaque(f"{tracer.call.path!r} splits the channels", x)
+        else:
+            parts = [tracer.alike(x, int(sections))] * len(parts)
+    return _parts(tracer, parts, x.axis)
 
 
 @register(*operation_types(lambda x: ops.unstack(x, axis=1)[0]), moved_batch=True)
@@ -41,15 +54,23 @@ def _unstack(tracer: Tracer, operation: Any, x: Signal) -> Signal | tuple[Signal
     axis, place = operation.axis % rank, x.axis % rank
     if axis in (x.batch, place):
         return tracer.opaque(f"{tracer.call.path!r} takes the channels apart", x)
-    parts = _parts(tracer, x, place - (axis < place))
+    same = [x] * len(tracer.call.shapes)
+    parts = _parts(tracer, same, place - (axis < place))
     return tuple(replace(part, batch=x.batch - (axis < x.batch)) for part in parts)
 
 
-def _parts(tracer: Tracer, x: Signal, channel_axis: int) -> tuple[Signal, ...]:
-    """Every result of a call that takes a tensor apart."""
+def _parts(
+    tracer: Tracer, xs: Sequence[Signal], channel_axis: int
+) -> tuple[Signal, ...]:
+    """Every result of a call that takes a tensor apart.
+
+    Args:
+        xs: the tensor, as each part sees it.
+        channel_axis: of the results.
+    """
     run = tracer.call.run
 
-    def part(number: int) -> Signal:
+    def part(number: int, x: Signal) -> Signal:
         def take(x: Any) -> Any:
             return run(x)[number]
 
@@ -58,7 +79,7 @@ def _parts(tracer: Tracer, x: Signal, channel_axis: int) -> tuple[Signal, ...]:
             take, x, shape=shape, channel_axis=channel_axis, linear_part=take
         )
 
-    return tuple(part(number) for number in range(len(tracer.call.shapes)))
+    return tuple(part(number, x) for number, x in enumerate(xs))
 
 
 @register(*operation_types(ops.glu))
