@@ -2,6 +2,7 @@
 
 import keras
 import nets
+import numpy as np
 from keras import layers, ops
 
 
@@ -372,6 +373,31 @@ class Lettered(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("composites")
+class Placed(layers.Layer):
+    """Biases of heads by distance, whose places are a weight of whole numbers."""
+
+    def build(self, shape):
+        length = shape[1]
+        self.both = layers.Dense(4, name="both")
+        self.out = layers.Dense(shape[-1], name="out")
+        self.both.build(shape)
+        self.out.build((*shape[:-1], 4))
+        self.table = self.add_weight((2 * length - 1, 2), name="table")
+        places = np.arange(length)[:, None] - np.arange(length) + length - 1
+        self.places = keras.Variable(places, trainable=False, dtype="int32")
+
+    def call(self, x):
+        length = x.shape[1]
+        heads = ops.reshape(self.both(x), (-1, length, 2, 2))
+        heads = ops.transpose(heads, (0, 2, 1, 3))
+        biases = ops.take(self.table, ops.reshape(self.places, (-1,)), axis=0)
+        biases = ops.transpose(ops.reshape(biases, (length, length, -1)), (2, 0, 1))
+        scores = ops.matmul(heads, ops.transpose(heads, (0, 1, 3, 2))) + biases
+        heads = ops.transpose(ops.matmul(ops.softmax(scores), heads), (0, 2, 1, 3))
+        return x + self.out(ops.reshape(heads, (-1, length, 4)))
+
+
+@keras.saving.register_keras_serializable("composites")
 class Queried(layers.Layer):
     """Windows that attend with a query of their image: it reads how many there are."""
 
@@ -539,6 +565,10 @@ def lettered():
     return of_rows(Lettered(name="attention"), length=5)
 
 
+def placed():
+    return of_rows(Placed(name="placed"), length=5)
+
+
 def windowed():
     return of_rows(Windows(name="windows"), length=6)
 
@@ -560,5 +590,6 @@ ALL = {
     "linear": linear,
     "summed": summed,
     "lettered": lettered,
+    "placed": placed,
     "windowed": windowed,
 }

@@ -67,7 +67,9 @@ def table_of(weight: Weight) -> keras.layers.Embedding:
     """
     variable = weight.variable
     numbers = variable.dtype.startswith(("float", "bfloat"))
-    if not numbers and (variable.trainable or not variable.dtype.startswith("int")):
+    # Such as those of biases by relative position.
+    places = variable.dtype.startswith("int") and not variable.trainable
+    if not (numbers or places):
         raise ValueError(f"reads {weight.name!r}, a weight of {variable.dtype}")
     if variable.constraint is not None:
         # It may treat the axes of a weight differently.

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import keras
 from keras import ops
 
 from tf_splitting.tracing import graph as g
@@ -421,6 +422,17 @@ class Tracer:
         self.carry(variable, -1, replace(signal, blocks=((group, 1),)))
         self.config("output_dim", signal)
         return signal
+
+    def value_alone(self, x: Signal) -> Any:
+        """The numbers of a tensor that is the same for all examples."""
+        made = {index: step for step in self._record.steps for index in step.outputs}
+
+        def value(index: int) -> Any:
+            step = made[index]
+            found = step.run(*map(value, step.inputs))
+            return keras.tree.flatten(found)[step.outputs.index(index)]
+
+        return value(x.index)
 
     def moved_alone(self, x: Signal, times: int, channel_axis: int) -> Signal:
         """The numbers of `x` elsewhere, its channels so many times in a row."""

@@ -53,11 +53,12 @@ def describe_alone(
         (variable,), (x,) = operation.variables, inputs
         if not x.shape and len(variable.shape):
             return tracer.looked_up(variable)
-    if type(operation) in _MOVES and len(inputs) == 1 and grows(inputs[0].blocks):
-        x = inputs[0]
-        moved = _moved(tracer, operation, x)
+    x, *places = inputs
+    if type(operation) in _MOVES and len(places) < 2 and grows(x.blocks):
+        values = [tracer.value_alone(each) for each in places]
+        moved = _moved(tracer, operation, x, values)
         if moved is None and len(x.shape) == 1 and tracer.output_shape:
-            moved = _moved(tracer, operation, _in_rows(tracer, x))
+            moved = _moved(tracer, operation, _in_rows(tracer, x), values)
         if moved is not None:
             return moved
     reason = f"{tracer.call.path!r} has nothing to do with the inputs of the model"
@@ -85,10 +86,15 @@ def _in_rows(tracer: Tracer, x: Signal) -> Signal:
     return replace(x, blocks=tracer.alike(x, count).blocks * count)
 
 
-def _moved(tracer: Tracer, operation: Any, x: Signal) -> Signal | None:
+def _moved(
+    tracer: Tracer, operation: Any, x: Signal, places: Sequence[Any]
+) -> Signal | None:
     """Numbers elsewhere, or None if not all channels lie along one axis in order.
 
     Each channel's number in place of its numbers shows where they come to lie.
+
+    Args:
+        places: what the operation is called with besides, such as those to be taken.
     """
     channels = x.blocks[0][0].width
     if any(block != x.blocks[0] for block in x.blocks) or x.blocks[0][1] != 1:
@@ -99,7 +105,9 @@ def _moved(tracer: Tracer, operation: Any, x: Signal) -> Signal | None:
     labels = np.broadcast_to(
         _labels(channels, len(x.blocks), len(x.shape), x.axis), sizes
     )
-    found = ops.convert_to_numpy(tracer.call.run(ops.convert_to_tensor(labels)))
+    found = ops.convert_to_numpy(
+        tracer.call.run(ops.convert_to_tensor(labels), *places)
+    )
     for axis in reversed(range(found.ndim)):
         times, rest = divmod(found.shape[axis], channels)
         if rest or not times:
