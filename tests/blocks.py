@@ -83,7 +83,8 @@ ALL = {
     "fused_gate": (fused_gate, {"both": 5, "down": 4}),
     "cut": (cut, {"parts": 2, "parts:2": 3, "parts:3": 4}),
     "opened": (composites.residual, {"stem": 4, "block/conv": 5}),
-    "tokens": (composites.tokens, {"tokens/up": 5}),
+    "tokens": (composites.tokens, {"before": 4, "tokens/up": 5}),
+    "tiled": (composites.tiled, {"before": 4, "tiled/up": 5}),
     "linear": (composites.linear, {"first/w": 5, "second/w": 4}),
     "summed": (composites.summed, {"heads/w": 2, "out": 4}),
 }

@@ -398,6 +398,41 @@ class Placed(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("composites")
+class Tiled(layers.Layer):
+    """Positions looked up in a layer of its own, tiled for all of a batch."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.up = layers.Dense(5, name="up")
+        self.places = layers.Embedding(5, 5, name="places")
+
+    def build(self, shape):
+        self.up.build(shape)
+        self.places.build((None,))
+
+    def call(self, x):
+        places = self.places(ops.arange(5)[None])
+        return ops.tanh(self.up(x) + ops.tile(places, [ops.shape(x)[0], 1, 1]))
+
+
+@keras.saving.register_keras_serializable("composites")
+class Named(layers.Layer):
+    """It looks up what a number for each example stands for."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.table = layers.Embedding(6, 3, name="table")
+        self.up = layers.Dense(4, name="up")
+
+    def build(self, shape):
+        self.table.build(shape)
+        self.up.build((*shape, 3))
+
+    def call(self, x):
+        return self.up(self.table(x))
+
+
+@keras.saving.register_keras_serializable("composites")
 class Queried(layers.Layer):
     """Windows that attend with a query of their image: it reads how many there are."""
 
@@ -569,6 +604,18 @@ def placed():
     return of_rows(Placed(name="placed"), length=5)
 
 
+def tiled():
+    return of_rows(Tiled(name="tiled"), length=5)
+
+
+def rated():
+    """As who meets what is recommended."""
+    one, other = (keras.Input((), dtype="int32", name=n) for n in ("one", "other"))
+    x, y = Named(name="first")(one), Named(name="second")(other)
+    x = layers.Concatenate()([layers.Dot(1)([x, y]), x])
+    return keras.Model([one, other], layers.Dense(nets.CLASSES, name="logits")(x))
+
+
 def windowed():
     return of_rows(Windows(name="windows"), length=6)
 
@@ -591,5 +638,7 @@ ALL = {
     "summed": summed,
     "lettered": lettered,
     "placed": placed,
+    "rated": rated,
+    "tiled": tiled,
     "windowed": windowed,
 }

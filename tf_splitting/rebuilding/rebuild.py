@@ -65,8 +65,8 @@ def rebuild(
     shapes: dict[int, tuple[int | None, ...]] = {}
     for nested in graph.nested_inputs:
         shape = list(nested.tensor.shape)
-        # A number, such as one of a batch that is read alone, has no channels.
-        if shape:
+        # A number has no channels, nor has one for each example.
+        if shape and shape[nested.axis] is not None:
             shape[nested.axis] = lay.size(nested.layout, widths)
         shapes[id(nested.tensor)] = tuple(shape)
 

@@ -37,6 +37,9 @@ from tf_splitting.tracing.tables import (
     zero_alone,
 )
 
+# The shape of a number for each example.
+_EACH = (None,)
+
 
 @dataclass(frozen=True)
 class Call:
@@ -51,7 +54,9 @@ class Call:
     carries a Keras mask. `alone` says that no input of the model has to do with what
     comes out, which has no axis of the batch. `rows` is how many entries along that
     axis an example has in what comes in: several, if positions were folded into it.
-    `closed` says why nobody can look inside, if that was tried.
+    `closed` says why nobody can look inside, if that was tried. `counted` says that a
+    number of each example is taken, of which zeros are made and nothing else: what
+    matters is how many examples there are.
     """
 
     operation: Any
@@ -67,6 +72,7 @@ class Call:
     alone: bool
     rows: int
     closed: str | None
+    counted: bool = False
 
 
 @dataclass(frozen=True)
@@ -287,6 +293,7 @@ class _Reader:
     def read_calls(self, outputs: Iterable[int]) -> list[Call]:
         """The calls, without those that make masks which go along anyway, or zeros."""
         wanted, masks, zeros = set(outputs), set(self._masks), set(self._zeros)
+        numbers = set(outputs)
         found = []
         for call in reversed(self.calls):
             unread = wanted.isdisjoint(call.outputs)
@@ -299,7 +306,10 @@ class _Reader:
                 wanted.update(call.inputs)
             else:
                 wanted.update(call.inputs)
-                found.append(call)
+                if not makes_zeros(call):
+                    numbers.update(call.inputs)
+                counted = takes_first(call) and numbers.isdisjoint(call.outputs)
+                found.append(replace(call, counted=counted and call.shapes[0] == _EACH))
         return found[::-1]
 
     def _call(

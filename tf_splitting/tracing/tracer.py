@@ -407,18 +407,22 @@ class Tracer:
 
     def number(self) -> Signal:
         """A number that is made of nothing: it has no channels."""
-        return self._made_alone(())
+        return self._made_alone((), ())
 
-    def looked_up(self, variable: Any) -> Signal:
+    def looked_up(self, variable: Any, x: Signal) -> Signal:
         """Numbers in a row of a table, whose config says how many they are.
 
         Those along the last axis of what they are reshaped to belong to the channels
         of what they meet.
+
+        Args:
+            variable: the table.
+            x: the number of the row.
         """
         width = variable.shape[-1]
         group = self._record.ties.new_group(width, self.call.path, made=False)
         times = math.prod(variable.shape[:-1])
-        signal = self._made_alone(((group, 1),) * times)
+        signal = self._made_alone((x,), ((group, 1),) * times)
         self.carry(variable, -1, replace(signal, blocks=((group, 1),)))
         self.config("output_dim", signal)
         return signal
@@ -434,15 +438,28 @@ class Tracer:
 
         return value(x.index)
 
-    def moved_alone(self, x: Signal, times: int, channel_axis: int) -> Signal:
-        """The numbers of `x` elsewhere, its channels so many times in a row."""
-        return self._made_alone(x.blocks[:1] * times, channel_axis)
+    def moved_alone(
+        self, x: Signal, *others: Signal, times: int, channel_axis: int
+    ) -> Signal:
+        """The numbers of `x` elsewhere, its channels so many times in a row.
 
-    def _made_alone(self, blocks: Blocks, channel_axis: int = -1) -> Signal:
+        Args:
+            x: the numbers.
+            others: what else the call reads.
+            times: how often each channel is there.
+            channel_axis: of the result.
+        """
+        blocks = x.blocks[:1] * times
+        return self._made_alone((x, *others), blocks, channel_axis)
+
+    def _made_alone(
+        self, xs: Sequence[Signal], blocks: Blocks, channel_axis: int = -1
+    ) -> Signal:
         """What the call yields, which has nothing to do with any example."""
         call, (index,), (shape,) = self.call, self.call.outputs, self.call.shapes
+        numbers = tuple(x.index for x in xs)
         self._record.steps.append(
-            g.Step("opaque", call.path, call.run, call.inputs, call.outputs)
+            g.Step("opaque", call.path, call.run, numbers, call.outputs)
         )
         return Signal(index, shape, channel_axis, blocks, alone=True)
 
@@ -498,6 +515,14 @@ class Tracer:
             g.Step("opaque", call.path, run, numbers, call.outputs)
         )
         return tuple(results)
+
+    def counted(self, x: Signal) -> Signal:
+        """A number of each example, which says no more than how many there are."""
+        call, (index,), (shape,) = self.call, self.call.outputs, self.call.shapes
+        self._record.steps.append(
+            g.Step("opaque", call.path, call.run, (x.index,), call.outputs)
+        )
+        return self._frozen_signal(index, shape, call.path, "it has no channels")
 
     def leave_uncounted(self) -> None:
         """What the layer being traced costs is not known."""

@@ -52,13 +52,12 @@ def describe_alone(
     if type(operation) is keras.layers.Embedding:
         (variable,), (x,) = operation.variables, inputs
         if not x.shape and len(variable.shape):
-            return tracer.looked_up(variable)
+            return tracer.looked_up(variable, x)
     x, *places = inputs
     if type(operation) in _MOVES and len(places) < 2 and grows(x.blocks):
-        values = [tracer.value_alone(each) for each in places]
-        moved = _moved(tracer, operation, x, values)
+        moved = _moved(tracer, operation, x, places)
         if moved is None and len(x.shape) == 1 and tracer.output_shape:
-            moved = _moved(tracer, operation, _in_rows(tracer, x), values)
+            moved = _moved(tracer, operation, _in_rows(tracer, x), places)
         if moved is not None:
             return moved
     reason = f"{tracer.call.path!r} has nothing to do with the inputs of the model"
@@ -87,7 +86,7 @@ def _in_rows(tracer: Tracer, x: Signal) -> Signal:
 
 
 def _moved(
-    tracer: Tracer, operation: Any, x: Signal, places: Sequence[Any]
+    tracer: Tracer, operation: Any, x: Signal, places: Sequence[Signal]
 ) -> Signal | None:
     """Numbers elsewhere, or None if not all channels lie along one axis in order.
 
@@ -105,15 +104,18 @@ def _moved(
     labels = np.broadcast_to(
         _labels(channels, len(x.blocks), len(x.shape), x.axis), sizes
     )
+    values = map(tracer.value_alone, places)
     found = ops.convert_to_numpy(
-        tracer.call.run(ops.convert_to_tensor(labels), *places)
+        tracer.call.run(ops.convert_to_tensor(labels), *values)
     )
     for axis in reversed(range(found.ndim)):
         times, rest = divmod(found.shape[axis], channels)
         if rest or not times:
             continue
         if (found == _labels(channels, times, found.ndim, axis)).all():
-            z = tracer.moved_alone(x, times, axis - found.ndim)
+            z = tracer.moved_alone(
+                x, *places, times=times, channel_axis=axis - found.ndim
+            )
             _configure(tracer, operation, z)
             return z
     return None

@@ -119,6 +119,8 @@ def describe(
     tracer: Tracer, operation: Any, inputs: Sequence[Signal]
 ) -> Signal | tuple[Signal, ...]:
     """Lets an operation describe its call to the tracer."""
+    if tracer.call.counted:
+        return tracer.counted(*inputs)
     pointwise = is_pointwise(type(operation)) and inputs
     if tracer.call.alone and not pointwise:
         return describe_alone(tracer, operation, inputs)
