@@ -5,9 +5,13 @@ Every message says what came, what was expected and what to do. All derive from
 """
 
 import difflib
+import re
 from collections.abc import Iterable
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
+
+_CALLING = "Exception encountered when calling"
 
 
 class SplittingError(ValueError):
@@ -15,9 +19,14 @@ class SplittingError(ValueError):
 
 
 def in_short(error: Exception, most: int = 200) -> str:
-    """Type and first line of an error that others raise, for a message of ours."""
-    first = (str(error).strip().splitlines() or [""])[0][:most]
-    return f"{type(error).__name__}: {first}"
+    """Type and first line of an error that others raise, for a message of ours.
+
+    Keras says first which call it was, and then what was wrong.
+    """
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    lines = [line.strip() for line in plain.splitlines() if line.strip()]
+    said = [line for line in lines if not line.startswith(_CALLING)] or lines or [""]
+    return f"{type(error).__name__}: {shorten(said[0], most, placeholder=' ...')}"
 
 
 class SplittingWarning(UserWarning):

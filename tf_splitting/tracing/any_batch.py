@@ -83,7 +83,7 @@ def call_at_any_batch(
                 # Of whatever kind: what is inside has to know the size too.
                 raise ClosedError(
                     f"holds {one.operation.name!r}, which cannot be called on a batch "
-                    f"of any size ({in_short(error, 100)})"
+                    f"of any size ({in_short(error, 160)})"
                 ) from error
             values.update(zip(map(id, one.outputs), results, strict=True))
             twins.update(zip(map(id, one.outputs), other.outputs, strict=True))

@@ -165,7 +165,7 @@ def call_symbolically(
         except Exception as error:
             # Of whatever kind: it is no call of symbolic tensors.
             raise ClosedUntilSizedError(
-                f"cannot be called on symbolic tensors ({in_short(error, 100)})"
+                f"cannot be called on symbolic tensors ({in_short(error, 160)})"
             ) from error
     if scope.state_mapping:
         raise ClosedError("changes variables or draws random numbers")

@@ -11,6 +11,7 @@ from tf_splitting.tracing.rules import (  # noqa: F401  (each registers its rule
     einsum,
     identity,
     merging,
+    noise,
     normalization,
     operations,
     positions,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -21,12 +22,15 @@ ELEMENTWISE = (
 )
 # Those that are no operation, other names of operations, and one with arguments.
 _MORE = "exponential linear mish hard_swish swish threshold"
+_NAMES = f"{ELEMENTWISE} {_MORE}".split()
 _elementwise: list[Callable[..., Any]] = [
     getattr(module, name)
     for module in (keras.activations, keras.ops)
-    for name in f"{ELEMENTWISE} {_MORE}".split()
+    for name in _NAMES
     if hasattr(module, name)
 ]
+# Of these a layer's activation may be one too, whoever has imported them.
+_LIBRARIES = ("tensorflow.nn", "tensorflow.math", "jax.nn", "jax.numpy")
 _along_the_last_axis: list[Callable[..., Any]] = [
     getattr(module, name)
     for module in (keras.activations, keras.ops)
@@ -53,9 +57,21 @@ def is_elementwise(activation: Any) -> bool:
         return True
     if isinstance(activation, keras.layers.Layer):
         return type(activation) in _LAYERS
-    return any(activation is known for known in _elementwise) or is_made_of_such(
-        activation
+    return (
+        any(activation is known for known in _elementwise)
+        or _is_of_a_backend(activation)
+        or is_made_of_such(activation)
     )
+
+
+def _is_of_a_backend(function: Any) -> bool:
+    """Whether it is what a backend calls by the name of such a function."""
+    for path in _LIBRARIES:
+        library, name = path.split(".")
+        module = getattr(sys.modules.get(library), name, None)
+        if any(getattr(module, each, None) is function for each in _NAMES):
+            return True
+    return False
 
 
 def is_made_of_such(function: Any) -> bool:
@@ -118,7 +134,7 @@ def apply_activation(tracer: Tracer, layer: Any, x: Signal) -> Signal:
         tracer.freeze(
             x,
             f"activation {name!r} of {tracer.call.path!r} is not known to act on "
-            "every element alone",
+            "every element alone; register_activation declares that it does",
         )
     return tracer.channelwise(
         layer.activation, x, activation=layer.activation if elementwise else None
@@ -151,10 +167,15 @@ def _with_slopes(tracer: Tracer, layer: keras.layers.PReLU, x: Signal) -> Signal
     return tracer.channelwise(tracer.call.run, x, activation=tracer.call.run)
 
 
-@register(keras.layers.Softmax, mask=True)
+@register(keras.layers.Softmax, any_arguments=True)
 def _softmax(
     tracer: Tracer, layer: keras.layers.Softmax, x: Signal, *mask: Signal
 ) -> Signal | tuple[Signal, ...]:
+    """Its mask may be a tensor, or an array that is the same for all examples."""
+    if any(length_along(array, x) != 1 for array in tracer.call.extras):
+        return tracer.opaque(
+            f"{tracer.call.path!r} has a mask for every channel", x, *mask
+        )
     return softmax(tracer, layer.axis, x, *mask)
 
 

@@ -132,6 +132,8 @@ def describe(
             for x in inputs:
                 tracer.freeze(x, reason)
         else:
+            closed = tracer.call.closed
+            reason += "" if closed is None else f"; it {closed}"
             return tracer.opaque(reason, *inputs)
     if any(x.batch for x in inputs):
         together = len({x.batch - len(x.shape) for x in inputs}) == 1
