@@ -1,5 +1,6 @@
 """Layers of a user's own join by `trace_channels` and are scored and split rightly."""
 
+import importlib
 from types import SimpleNamespace
 
 import brute
@@ -126,6 +127,13 @@ def test_an_activation_can_be_registered():
     assert register_activation(squared) is squared
     assert is_elementwise(squared)
     assert np.allclose(squared(np.array([-1.0, 2.0])), [0, 4])
+
+
+def test_functions_of_the_backend_are_known():
+    library = {"tensorflow": "tensorflow.nn", "jax": "jax.nn"}[keras.backend.backend()]
+    functions = importlib.import_module(library)
+    assert all(is_elementwise(getattr(functions, name)) for name in ("relu", "gelu"))
+    assert not is_elementwise(functions.softmax)
 
 
 def of_the_width(x):

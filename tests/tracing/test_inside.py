@@ -146,7 +146,7 @@ class Whole(Own):
     def build(self, shape):
         self.inner.build(shape)
         self.scale = self.add_weight(
-            shape=(4,), dtype="int32", trainable=False, name="scale"
+            shape=(4,), dtype="bool", trainable=False, name="scale"
         )
 
 
@@ -158,10 +158,26 @@ class Bounded(Own):
 
 @pytest.mark.parametrize(
     ("layer", "reason"),
-    [(Whole(), "reads 'scale', a weight of int32"), (Bounded(), "under a constraint")],
+    [(Whole(), "reads 'scale', a weight of bool"), (Bounded(), "under a constraint")],
 )
 def test_a_layer_with_weights_that_no_table_holds(layer, reason):
     assert reason in closed(layer)
+
+
+class LeftOfIt(Own):
+    """An array, and then a tensor."""
+
+    def build(self, shape):
+        self.inner.build(shape)
+
+    def call(self, x):
+        return np.arange(4, dtype="float32") * self.inner(x)
+
+
+def test_an_array_may_be_left_of_a_tensor():
+    model = nets.randomized(holding(LeftOfIt(name="left")))
+    assert "left/inner" in calls(model)
+    nets.assert_computed_by_its_calls(model)
 
 
 class Cutting(Own):

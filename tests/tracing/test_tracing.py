@@ -122,6 +122,7 @@ class Shuffle(layers.Layer):
         (layers.BatchNormalization(axis=1, name="bn"), "'bn' normalizes an axis"),
         (layers.Reshape((4, 3), name="fold"), "'fold' folds channels"),
         (layers.Permute((2, 1), name="turn"), "'after' mixes an axis that is not"),
+        (layers.GroupNormalization(2, name="norm"), "'norm' normalizes over the"),
         (layers.Rescaling([1.0, 2.0, 3.0, 4.0], name="own"), "number of its own"),
     ],
 )

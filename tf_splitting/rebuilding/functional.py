@@ -99,7 +99,8 @@ def to_functional(model: keras.Model, input_spec: Any) -> keras.Model:
     except ClosedError as error:
         raise ModelError(
             f"Model {model.name!r} of type {type(model).__name__} cannot be made "
-            f"Functional: it {error}. Rebuild it as keras.Model(inputs, outputs)."
+            f"Functional: it {error}. Mend that, or rebuild it as "
+            "keras.Model(inputs, outputs)."
         ) from error
     lost = own_methods(model)
     if lost:

@@ -432,10 +432,10 @@ class _Reader:
         except ClosedError as error:
             if ways:
                 raise _CalledDifferentlyError(layer) from error
-            self._closed[id(layer)] = None if leaf else str(error)
+            self._closed[id(layer)] = str(error)
             return None
         if leaf and not says_more(found.model):
-            self._closed[id(layer)] = None
+            self._closed[id(layer)] = "does with its weights what cannot be followed"
             return None
         inside = replace(found, name=path.rsplit("/", 1)[-1], calls=[node])
         ways.append((way, inside, path))

@@ -32,6 +32,7 @@ from tf_splitting.tracing.keras_internals import (
 from tf_splitting.tracing.limits import settings_of, tensors_of
 from tf_splitting.tracing.outline import is_array
 from tf_splitting.tracing.own_weights import Tables
+from tf_splitting.tracing.replacing import replaced
 from tf_splitting.tracing.rewriting import rewritten
 from tf_splitting.tracing.small_letters import einsum_in_small_letters
 from tf_splitting.tracing.tables import constant
@@ -164,6 +165,11 @@ def call_symbolically(
             raise
         except Exception as error:
             # Of whatever kind: it is no call of symbolic tensors.
+            if "TensorFlow function" in str(error):
+                raise ClosedError(
+                    "calls functions of TensorFlow, which cannot be followed; write "
+                    "them as those of keras.ops"
+                ) from error
             raise ClosedUntilSizedError(
                 f"cannot be called on symbolic tensors ({in_short(error, 160)})"
             ) from error
@@ -254,7 +260,13 @@ def left_alone(layer: Any) -> Iterator[None]:
     before = [(dict(vars(each)), count_calls(each)) for each in parts]
     try:
         inside = layers_in(layer)
-        with inlined(inside), told_by_call(inside), einsum_in_small_letters():
+        with (
+            inlined(inside),
+            told_by_call(inside),
+            einsum_in_small_letters(),
+            # Or arrays left of an operator want to know a tensor's numbers.
+            replaced(keras.KerasTensor, __array_ufunc__=None),
+        ):
             yield
     finally:
         for each, (attributes, counts) in zip(parts, before, strict=True):

@@ -469,6 +469,29 @@ def fused_gate(x):
     return ops.silu(gate) * value
 
 
+@keras.saving.register_keras_serializable("contract")
+class DropBranch(layers.Layer):
+    """As people write stochastic depth: noise for each example, in training."""
+
+    def __init__(self, rate=0.3, **options):
+        super().__init__(**options)
+        self.rate = rate
+        self.seeds = keras.random.SeedGenerator(3)
+
+    def call(self, x, training=None):
+        if not training:
+            return x
+        shape = (ops.shape(x)[0], *[1] * (len(x.shape) - 1))
+        kept = 1 - self.rate + keras.random.uniform(shape, seed=self.seeds)
+        return x / (1 - self.rate) * ops.floor(ops.cast(kept, x.dtype))
+
+
+def masked_softmax(x):
+    x = ops.transpose(x, (0, 2, 1))
+    mask = np.tri(x.shape[-1], dtype=bool)[-2:-1]
+    return ops.transpose(layers.Softmax()(x, mask=mask), (0, 2, 1))
+
+
 def cut(x):
     """Parts of one layer's outputs, each of a width of its own."""
     a, b, c = ops.split(layers.Dense(9, name="x")(x), [2, 5], axis=-1)
@@ -542,6 +565,10 @@ ROWS = {
     ),
     "batch_normalization": (
         lambda: of_images(L.BatchNormalization(name="x")),
+        "before after",
+    ),
+    "instance_normalization": (
+        lambda: of_images(L.GroupNormalization(-1, name="x")),
         "before after",
     ),
     "prelu": (lambda: of_images(slopes()), "before after"),
@@ -652,6 +679,8 @@ ROWS = {
         lambda: of_rows(softmax_over_positions),
         "before after",
     ),
+    "softmax_with_an_array": (lambda: of_rows(masked_softmax), "before after"),
+    "drop_branch": (lambda: of_images(DropBranch()), "before after"),
     "ops_glu": (lambda: of_rows(gated_linear), "before x after"),
     "ops_normalization": (
         lambda: of_rows(lambda x: ops.rms_normalization(x, axis=1)),

@@ -136,7 +136,6 @@ MADE_UP = {
     "stopped_inside": lambda: layers.Activation(
         lambda x: x * ops.stop_gradient(ops.sigmoid(x)), name="stopped"
     ),
-    "ops_split": lambda: lambda x: ops.concatenate(ops.split(x, [1], -1)[::-1], -1),
     "lambda": lambda: layers.Lambda(lambda x: x[..., ::-1], name="lambda"),
     "activation": lambda: layers.Activation(lambda x: ops.cumsum(x, -1)),
 }
@@ -170,7 +169,8 @@ def test_they_freeze_what_they_touch_and_nothing_else(name):
 def test_the_reason_names_the_layer_and_its_type():
     graph = trace(around(LocalResponse(name="local")))
     assert graph.space("first").frozen == (
-        "nothing is known about 'local' of type LocalResponse"
+        "nothing is known about 'local' of type LocalResponse, which does with its "
+        "weights what cannot be followed"
     )
 
 

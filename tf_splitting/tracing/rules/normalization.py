@@ -58,9 +58,24 @@ def _batch_normalization(
     )
 
 
+@register(keras.layers.GroupNormalization)
+def _group_normalization(
+    tracer: Tracer, layer: keras.layers.GroupNormalization, given: Signal
+) -> Signal | tuple[Signal, ...]:
+    """With a group for each channel, it normalizes each over positions."""
+    x = tracer.along(given, layer.axis % len(given.shape))
+    if x is None or layer.groups != x.width:
+        return _across_channels(tracer, layer, given)
+    for name, used in {"gamma": layer.scale, "beta": layer.center}.items():
+        if used:
+            initial = getattr(layer, f"{name}_initializer")
+            tracer.carry(getattr(layer, name), 0, x, initial=initial)
+    tracer.config("groups", x)
+    return tracer.channelwise(tracer.call.run, x)
+
+
 @register(
     keras.layers.LayerNormalization,
-    keras.layers.GroupNormalization,
     keras.layers.RMSNormalization,
     keras.layers.UnitNormalization,
 )

@@ -174,7 +174,8 @@ def _reduction(
     rank, axis = len(x.shape), operation.axis
     axes = range(rank) if axis is None else np.atleast_1d(axis) % rank
     if x.axis % rank in axes or 0 in axes:
-        return tracer.opaque(f"{tracer.call.path!r} reduces over channels", x)
+        over = "channels" if x.axis % rank in axes else "the examples of a batch"
+        return tracer.opaque(f"{tracer.call.path!r} reduces over {over}", x)
     behind = sum(int(a) > x.axis % rank for a in axes)
     # Those without the argument do not keep them.
     gone = 0 if getattr(operation, "keepdims", False) else behind

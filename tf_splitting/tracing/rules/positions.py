@@ -122,7 +122,8 @@ def _moments(tracer: Tracer, operation: Any, x: Signal) -> tuple[Signal, ...]:
     rank, place = len(x.shape), x.axis % len(x.shape)
     axes = {axis % rank for axis in np.atleast_1d(operation.axes)}
     if axes & {0, place}:
-        return tracer.opaque(f"{tracer.call.path!r} reduces over channels", x)
+        over = "channels" if place in axes else "the examples of a batch"
+        return tracer.opaque(f"{tracer.call.path!r} reduces over {over}", x)
     run = tracer.call.run
     if not operation.keepdims:
         place -= sum(axis < place for axis in axes)
