@@ -12,6 +12,7 @@ from textwrap import shorten
 from typing import Any
 
 _CALLING = "Exception encountered when calling"
+_CAUSE = "Exception encountered:"
 
 
 class SplittingError(ValueError):
@@ -26,7 +27,9 @@ def in_short(error: Exception, most: int = 200) -> str:
     plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
     lines = [line.strip() for line in plain.splitlines() if line.strip()]
     said = [line for line in lines if not line.startswith(_CALLING)] or lines or [""]
-    return f"{type(error).__name__}: {shorten(said[0], most, placeholder=' ...')}"
+    causes = [line for line in said if line.startswith(_CAUSE)]
+    first = causes[-1].removeprefix(_CAUSE).strip() if causes else said[0]
+    return f"{type(error).__name__}: {shorten(first, most, placeholder=' ...')}"
 
 
 class SplittingWarning(UserWarning):

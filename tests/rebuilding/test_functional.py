@@ -168,6 +168,27 @@ class OwnStep(Net):
         return super().train_step(data)
 
 
+def of_open_sizes(inputs):
+    """A model of one or more inputs, in the structure in which it is given them."""
+    tensors = keras.tree.flatten(inputs)
+    parts = [layers.GlobalAveragePooling1D()(layers.Dense(2)(x)) for x in tensors]
+    x = parts[0] if len(parts) == 1 else layers.Concatenate()(parts)
+    return keras.Model(inputs, layers.Dense(2)(x))
+
+
+def test_a_list_of_one_input_takes_the_item_too():
+    model = of_open_sizes([keras.Input((None, 3))])
+    fixed = to_functional(model, np.zeros((4, 5, 3), "float32"))
+    assert fixed.input_shape in [(None, 5, 3), [(None, 5, 3)]]
+
+
+def test_inputs_in_a_list_may_be_named():
+    a, b = keras.Input((None, 3), name="a"), keras.Input((None, 2), name="b")
+    spec = {"b": keras.KerasTensor((None, 7, 2)), "a": keras.KerasTensor((None, 5, 3))}
+    fixed = to_functional(of_open_sizes([a, b]), spec)
+    assert [tuple(x.shape) for x in fixed.inputs] == [(None, 5, 3), (None, 7, 2)]
+
+
 def test_what_cannot_be_is_refused():
     with pytest.raises(ModelError, match=r"'net' has not been built.*Call it"):
         to_functional(Net(name="net"), batch()[0])

@@ -5,7 +5,7 @@ import nets
 import numpy as np
 import pytest
 
-from tf_splitting import SplitPlan, split
+from tf_splitting import SplitPlan, estimate, split
 
 PLAN = SplitPlan({"first": [1]})
 
@@ -103,3 +103,24 @@ def test_loss_scaling_is_not_wrapped_twice():
 
 def test_an_uncompiled_model_stays_uncompiled():
     assert not split(nets.dense(), PLAN).compiled
+
+
+class OfItsOwn(keras.Model):
+    """A loss as people wrote it before it was told whether it is trained."""
+
+    def compute_loss(self, x, y, y_pred, sample_weight=None):
+        return keras.ops.mean(keras.ops.square(y - y_pred))
+
+
+def test_a_loss_of_its_own_need_not_be_told_of_training():
+    x = inputs = keras.Input((3,))
+    x = keras.layers.Dense(4, "tanh", name="first")(x)
+    model = OfItsOwn(inputs, keras.layers.Dense(2)(x))
+    model.compile("sgd")
+    plain = keras.Model(inputs, model.output)
+    plain.compile("sgd", "mse")
+    data = np.ones((4, 3), "float32"), np.zeros((4, 2), "float32")
+    own, same = (estimate(each, data, verbose=0) for each in (model, plain))
+    np.testing.assert_allclose(
+        own["first"].splitting_index, same["first"].splitting_index, rtol=1e-4
+    )

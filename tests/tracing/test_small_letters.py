@@ -16,12 +16,14 @@ Q, K = keras.KerasTensor((None, 4, 2, 3)), keras.KerasTensor((None, 5, 2, 3))
 SCORES = "BTNH,BSNH->BNTS"
 
 
-@pytest.mark.parametrize("equation", [SCORES, "Ba...,aC->B...C", "Ab,bB->AB", "AA->A"])
+@pytest.mark.parametrize(
+    "equation", [SCORES, "Ba...,aC->B...C", "Ab,bB->AB", "AA->A", "aB, Ba -> a"]
+)
 def test_another_name_for_the_same(equation):
     small = in_small_letters(equation)
-    assert not any(letter.isupper() for letter in small)
+    assert not any(letter.isupper() or letter.isspace() for letter in small)
     generator = np.random.default_rng(0)
-    inputs, _ = equation.split("->")
+    inputs, _ = equation.replace(" ", "").split("->")
     ranks = [len(each.replace("...", "x")) for each in inputs.split(",")]
     operands = [generator.standard_normal((3,) * rank) for rank in ranks]
     expected = np.einsum(equation, *operands)

@@ -12,7 +12,7 @@ import numpy as np
 from tf_splitting.data import Batch, Sample
 from tf_splitting.errors import DataError, ModelError, NonFiniteLossError
 from tf_splitting.estimating.product.product import Point, make_product
-from tf_splitting.support import compiled_loss, refused, shown
+from tf_splitting.support import compiled_loss, has_own_loss, refused, shown
 from tf_splitting.tracing import ChannelGraph, Field, Neurons, as_numpy, input_name
 
 # Enough for a standard error, few enough to keep their forms for thousands of neurons.
@@ -296,7 +296,7 @@ def loss_function(model: keras.Model, loss: Any = None) -> Callable[..., Any]:
             return function(y, output, sample_weight)
 
         return given
-    if not model.compiled or model.loss is None:
+    if not model.compiled or (model.loss is None and not has_own_loss(model)):
         raise ModelError(
             f"Model {model.name!r} is not compiled with a loss. Call "
             "model.compile(optimizer, loss) first, or pass loss=..."

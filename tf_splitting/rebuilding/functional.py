@@ -81,6 +81,7 @@ def to_functional(model: keras.Model, input_spec: Any) -> keras.Model:
     spec = keras.tree.map_structure(_symbolic, input_spec)
     if has_graph(model):
         check_model(model)
+        spec = _as_taken(structures_of(model)[0], spec)
         shapes = _fixed_shapes(model, spec)
         if not shapes:
             return model
@@ -156,15 +157,29 @@ def _fixed_shapes(model: keras.Model, spec: Any) -> dict[int, tuple[int | None, 
     except (ValueError, TypeError):
         known = [None]
     if None in known:
+        came, taken = (
+            keras.tree.map_structure(lambda x: tuple(x.shape), each)
+            for each in (spec, inputs)
+        )
         raise ModelError(
-            f"Got input_spec of shapes {shapes}; model {model.name!r} takes "
-            f"{inputs if isinstance(inputs, dict) else told}."
+            f"Got input_spec of shapes {came}; model {model.name!r} takes {taken}."
         )
     return {
         id(tensor): (shape[0], *sizes[1:])
         for tensor, shape, sizes in zip(keras.tree.flatten(inputs), told, known)
         if sizes is not None and shape[1:] != sizes[1:]
     }
+
+
+def _as_taken(inputs: Any, spec: Any) -> Any:
+    """The spec in the structure of a model's inputs, as Keras takes a batch."""
+    if isinstance(inputs, (list, tuple)):
+        if isinstance(spec, dict):
+            names = [each.name for each in inputs]
+            return [spec[n] for n in names] if set(names) == {*spec} else spec
+        if len(inputs) == 1 and not isinstance(spec, (list, tuple)):
+            return [spec]
+    return spec
 
 
 def _symbolic(value: Any) -> keras.KerasTensor:

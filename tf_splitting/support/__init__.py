@@ -26,6 +26,7 @@ from tf_splitting.support.compile_settings import (
     compiled_loss,
     copy_compile_settings,
     fresh_optimizer,
+    has_own_loss,
     has_own_schedule,
 )
 from tf_splitting.support.files import (
@@ -78,6 +79,7 @@ __all__ = [
     "format_seconds",
     "format_table",
     "fresh_optimizer",
+    "has_own_loss",
     "has_own_schedule",
     "in_a_line",
     "instance",

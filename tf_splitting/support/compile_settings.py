@@ -9,6 +9,7 @@ fails when Keras changes them.
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import keras
@@ -35,9 +36,19 @@ def compiled_loss(
     `compute_loss` adds `model.losses`; what an activity regularizer left there belongs
     to the model's last call, which may have been in a graph that is gone.
     """
-    if type(model).compute_loss is not keras.Model.compute_loss:
-        return model.compute_loss(x, y, y_pred, sample_weight, training=False)
+    if has_own_loss(model):
+        parameters = inspect.signature(model.compute_loss).parameters
+        kinds = {each.kind for each in parameters.values()}
+        told = "training" in parameters or inspect.Parameter.VAR_KEYWORD in kinds
+        # As Keras does: those that people wrote for an older one do not take it.
+        training = {"training": False} if told else {}
+        return model.compute_loss(x, y, y_pred, sample_weight, **training)
     return model._compile_loss(y, y_pred, sample_weight)
+
+
+def has_own_loss(model: keras.Model) -> bool:
+    """Whether a model computes its loss in a way of its own."""
+    return type(model).compute_loss is not keras.Model.compute_loss
 
 
 def fresh_optimizer(optimizer: keras.Optimizer) -> keras.Optimizer:

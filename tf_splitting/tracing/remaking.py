@@ -16,6 +16,7 @@ from typing import Any
 import keras
 
 from tf_splitting.errors import ModelError, in_short
+from tf_splitting.tracing.assets import copy_assets
 from tf_splitting.tracing.watching import given_to, holds_layers
 
 
@@ -29,8 +30,9 @@ class RemakeError(ModelError):
     def __init__(self, layer: Any, reason: str) -> None:
         super().__init__(
             f"Layer {layer.name!r} of type {type(layer).__name__} cannot be made anew "
-            f"from its config: {reason}. Mend its get_config and from_config, so that "
-            f"{type(layer).__name__}.from_config(layer.get_config()) is the same layer."
+            f"from its config: {reason.rstrip('.')}. Mend its get_config and "
+            f"from_config, so that {type(layer).__name__}.from_config("
+            "layer.get_config()) is the same layer."
         )
         self.layer = layer
 
@@ -58,6 +60,7 @@ def remake(
     if name != operation.name:
         changes = {**changes, "name": name}
     new = remake_layer(operation, changes, class_of(type(operation)))
+    copy_assets(operation, new)
     # Not every config tells the name.
     new.name = name
     return new

@@ -22,11 +22,12 @@ from tf_splitting.tracing.replacing import replaced, taking_the_same
 
 
 def in_small_letters(equation: str) -> str:
-    """The equation, its capital letters replaced by others.
+    """The equation without spaces, its capital letters replaced by others.
 
     It stays as it is if it leaves the result to the order of the letters, or if there
     are too many of them.
     """
+    equation = equation.replace(" ", "")
     used = {letter for letter in equation if letter.isalpha()}
     capitals = sorted(used - set(ascii_lowercase))
     spare = sorted(set(ascii_lowercase) - used)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 
 from tf_splitting.data import Sample
 from tf_splitting.support import placement_of
@@ -38,9 +39,16 @@ class _Batches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         batch = self._batches[index]
+        x = keras.tree.map_structure(_with_texts, batch.x)
         if batch.sample_weight is None:
-            return batch.x, batch.y
-        return batch.x, batch.y, batch.sample_weight
+            return x, batch.y
+        return x, batch.y, batch.sample_weight
+
+
+def _with_texts(x: Any) -> Any:
+    """A tensor of texts, which Keras takes no array of; anything else as it is."""
+    is_text = isinstance(x, np.ndarray) and x.dtype.kind in "OSU"
+    return keras.ops.convert_to_tensor(x, "string") if is_text else x
 
 
 def _regularization(model: keras.Model) -> float:

@@ -24,8 +24,10 @@ def _multi_head(
     # query, value and, if it differs, key, as far as they were passed by position.
     query, value, *rest = [x.shape for x in xs] * (2 if len(xs) == 1 else 1)
     key = rest[0] if rest and len(rest[0]) == len(value) else value
+    reason = f"{tracer.call.path!r} cuts its channels into heads"
+    closed = tracer.call.closed
     return tracer.opaque(
-        f"{tracer.call.path!r} cuts its channels into heads",
+        reason if closed is None else f"{reason}; it {closed}",
         *xs,
         macs=_macs(layer, query, value, key, tracer.output_shape[-1]),
     )

@@ -22,7 +22,15 @@ from tf_splitting.tracing.tracer import Signal, Tracer
 _GATES = {keras.layers.LSTM: 4, keras.layers.GRU: 3, keras.layers.SimpleRNN: 1}
 
 
-@register(*_GATES, any_arguments=True)
+_OTHERS = (
+    keras.layers.ConvLSTM1D,
+    keras.layers.ConvLSTM2D,
+    keras.layers.ConvLSTM3D,
+    keras.layers.RNN,
+)
+
+
+@register(*_GATES, *_OTHERS, any_arguments=True)
 def _recurrent(tracer: Tracer, layer: Any, *xs: Signal) -> tuple[Signal, ...]:
     return _described(tracer, layer, xs, [layer])
 

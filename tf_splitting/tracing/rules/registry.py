@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tf_splitting.tracing.rules.alone import describe_alone, met
+from tf_splitting.tracing.rules.regularizers import freeze_regularized
 from tf_splitting.tracing.tracer import Signal, Tracer
 
 Rule = Callable[..., Signal | tuple[Signal, ...]]
@@ -153,7 +154,10 @@ def describe(
     elif not (tracer.call.plain or masked or same in _ANY_ARGUMENTS):
         reason = f"{path!r} is called with further arguments"
     else:
-        return rule(tracer, operation, *inputs)
+        results = rule(tracer, operation, *inputs)
+        outputs = results if isinstance(results, tuple) else (results,)
+        freeze_regularized(tracer, operation, inputs, outputs)
+        return results
     if getattr(operation, "weights", None):
         tracer.leave_uncounted()
     return tracer.opaque(reason, *inputs)
