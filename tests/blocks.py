@@ -84,6 +84,7 @@ ALL = {
     "cut": (cut, {"parts": 2, "parts:2": 3, "parts:3": 4}),
     "opened": (composites.residual, {"stem": 4, "block/conv": 5}),
     "tokens": (composites.tokens, {"before": 4, "tokens/up": 5}),
+    "dotted": (composites.dotted, {"before": 2, "dotted/up": 5}),
     "tiled": (composites.tiled, {"before": 4, "tiled/up": 5}),
     "linear": (composites.linear, {"first/w": 5, "second/w": 4}),
     "summed": (composites.summed, {"heads/w": 2, "out": 4}),

@@ -433,6 +433,22 @@ class Named(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("composites")
+class Dotted(layers.Layer):
+    """Sums over axes, by a weight that is read twice in one way."""
+
+    def build(self, shape):
+        self.up = self.add_weight((shape[-1], 5), name="up")
+        self.down = self.add_weight((5, 2, 2), name="down")
+
+    def call(self, x):
+        one, other = (
+            ops.tanh(ops.tensordot(each, self.up, axes=1)) for each in (x, x[:, ::-1])
+        )
+        y = ops.tensordot(one * other, self.down, axes=[[2], [0]])
+        return x + ops.reshape(y, ops.shape(x))
+
+
+@keras.saving.register_keras_serializable("composites")
 class Queried(layers.Layer):
     """Windows that attend with a query of their image: it reads how many there are."""
 
@@ -604,6 +620,10 @@ def placed():
     return of_rows(Placed(name="placed"), length=5)
 
 
+def dotted():
+    return of_rows(Dotted(name="dotted"), length=5)
+
+
 def tiled():
     return of_rows(Tiled(name="tiled"), length=5)
 
@@ -638,6 +658,7 @@ ALL = {
     "summed": summed,
     "lettered": lettered,
     "placed": placed,
+    "dotted": dotted,
     "rated": rated,
     "tiled": tiled,
     "windowed": windowed,

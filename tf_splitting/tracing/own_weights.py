@@ -80,16 +80,19 @@ class Tables:
         """How to multiply with weights, and to clip between them, in a plain graph.
 
         Args:
-            nodes: all calls; a weight that several of them read stays in its table.
+            nodes: all calls; a weight that several of them read in different ways stays
+                in its table.
         """
         readers = Counter(id(x) for node in nodes for x in tensors_of(node))
+        products = [as_product(node, self._looked_up) for node in nodes]
+        ways = Counter((id(each[1]), each[2]) for each in products if each is not None)
 
         def instead(node: Any, now: Callable[[Any], Any]) -> list[Any] | None:
             found = as_product(node, self._looked_up)
             if found is None:
                 return between_limits(node, now)
             x, factor, equation = found
-            if readers[id(factor)] > 1:
+            if readers[id(factor)] > ways[id(factor), equation]:
                 return None
             _, weight = self._looked_up[id(factor)]
             key = id(weight.variable), equation

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
+from string import ascii_lowercase
 from typing import Any
 
 import keras
@@ -30,6 +31,11 @@ def as_product(
         if id(weight) in weights and len(weight.shape) == 2 and len(x.shape) > 1:
             return x, weight, None
         return None
+    if type(node.operation) in _TENSORDOT:
+        if id(weight) not in weights or id(x) in weights:
+            return None
+        equation = _summed(node.operation.axes, len(x.shape), len(weight.shape))
+        return None if equation is None else (x, weight, equation)
     if type(node.operation) not in _EINSUM:
         return None
     inputs, _, result = node.operation.subscripts.replace(" ", "").partition("->")
@@ -39,6 +45,23 @@ def as_product(
     if id(weight) not in weights or not result or read[:1] != result[:1]:
         return None
     return x, weight, f"{read},{held}->{result}"
+
+
+def _summed(axes: Any, rank: int, held: int) -> str | None:
+    """The equation of a product that sums over one axis of each; None of others.
+
+    Args:
+        axes: as `tensordot` takes them.
+        rank, held: of the tensor and the weight.
+    """
+    mine, theirs = axes if not isinstance(axes, int) else (range(-axes, 0), range(axes))
+    if len(mine) != 1 or mine[0] % rank == 0:
+        return None
+    letters = ascii_lowercase[: rank + held]
+    read, kernel = list(letters[:rank]), list(letters[rank:])
+    kernel[theirs[0] % held] = read[mine[0] % rank]
+    rest = [letter for letter in read + kernel if (read + kernel).count(letter) == 1]
+    return f"{''.join(read)},{''.join(kernel)}->{''.join(rest)}"
 
 
 def product_layer(
@@ -94,4 +117,5 @@ def _of_shape(variable: Any, shape: Sequence[int | None]) -> Any:
 _MATMUL = operation_types(keras.ops.matmul, 2) + operation_types(
     lambda x, y: keras.ops.dot(x, y), 2
 )
+_TENSORDOT = operation_types(lambda x, y: keras.ops.tensordot(x, y, axes=1), 2)
 _EINSUM = operation_types(lambda x, y: keras.ops.einsum("abcd,abcd->abcd", x, y), 2)
