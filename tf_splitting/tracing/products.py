@@ -93,7 +93,8 @@ def product_layer(
         vars(layer)["add_weight"] = lambda *args, shape, **kwargs: _of_shape(
             variable, shape
         )
-        layer.build(tuple(shape))
+        # For a batch of any size: Keras before 3.13 remembers the one built for.
+        layer.build((None, *shape[1:]))
     except (ValueError, TypeError):
         return None
     del vars(layer)["add_weight"]
