@@ -65,7 +65,6 @@ def fused_gate():
     return _ended(inputs, layers.Dense(4, activation="tanh", name="down")(x))
 
 
-# Name: (model, its spaces that may grow and their widths).
 def cut():
     """Parts of one layer's outputs, of widths of their own."""
     x = inputs = keras.Input((5, 3))
@@ -75,6 +74,7 @@ def cut():
     return _ended(inputs, x)
 
 
+# Name: (model, its spaces that may grow and their widths).
 ALL = {
     "grouped": (grouped, {"narrow": 3, "wide": 2}),
     "transformer": (transformer, {"attention/query": 3, "hidden": 5}),

@@ -15,15 +15,14 @@ from tf_splitting import (
 )
 
 TEXTS = np.array([["the cat sat"], ["the mat"], ["a cat on the mat"], ["on the cat"]])
-LENGTH = 6
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="Keras looks texts up by TensorFlow"
 )
 
 
-def words(length=LENGTH):
-    layer = layers.TextVectorization(output_sequence_length=length, name="words")
+def words():
+    layer = layers.TextVectorization(output_sequence_length=6, name="words")
     layer.adapt(TEXTS)
     return layer
 

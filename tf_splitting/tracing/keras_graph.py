@@ -427,7 +427,7 @@ class _Reader:
         try:
             masked = [mask_of(tensor) is not None for tensor in node.outputs]
             args, kwargs = self._as_known(node, inputs)
-            rows = [self._rows_of([index]) for index in inputs]
+            rows = [self._rows.get(index, 1) for index in inputs]
             found = look_inside(layer, args, kwargs, masked, rows=rows)
         except ClosedError as error:
             if ways:

@@ -456,11 +456,8 @@ class Tracer:
         self, xs: Sequence[Signal], blocks: Blocks, channel_axis: int = -1
     ) -> Signal:
         """What the call yields, which has nothing to do with any example."""
-        call, (index,), (shape,) = self.call, self.call.outputs, self.call.shapes
-        numbers = tuple(x.index for x in xs)
-        self._record.steps.append(
-            g.Step("opaque", call.path, call.run, numbers, call.outputs)
-        )
+        (index,), (shape,) = self.call.outputs, self.call.shapes
+        self._take_down(self.call.run, *xs)
         return Signal(index, shape, channel_axis, blocks, alone=True)
 
     def config(self, key: str, signal: Signal, index: int | None = None) -> None:
@@ -508,21 +505,23 @@ class Tracer:
             )
             self._record.consumers.extend((call.path, x.blocks) for x in xs)
             results.append(result)
-        numbers = tuple(x.index for x in xs)
         if self._sequence:
             run = step_by_step(run, len(xs))
+        self._take_down(run, *xs)
+        return tuple(results)
+
+    def _take_down(self, run: Callable[..., Any], *xs: Signal) -> None:
+        """The call is a step of which nothing more is known than what it reads."""
+        numbers, call = tuple(x.index for x in xs), self.call
         self._record.steps.append(
             g.Step("opaque", call.path, run, numbers, call.outputs)
         )
-        return tuple(results)
 
     def counted(self, x: Signal) -> Signal:
         """A number of each example, which says no more than how many there are."""
-        call, (index,), (shape,) = self.call, self.call.outputs, self.call.shapes
-        self._record.steps.append(
-            g.Step("opaque", call.path, call.run, (x.index,), call.outputs)
-        )
-        return self._frozen_signal(index, shape, call.path, "it has no channels")
+        (index,), (shape,) = self.call.outputs, self.call.shapes
+        self._take_down(self.call.run, x)
+        return self._frozen_signal(index, shape, self.call.path, "it has no channels")
 
     def leave_uncounted(self) -> None:
         """What the layer being traced costs is not known."""

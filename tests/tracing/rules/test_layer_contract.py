@@ -18,14 +18,11 @@ import numpy as np
 import pytest
 import tiers
 from keras import layers, ops
+from keras.src.applications.convnext import StochasticDepth
 
 from tf_splitting import costs, count_macs, split, trace
 from tf_splitting.tracing.rules.newer import existing_layers
-from tf_splitting.tracing.rules.stock import (
-    CustomScaleLayer,
-    LayerScale,
-    StochasticDepth,
-)
+from tf_splitting.tracing.rules.stock import CustomScaleLayer, LayerScale
 
 pytestmark = [pytest.mark.core, pytest.mark.usefixtures("float64_throughout")]
 

@@ -129,7 +129,7 @@ def apply_activation(tracer: Tracer, layer: Any, x: Signal) -> Signal:
     if layer.activation in (None, keras.activations.linear):
         return x
     elementwise = is_elementwise(layer.activation)
-    if not elementwise and not (x.axis != -1 and acts_on_last(layer.activation)):
+    if not elementwise and not (x.axis != -1 and _acts_on_last(layer.activation)):
         name = getattr(layer.activation, "__name__", str(layer.activation))
         tracer.freeze(
             x,
@@ -141,7 +141,7 @@ def apply_activation(tracer: Tracer, layer: Any, x: Signal) -> Signal:
     )
 
 
-def acts_on_last(activation: Any) -> bool:
+def _acts_on_last(activation: Any) -> bool:
     """Whether it is known to keep numbers apart but for those along the last axis."""
     return any(activation is known for known in _along_the_last_axis)
 

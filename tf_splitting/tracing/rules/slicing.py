@@ -32,7 +32,8 @@ def _split(tracer: Tracer, operation: Any, x: Signal) -> Signal | tuple[Signal, 
     parts = [x] * len(tracer.call.shapes)
     if operation.axis % rank == x.axis % rank:
         widths = [shape[x.axis] or 0 for shape in tracer.call.shapes]
-        if 0 in widths or sum(widths) != x.width:
+        uneven = not np.ndim(sections) and len(set(widths)) > 1
+        if 0 in widths or sum(widths) != x.width or uneven:
             return tracer.opaque(f"{tracer.call.path!r} splits the channels", x)
         if np.ndim(sections):
             parts = list(tracer.cut(x, widths))
@@ -41,8 +42,6 @@ def _split(tracer: Tracer, operation: Any, x: Signal) -> Signal | tuple[Signal, 
                 tracer.config(
                     "indices_or_sections", replace(x, blocks=before), index=number
                 )
-        elif len(set(widths)) > 1:
-            return tracer.opaque(f"{tracer.call.path!r} splits the channels", x)
         else:
             parts = [tracer.alike(x, int(sections))] * len(parts)
     return _parts(tracer, parts, x.axis)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras.src.applications.convnext import LayerScale, StochasticDepth
+from keras.src.applications.convnext import LayerScale
 from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
 
 from tf_splitting.tracing.rules.merging import merge
@@ -20,11 +20,6 @@ from tf_splitting.tracing.tracer import Signal, Tracer
 def _layer_scale(tracer: Tracer, layer: Any, x: Signal) -> Signal:
     tracer.carry(layer.gamma, 0, x, initial=layer.init_values)
     tracer.config("projection_dim", x)
-    return tracer.channelwise(tracer.call.run, x, linear_part=tracer.call.run)
-
-
-@register(StochasticDepth)
-def _stochastic_depth(tracer: Tracer, layer: Any, x: Signal) -> Signal:
     return tracer.channelwise(tracer.call.run, x, linear_part=tracer.call.run)
 
 
