@@ -21,13 +21,9 @@ from tf_splitting.tracing.graph import (
     Term,
     WeightUse,
 )
+from tf_splitting.tracing.input_shapes import filled_in
 from tf_splitting.tracing.inside import Inside, look_inside
-from tf_splitting.tracing.keras_graph import (
-    FlatGraph,
-    check_model,
-    filled_in,
-    leaf_layers,
-)
+from tf_splitting.tracing.keras_graph import FlatGraph
 from tf_splitting.tracing.keras_internals import (
     has_graph,
     input_name,
@@ -38,6 +34,7 @@ from tf_splitting.tracing.keras_internals import (
 )
 from tf_splitting.tracing.layout import size
 from tf_splitting.tracing.neurons import Field, Neurons, Slot, as_numpy
+from tf_splitting.tracing.readable import check_model, leaf_layers
 from tf_splitting.tracing.remaking import RemakeError, remake, remake_layer
 from tf_splitting.tracing.rules.activations import register_activation
 from tf_splitting.tracing.rules.registry import register, resize_for, rule_for

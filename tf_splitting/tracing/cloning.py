@@ -13,8 +13,8 @@ import keras
 import numpy as np
 
 from tf_splitting.errors import ModelError, SplittingWarning, in_short
+from tf_splitting.tracing.input_shapes import filled_in
 from tf_splitting.tracing.inside import Inside, one_or_all
-from tf_splitting.tracing.keras_graph import filled_in
 from tf_splitting.tracing.keras_internals import (
     count_calls,
     functional_of,

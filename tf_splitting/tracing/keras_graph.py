@@ -7,17 +7,15 @@ into them.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
 
-from tf_splitting.errors import ModelError
-from tf_splitting.support import instance
+from tf_splitting.tracing.input_shapes import input_shapes
 from tf_splitting.tracing.inside import Inside, look_inside
 from tf_splitting.tracing.keras_internals import (
-    functional_of,
     has_graph,
     input_name,
     is_reshaping,
@@ -27,6 +25,7 @@ from tf_splitting.tracing.keras_internals import (
     true_shapes,
     with_mask,
 )
+from tf_splitting.tracing.readable import readable
 from tf_splitting.tracing.sizes import rows_behind
 from tf_splitting.tracing.symbolic_call import ClosedError, left_alone
 from tf_splitting.tracing.tables import (
@@ -106,7 +105,7 @@ def calls_of(
     Raises:
         ModelError: it is no model, is subclassed (it has no graph), or is not built.
     """
-    functional = _functional(model)
+    functional = readable(model)
     shapes = input_shapes(model, input_shape)
     different: dict[int, str] = {}
     while True:
@@ -129,115 +128,12 @@ def calls_of(
     )
 
 
-def input_shapes(
-    model: keras.Model, input_shape: Any = None
-) -> list[tuple[int | None, ...]]:
-    """Shapes of a model's inputs, batch axis first.
-
-    Args:
-        model: built.
-        input_shape: sizes without the batch's: a tuple, or, of a model with several
-            inputs, tuples in the structure of `model.input`.
-
-    Raises:
-        ModelError: the model does not take such inputs.
-    """
-    told = [tuple(tensor.shape) for tensor in _functional(model).inputs]
-    if input_shape is None:
-        return told
-    given = _shapes_in(input_shape)
-    sizes = [shape[1:] for shape in told]
-    if len(given) == len(sizes):
-        found = [filled_in(*pair) for pair in zip(sizes, given)]
-        known = [shape for shape in found if shape is not None]
-        if len(known) == len(found):
-            return [(a[0], *b) for a, b in zip(told, known)]
-    raise ModelError(
-        f"Got input_shape={input_shape!r}; model {model.name!r} takes "
-        f"{sizes[0] if len(sizes) == 1 else sizes}, without the axis of the batch."
-    )
-
-
-def filled_in(
-    told: Sequence[int | None], given: Sequence[int | None]
-) -> tuple[int | None, ...] | None:
-    """A shape, its open sizes those of another; None if the two do not agree."""
-    if len(told) != len(given):
-        return None
-    if any(a != b and None not in (a, b) for a, b in zip(told, given)):
-        return None
-    return tuple(b if a is None else a for a, b in zip(told, given))
-
-
-def _shapes_in(value: Any) -> list[tuple[Any, ...]]:
-    """The tuples of sizes in a structure, in the order of Keras' inputs."""
-    if isinstance(value, Mapping):
-        return [
-            shape for key in sorted(value, key=str) for shape in _shapes_in(value[key])
-        ]
-    if not isinstance(value, (tuple, list)):
-        return []
-    if all(each is None or (isinstance(each, int) and each > 0) for each in value):
-        return [tuple(value)]
-    return [shape for each in value for shape in _shapes_in(each)]
-
-
-def check_model(model: keras.Model) -> None:
-    """Raises unless calls of the model can be listed.
-
-    Raises:
-        ModelError: it is no model, is subclassed, or has not been built.
-    """
-    _functional(model)
-
-
-def leaf_layers(model: keras.Model) -> list[keras.layers.Layer]:
-    """All layers of a model, those of nested models in place of the models."""
-    found: list[keras.layers.Layer] = []
-    for layer in model.layers:
-        found += leaf_layers(layer) if has_graph(layer) else [layer]
-    return found
-
-
-def _functional(model: keras.Model) -> Any:
-    expected = "a built Functional or Sequential keras.Model"
-    hint = "Pass the model itself, not its name, its path, its class or a layer."
-    if _of_tf_keras(model):
-        hint = (
-            "It is a model of tf_keras (Keras 2). Build it again from Keras 3's "
-            "layers, `import keras` in place of tf_keras and no TF_USE_LEGACY_KERAS in "
-            "the environment, and carry its weights over: "
-            "`new.set_weights(old.get_weights())`."
-        )
-    instance("model", model, keras.Model, expected, hint, error=ModelError)
-    if not has_graph(model):
-        raise ModelError(
-            f"Got {type(model).__name__} {getattr(model, 'name', '')!r}; expected a "
-            "Functional or Sequential keras.Model. A subclassed model hides its graph "
-            "inside `call`: make it Functional by `tf_splitting.to_functional`, or "
-            "rebuild it as `keras.Model(inputs, outputs)`."
-        )
-    functional = functional_of(model)
-    if functional is None:
-        raise ModelError(
-            f"Sequential model {model.name!r} has not been built: its layer "
-            "widths are unknown. Start it with `keras.Input(shape=...)` or call "
-            "`model.build(input_shape)`."
-        )
-    return functional
-
-
 class _CalledDifferentlyError(Exception):
     """A layer that was looked into is called in another way too."""
 
     def __init__(self, layer: Any) -> None:
         super().__init__(layer.name)
         self.layer = layer
-
-
-def _of_tf_keras(model: Any) -> bool:
-    """Whether it is a model, or anything else, of the package that Keras 2 lives on."""
-    return any(k.__module__.split(".")[0] == "tf_keras" for k in type(model).__mro__)
 
 
 class _Reader:
@@ -317,7 +213,7 @@ class _Reader:
     ) -> list[int]:
         operation = node.operation
         if _is_nested(node):
-            functional = _functional(operation)
+            functional = readable(operation)
             self.nested.extend(zip(functional.inputs, inputs, strict=True))
             return self.read(functional, inputs, path + "/", names)
         opened = self._inside(node, inputs, path)
